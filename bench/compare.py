@@ -1,0 +1,136 @@
+"""`python -m bench.compare`: tendis-py in each threading model beside redis-server.
+
+Rounds alternate: in each round of each cell redis-server is measured, then every model, while the
+others are up but idle. A ratio is always taken within one round, because a shared machine changes
+speed from minute to minute; the median of the rounds' ratios is what counts.
+"""
+
+import argparse
+import contextlib
+import itertools
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import chart, redis_benchmark, report, servers, wire
+from bench.redis_benchmark import Cell, Measurement
+from bench.report import Goal
+from bench.servers import DEFAULT_MODEL, MODELS, REDIS, Server
+
+Rounds = dict[str, list[Measurement]]
+"""The measurements of one cell: for each server, one a round."""
+
+_DEFAULT_GOALS = (
+    (Cell("SET", 50, 1), 0.60),
+    (Cell("GET", 50, 1), 0.80),
+    (Cell("SET", 50, 16), 0.40),
+    (Cell("GET", 50, 16), 0.60),
+    (Cell("SET", 500, 1), 0.65),
+    (Cell("GET", 500, 1), 0.80),
+    (Cell("SET", 1, 1), 0.55),
+    (Cell("GET", 1, 1), 0.55),
+)
+_OTHER_GOALS = ((Cell("SET", 50, 1), 0.40), (Cell("GET", 50, 1), 0.40))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    servers.end_on_terminate()
+    cells = [
+        Cell(*values)
+        for values in itertools.product(options.tests, options.clients, options.pipelines)
+    ]
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(servers.running(name)) for name in [REDIS, *options.models]]
+        for server in running:
+            wire.load(server.port, redis_benchmark.KEYS)
+        results = {cell: measure(running, cell, options.rounds, options.seconds) for cell in cells}
+    report.publish(
+        "compare",
+        options.out,
+        {"Throughput and latency": results_table(results)},
+        goals(results, options.models),
+        {"cells": [_record(cell, rounds) for cell, rounds in results.items()]},
+    )
+    by_cell = {cell: _ratios(rounds) for cell, rounds in results.items()}
+    chart.draw(by_cell, report.result_stem("compare", options.out).with_suffix(".svg"))
+
+
+def measure(running: Sequence[Server], cell: Cell, rounds: int, seconds: float) -> Rounds:
+    """Measure one cell on every server, redis-server (the first) first in each round."""
+    requests = {
+        server.name: redis_benchmark.requests_for(server.port, cell, seconds) for server in running
+    }
+    measured: Rounds = {server.name: [] for server in running}
+    reference, *models = running
+    for turn in range(rounds):
+        first = turn % max(len(models), 1)
+        for server in [reference, *models[first:], *models[:first]]:
+            found = redis_benchmark.run(server.port, cell, requests[server.name])
+            measured[server.name].append(found)
+            print(f"{cell}: {server.name} {found.rps:,.0f}/s", file=sys.stderr)
+    return measured
+
+
+def ratio(rounds: Rounds, name: str) -> float:
+    """The median over the rounds of this server's rate divided by redis-server's in that round."""
+    pairs = zip(rounds[name], rounds[REDIS], strict=True)
+    return statistics.median(own.rps / reference.rps for own, reference in pairs)
+
+
+def goals(results: Mapping[Cell, Rounds], models: Sequence[str]) -> list[Goal]:
+    """The goals of the measured models, each with the ratio found, if its cell was measured."""
+    found = []
+    for model in models:
+        for cell, limit in _DEFAULT_GOALS if model == DEFAULT_MODEL else _OTHER_GOALS:
+            value = ratio(results[cell], model) if cell in results else None
+            found.append(Goal(f"{model}: {cell}", limit, value, at_least=True))
+    return found
+
+
+def results_table(results: Mapping[Cell, Rounds]) -> str:
+    header = ("test", "clients", "pipeline", "server", "requests/s", "ratio")
+    rows = []
+    for cell, rounds in results.items():
+        for name, measured in rounds.items():
+            load = (cell.test, str(cell.clients), str(cell.pipeline))
+            rate = f"{_median(measured, lambda one: one.rps):,.0f}"
+            latencies = (
+                _median(measured, lambda one: one.p50),
+                _median(measured, lambda one: one.p99),
+                _median(measured, lambda one: one.p999),
+            )
+            figures = [f"{latency:.3f}" for latency in latencies]
+            rows.append((*load, name, rate, f"{ratio(rounds, name):.2f}", *figures))
+    return report.table((*header, "p50 ms", "p99 ms", "p99.9 ms"), rows)
+
+
+def _median(measured: Sequence[Measurement], figure: Callable[[Measurement], float]) -> float:
+    return statistics.median(map(figure, measured))
+
+
+def _ratios(rounds: Rounds) -> dict[str, float]:
+    return {name: ratio(rounds, name) for name in rounds if name != REDIS}
+
+
+def _record(cell: Cell, rounds: Rounds) -> dict[str, object]:
+    measured = {name: [asdict(one) for one in several] for name, several in rounds.items()}
+    return {**asdict(cell), "ratios": _ratios(rounds), "rounds": measured}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench.compare", description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="MODEL")
+    parser.add_argument("--clients", nargs="+", type=int, default=(1, 50, 500))
+    parser.add_argument("--pipelines", nargs="+", type=int, default=(1, 16))
+    parser.add_argument("--tests", nargs="+", choices=("SET", "GET"), default=("SET", "GET"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.5, help="length of one measurement")
+    parser.add_argument("--out", type=Path, default=report.RESULTS, help="directory of results")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

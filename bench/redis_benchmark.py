@@ -1,0 +1,104 @@
+"""One run of redis-benchmark, and its report read back as figures.
+
+The plain report is read rather than `--csv`, because only it has the distribution p99.9 comes from.
+"""
+
+import itertools
+import re
+import subprocess
+from dataclasses import dataclass
+
+from bench.wire import HOST, VALUE_SIZE
+
+KEYS = 100_000
+
+_RUN_SECONDS = 120.0
+_CALIBRATION_LIMIT = 500_000
+_PERCENTILES = "Latency by percentile distribution:"
+_CUMULATIVE = "Cumulative distribution of latencies:"
+_ROW = re.compile(r"([\d.]+)% <= ([\d.]+) milliseconds")
+_THROUGHPUT = re.compile(r"throughput summary: (\S+) requests per second")
+
+
+class BenchmarkError(Exception):
+    """redis-benchmark failed, or its report was not understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One load: `test` is SET or GET, with this many clients, each with `pipeline` requests out."""
+
+    test: str
+    clients: int
+    pipeline: int
+
+    def __str__(self) -> str:
+        return f"{self.test}, {self.clients} clients, pipeline {self.pipeline}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Requests per second, and latencies in milliseconds."""
+
+    rps: float
+    p50: float
+    p99: float
+    p999: float
+
+
+def run(port: int, cell: Cell, requests: int) -> Measurement:
+    """Send `requests` requests of this load to the server at `port`."""
+    command = [
+        *["redis-benchmark", "-h", HOST, "-p", str(port), "-t", cell.test.lower()],
+        *["-c", str(cell.clients), "-P", str(cell.pipeline), "-n", str(requests)],
+        *["-d", str(VALUE_SIZE), "-r", str(KEYS), "--precision", "3"],
+    ]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_RUN_SECONDS, check=True
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BenchmarkError(f"{cell}: no end after {_RUN_SECONDS:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        raise BenchmarkError(f"{cell}: {error.stdout[-500:]}{error.stderr[-500:]}") from error
+    return parse(done.stdout)
+
+
+def requests_for(port: int, cell: Cell, seconds: float) -> int:
+    """How many requests of this load keep the server at `port` busy for about `seconds`."""
+    requests = 20 * cell.clients * cell.pipeline
+    rate = run(port, cell, requests).rps
+    while requests < min(rate * seconds / 8, _CALIBRATION_LIMIT):
+        requests *= 4
+        rate = run(port, cell, requests).rps
+    return max(int(rate * seconds), requests)
+
+
+def parse(report: str) -> Measurement:
+    """Read the report of one test. p99.9 is the first row at or above 99.9 %."""
+    throughput = _THROUGHPUT.search(report)
+    _, _, distributions = report.partition(_PERCENTILES)
+    by_percentile, _, cumulative = distributions.partition(_CUMULATIVE)
+    if throughput is None or not cumulative:
+        raise BenchmarkError(f"not a report of redis-benchmark: {report[-500:]!r}")
+    rows = [(float(row[1]), float(row[2])) for row in _ROW.finditer(by_percentile)]
+    fine = rows + [(float(row[1]), float(row[2])) for row in _ROW.finditer(cumulative)]
+    p50, p99 = _summary(cumulative)
+    return Measurement(float(throughput[1]), p50, p99, _first_at_or_above(fine, 99.9))
+
+
+def _summary(text: str) -> tuple[float, float]:
+    """p50 and p99 from the summary, found by the names above its figures."""
+    lines = text.splitlines()
+    for names, figures in itertools.pairwise(lines):
+        if names.split()[:2] == ["avg", "min"]:
+            row = dict(zip(names.split(), map(float, figures.split()), strict=True))
+            return row["p50"], row["p99"]
+    raise BenchmarkError(f"no latency summary: {text[-500:]!r}")
+
+
+def _first_at_or_above(rows: list[tuple[float, float]], percent: float) -> float:
+    reached = [latency for share, latency in rows if share >= percent]
+    if not reached:
+        raise BenchmarkError(f"the distribution does not reach {percent} %")
+    return min(reached)

@@ -1,0 +1,140 @@
+"""The figures of the benchmarks: what is read from reports and sockets, and how it is judged."""
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from bench import compare, isolation, latency_client, memory, report, wire
+from bench.redis_benchmark import BenchmarkError, Cell, Measurement, parse
+from bench.report import Goal
+from bench.servers import MODELS, REDIS, ROOT
+
+REPORT = """
+====== GET ======
+  60000 requests completed in 0.64 seconds
+
+Latency by percentile distribution:
+0.000% <= 0.087 milliseconds (cumulative count 1)
+50.000% <= 0.271 milliseconds (cumulative count 31103)
+99.805% <= 1.223 milliseconds (cumulative count 59884)
+{rows}100.000% <= 2.351 milliseconds (cumulative count 60000)
+
+Cumulative distribution of latencies:
+0.015% <= 0.103 milliseconds (cumulative count 9)
+99.857% <= 1.303 milliseconds (cumulative count 59914)
+100.000% <= 3.103 milliseconds (cumulative count 60000)
+
+Summary:
+  throughput summary: 93603.75 requests per second
+  latency summary (msec):
+          avg       min       p50       p95       p99       max
+        0.278     0.080     0.271     0.359     0.479     2.351
+"""
+P999_ROW = "99.902% <= 1.375 milliseconds (cumulative count 59942)\n"
+
+
+def test_report_is_read() -> None:
+    assert parse(REPORT.format(rows=P999_ROW)) == Measurement(93603.75, 0.271, 0.479, 1.375)
+
+
+def test_p999_of_a_coarse_report_is_not_flattered() -> None:
+    assert parse(REPORT.format(rows="")).p999 == 2.351
+
+
+@pytest.mark.parametrize("text", ["", "Could not connect", REPORT.partition("Summary")[0]])
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(BenchmarkError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(50.0, 500), (99.0, 990), (99.9, 999), (99.95, 1000), (100.0, 1000)]
+)
+def test_percentile_is_the_nearest_rank(percent: float, expected: int) -> None:
+    assert report.percentile(range(1, 1001), percent) == expected
+
+
+def test_percentile_of_one_sample() -> None:
+    assert report.percentile([7], 0.1) == 7
+
+
+def test_goal_at_its_limit() -> None:
+    assert Goal("ratio", 0.6, 0.6, at_least=True).verdict == "pass"
+    assert Goal("ratio", 0.6, 0.59, at_least=True).verdict == "FAIL"
+    assert Goal("latency", 10.0, 10.0).verdict == "FAIL"
+    assert Goal("latency", 10.0, 9.9).verdict == "pass"
+    assert Goal("latency", 10.0, None).verdict == "not measured"
+
+
+def test_ratio_is_taken_within_a_round() -> None:
+    def rounds(*rates: float) -> list[Measurement]:
+        return [Measurement(rate, 1.0, 1.0, 1.0) for rate in rates]
+
+    # The machine halves its speed for the second round: no round's ratio changes.
+    assert compare.ratio({REDIS: rounds(100, 50), "tendis": rounds(80, 40)}, "tendis") == 0.8
+
+
+def test_every_model_has_goals() -> None:
+    measured = [Measurement(10.0, 1.0, 1.0, 1.0)]
+    results = {Cell("SET", 50, 1): dict.fromkeys((REDIS, *MODELS), measured)}
+    verdicts = [goal.verdict for goal in compare.goals(results, MODELS)]
+    assert verdicts.count("pass") == len(MODELS)
+    assert verdicts.count("not measured") == len(verdicts) - len(MODELS)
+
+
+def test_memory_goal_takes_the_larger_size() -> None:
+    data = memory.Data("tendis", 1, 1.0, 100_000_000, 1.0, 400_000_000)
+    assert [goal.verdict for goal in memory.goals([], [data])] == ["FAIL"]
+
+
+def test_keys_reply_size_is_exact() -> None:
+    keys = isolation.scenarios(2)[1]
+    reply = b"*2\r\n" + b"".join(b"$16\r\n%b\r\n" % wire.key(index) for index in range(2))
+    assert keys.reply_size == len(reply)
+
+
+def test_commands_are_resp() -> None:
+    assert wire.set_command(7) == wire.command(b"SET", wire.key(7), wire.value(7))
+    assert wire.get_command(7) == wire.command(b"GET", wire.key(7))
+    assert (len(wire.key(10**7)), len(wire.value(10**7))) == (wire.KEY_SIZE, wire.VALUE_SIZE)
+    assert wire.value(1) != wire.value(2)
+
+
+def test_complete_replies() -> None:
+    for whole in (b"+PONG\r\n", b"$0\r\n\r\n", b"$4\r\na\r\nb\r\n"):
+        assert latency_client.is_complete(bytearray(whole))
+        for size in range(1, len(whole)):
+            assert not latency_client.is_complete(bytearray(whole[:size]))
+
+
+@pytest.mark.parametrize("answer", [b"-ERR no\r\n", b"$-1\r\n", b"+OK\r\n+OK\r\n", b""])
+def test_exchange_refuses_a_wrong_answer(answer: bytes) -> None:
+    with socket.create_server((wire.HOST, 0)) as listener:
+
+        def serve() -> None:
+            served, _ = listener.accept()
+            with served:
+                served.recv(100)
+                served.sendall(answer)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        port = listener.getsockname()[1]
+        with wire.Connection(port) as connection, pytest.raises(wire.WireError):
+            connection.exchange(b"PING\r\n", len(wire.OK))
+        server.join()
+
+
+def test_results_do_not_name_the_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.publish("trial", tmp_path, {"Text": "none"}, [Goal("goal", 1.0, 2.0)], {"rows": []})
+    files = sorted(path.suffix for path in tmp_path.iterdir())
+    assert files == [".json", ".md"]
+    for text in (capsys.readouterr().out, *(path.read_text() for path in tmp_path.iterdir())):
+        assert "FAIL" in text
+        assert socket.gethostname() not in text
+        assert str(Path.home()) not in text
+        assert str(ROOT) not in text

@@ -1,0 +1,128 @@
+"""The command line: ``tendis-py [CONFIG_FILE] [--directive value …]``, as redis-server's."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import trio
+
+from tendis_py import REDIS_VERSION, __version__, log
+from tendis_py.config import (
+    Config,
+    ConfigError,
+    help_text,
+    load_config,
+    parse_command_line,
+    version_text,
+)
+from tendis_py.errors import StorageError
+from tendis_py.server import Server, raise_fd_limit, serve, tune_interpreter
+
+logger = logging.getLogger("tendis_py")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the server; the process's exit code. 1 when it could not start or end cleanly."""
+    try:
+        invocation = parse_command_line(sys.argv[1:] if argv is None else argv)
+        if invocation.action == "help":
+            print(help_text())
+            return 0
+        if invocation.action == "version":
+            print(version_text())
+            return 0
+        config = load_config(invocation)
+        os.chdir(config.dir)
+        log.configure(config)
+    except (ConfigError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return _serve(config)
+
+
+def _serve(config: Config) -> int:
+    clients = raise_fd_limit(config.maxclients)
+    if clients < config.maxclients:
+        logger.warning(
+            "maxclients is lowered from %d to %d: the process may not open more files",
+            config.maxclients,
+            clients,
+        )
+        config.maxclients = clients
+    tune_interpreter()
+    pidfile = Path(config.pidfile) if config.pidfile else None
+    try:
+        if pidfile is not None:
+            pidfile.write_text(f"{os.getpid()}\n")
+        trio.run(_run, config)
+    except (StorageError, OSError, BaseExceptionGroup) as failure:
+        expected = [error for error in _leaves(failure) if isinstance(error, (StorageError, OSError))]
+        if not expected:
+            raise
+        for error in expected:
+            logger.critical("%s", error)
+            print(error, file=sys.stderr)
+        return 1
+    finally:
+        if pidfile is not None:
+            with contextlib.suppress(OSError):
+                pidfile.unlink()
+    logger.log(log.NOTICE, "tendis-py is now ready to exit, bye bye...")
+    return 0
+
+
+async def _run(config: Config) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with serve(config) as server:
+            _banner(server)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_stop_on_signal, signals, server, nursery.cancel_scope)
+                await server.stopping.wait()
+                nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(signals: object, server: Server, scope: trio.CancelScope) -> None:
+    async for number in signals:  # type: ignore[attr-defined]
+        logger.log(
+            log.NOTICE, "Received %s, scheduling shutdown...", signal.Signals(number).name
+        )
+        server.shutdown()
+        return
+
+
+def _banner(server: Server) -> None:
+    config = server.config
+    say = logger.log
+    say(log.NOTICE, "tendis-py %s (speaks Redis %s), pid %d", __version__, REDIS_VERSION, os.getpid())
+    say(
+        log.NOTICE,
+        "threading model %s: %d reactors, %d executors",
+        server.model.name,
+        len(server.reactors),
+        sum(len(pool.executors) for pool in server.pools),
+    )
+    say(
+        log.NOTICE,
+        "data in %s, appendfsync %s, cache %d MB",
+        server.keyspace.engine.path,
+        config.appendfsync,
+        config.cache_size >> 20,
+    )
+    for address in server.listening:
+        say(log.NOTICE, "listening on %s", address)
+    say(log.NOTICE, "Ready to accept connections")
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for part in error.exceptions for leaf in _leaves(part)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

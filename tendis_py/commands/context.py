@@ -1,0 +1,45 @@
+"""What a command handler gets besides its arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tendis_py.errors import DB_INDEX, ReplyError
+from tendis_py.storage.transaction import Database, Transaction
+
+if TYPE_CHECKING:
+    from tendis_py.services import Services
+    from tendis_py.session import Session
+
+
+class Context:
+    """One executing thread's hands: the running command's session and database.
+
+    ``db`` is the session's selected database within the thread's transaction; ``services`` is what
+    all connections share.
+    """
+
+    __slots__ = ("db", "services", "session", "tx")
+
+    session: Session
+    db: Database
+
+    def __init__(self, tx: Transaction, services: Services) -> None:
+        self.tx = tx
+        self.services = services
+
+    def enter(self, session: Session) -> None:
+        """Work for ``session`` from here on."""
+        self.session = session
+        self.db = self.tx.database(session.database)
+        self.tx.touches = not session.no_touch
+
+    def database(self, index: int) -> Database:
+        """Another logical database of the same transaction; ReplyError when there is none."""
+        if not 0 <= index < self.services.config.databases:
+            raise ReplyError(DB_INDEX)
+        return self.tx.database(index)
+
+    def select(self, index: int) -> None:
+        self.db = self.database(index)
+        self.session.database = index

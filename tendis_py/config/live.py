@@ -1,0 +1,175 @@
+"""The configuration of a running server: read as attributes, changed by CONFIG SET.
+
+Role: CONFIG GET, CONFIG SET and CONFIG REWRITE on the settings, and telling who depends on them.
+May import: the rest of the configuration but the command line; globs, reply errors.
+Does not know: RESP, commands, or what a changed setting makes others do.
+
+Reading an attribute is atomic and takes no lock; changes are made one at a time.
+"""
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tendis_py.config.rewrite import replace_file, rewrite_text
+from tendis_py.config.settings import BY_NAME, DIRECTIVES, Directive, Settings, find
+from tendis_py.config.syntax import BAD_DIRECTIVE, decode, encode
+from tendis_py.errors import ReplyError
+from tendis_py.glob import compile_glob
+
+_log = logging.getLogger(__name__)
+
+
+class ConfigSetError(ReplyError):
+    """CONFIG SET was refused, and nothing has changed."""
+
+
+class ConfigRewriteError(ReplyError):
+    """CONFIG REWRITE was refused, and the file is as it was."""
+
+
+class Config(Settings):
+    """All settings, each an attribute, with what may be done to them at runtime.
+
+    ``config_file`` is the absolute path of the file the server was started from, or None.
+    """
+
+    __slots__ = ("_callbacks", "_lock", "config_file")
+
+    def __init__(self, config_file: str | None = None) -> None:
+        super().__init__()
+        self.config_file = config_file
+        self._callbacks: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._lock = threading.Lock()
+
+    def assign(self, words: list[str]) -> None:
+        """Apply one line of a configuration file (name first), before the server runs.
+
+        Immutable settings may be given, and no one is told. Raises ValueError with the reason.
+        """
+        found = find(words[0])
+        if found is None:
+            raise ValueError(BAD_DIRECTIVE)
+        directive, leading = found
+        current = getattr(self, directive.attribute)
+        value = directive.kind.parse([*leading, *words[1:]], current)
+        setattr(self, directive.attribute, value)
+
+    def get(self, patterns: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return name → value of every directive or alias that a pattern matches, in any case.
+
+        A pattern without wildcards that names a directive is answered under its own spelling.
+        """
+        known = {
+            encode(name): encode(text)
+            for directive in DIRECTIVES
+            for name, text in directive.values(getattr(self, directive.attribute))
+        }
+        spelling: dict[bytes, bytes] = {}
+        for pattern in patterns:
+            if any(wildcard in pattern for wildcard in (b"*", b"?", b"[")):
+                for name in filter(compile_glob(pattern, ignore_case=True), known):
+                    spelling.setdefault(name, name)
+            elif pattern.lower() in known:
+                spelling.setdefault(pattern.lower(), pattern)
+        return {shown: known[name] for name, shown in spelling.items()}
+
+    def on_change(self, name: str, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever CONFIG SET has changed the directive ``name``.
+
+        It finds the new value in place and runs in the thread of the client who changed it. It may
+        refuse by raising ValueError(reason), having changed nothing; then all values of that
+        CONFIG SET go back, and callbacks that had run are called again with the old values in
+        place. It must not call `set` or `rewrite`. A family is named as a whole: ``rocksdb``.
+        """
+        self._callbacks[BY_NAME[name].attribute].append(callback)
+
+    def set(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        """Change several settings, all or none. Raises ConfigSetError with Redis' reply."""
+        with self._lock:
+            after: dict[str, Any] = {}
+            names: dict[str, str] = {}
+            for (directive, leading, name), (_, value) in zip(_targets(pairs), pairs, strict=True):
+                attribute = directive.attribute
+                current = after.get(attribute, getattr(self, attribute))
+                try:
+                    after[attribute] = directive.kind.parse([*leading, decode(value)], current)
+                except ValueError as error:
+                    raise _refusal(name, str(error)) from None
+                names[attribute] = name
+            self._apply(after, names)
+
+    def rewrite(self) -> None:
+        """Bring the configuration file up to date. Raises ConfigRewriteError."""
+        if self.config_file is None:
+            raise ConfigRewriteError("ERR The server is running without a config file")
+        with self._lock:
+            try:
+                replace_file(self.config_file, rewrite_text(_content(self.config_file), self))
+            except OSError as error:
+                raise ConfigRewriteError(f"ERR Rewriting config file: {error.strerror}") from error
+
+    def _apply(self, after: dict[str, Any], names: dict[str, str]) -> None:
+        before = {attribute: getattr(self, attribute) for attribute in after}
+        self._assign_all(after)
+        told: list[Callable[[], None]] = []
+        for attribute, value in after.items():
+            if value == before[attribute]:
+                continue
+            for callback in self._callbacks[attribute]:
+                try:
+                    callback()
+                except ValueError as error:
+                    self._assign_all(before)
+                    _tell_again(told)
+                    raise _refusal(names[attribute], str(error)) from error
+                told.append(callback)
+
+    def _assign_all(self, values: dict[str, Any]) -> None:
+        for attribute, value in values.items():
+            setattr(self, attribute, value)
+
+
+def _targets(pairs: list[tuple[bytes, bytes]]) -> list[tuple[Directive, tuple[str, ...], str]]:
+    """Return (directive, words its name gives, name as shown) of each pair, or refuse them."""
+    targets = []
+    seen = set()
+    for raw, _ in pairs:
+        name = decode(raw)
+        found = find(name)
+        if found is None:
+            raise ConfigSetError(
+                f"ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
+            )
+        directive, leading = found
+        if not directive.runtime:
+            raise _refusal(name, "can't set immutable config")
+        if name.lower() in seen:
+            raise _refusal(name, "duplicate parameter")
+        seen.add(name.lower())
+        targets.append((directive, leading, name))
+    return targets
+
+
+def _refusal(name: str, reason: str) -> ConfigSetError:
+    return ConfigSetError(
+        f"ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
+    )
+
+
+def _tell_again(callbacks: list[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except ValueError as error:
+            _log.warning("a setting could not go back to its old value: %s", error)
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as opened:
+            return opened.read()
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,310 @@
+"""The one table of directives: name, type, default, whether it may change at runtime, meaning.
+
+Role: declare every setting once, and find a directive by the name an operator writes.
+May import: the kinds of value.
+Does not know: where values come from (file, command line, CONFIG SET) or who uses them.
+
+A setting is a field of `Settings`; its directive's name is the field's with ``_`` as ``-``.
+"""
+
+# ruff: noqa: RUF009 (_directive returns dataclasses.field, which ruff can not see)
+
+import copy
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from tendis_py.config.buffer_limits import BufferLimit, BufferLimits, OutputBufferLimits
+from tendis_py.config.kinds import (
+    INT_MAX,
+    LONG_MAX,
+    UINT_MAX,
+    Directory,
+    EngineOptions,
+    Enumeration,
+    Integer,
+    Kind,
+    MemorySize,
+    Octal,
+    Only,
+    Percentiles,
+    Text,
+    Words,
+    YesNo,
+)
+from tendis_py.config.machine import available_memory
+
+T = TypeVar("T")
+
+KB, MB, GB = 2**10, 2**20, 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """What is known about one setting besides its value."""
+
+    name: str
+    attribute: str
+    kind: Kind[Any]
+    help: str
+    runtime: bool
+    """Whether CONFIG SET may change it."""
+    aliases: tuple[str, ...]
+    shown_default: str | None
+    """What the reference says where the default depends on the machine."""
+
+    @property
+    def is_family(self) -> bool:
+        return isinstance(self.kind, EngineOptions)
+
+    def values(self, value: Any) -> Iterator[tuple[str, str]]:
+        """Yield what CONFIG GET can show: (name, value) for each name of this directive."""
+        if self.is_family:
+            for option, setting in value.items():
+                yield f"{self.name}.{option}", setting
+        else:
+            for name in (self.name, *self.aliases):
+                yield name, self.kind.format(value)
+
+
+def _directive(
+    kind: Kind[T],
+    default: T | Callable[[], T],
+    help: str,
+    *,
+    runtime: bool = True,
+    aliases: tuple[str, ...] = (),
+    shown_default: str | None = None,
+) -> T:
+    """Declare a setting; typed as its value, so that a default of the wrong type is an error."""
+    make = default if callable(default) else partial(copy.copy, default)
+    metadata = {
+        "kind": kind,
+        "help": help,
+        "runtime": runtime,
+        "aliases": aliases,
+        "shown_default": shown_default,
+    }
+    return field(default_factory=make, metadata=metadata)
+
+
+def _default_cache_size() -> int:
+    sixteenth = available_memory() // 16
+    return min(max(sixteenth // MB * MB, 64 * MB), 512 * MB)
+
+
+def _count(help: str, default: int, *aliases: str, most: int = LONG_MAX) -> int:
+    return _directive(Integer(0, most, unsigned=True), default, help, aliases=aliases)
+
+
+def _size(help: str, default: int, *aliases: str) -> int:
+    return _directive(MemorySize(), default, help, aliases=aliases)
+
+
+def _seconds(help: str, default: int) -> int:
+    return _directive(Integer(0, INT_MAX), default, help)
+
+
+_LIMITS = BufferLimits(
+    normal=BufferLimit(0, 0, 0),
+    replica=BufferLimit(256 * MB, 64 * MB, 60),
+    pubsub=BufferLimit(32 * MB, 8 * MB, 60),
+)
+_MODELS = ("tendis", "kvrocks", "memcached", "redis", "redis-io")
+_POLICIES = (
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+)
+
+
+@dataclass(slots=True, eq=False, repr=False)  # a repr would show the password
+class Settings:
+    """Every setting with its present value. Text that came in as bytes holds surrogate escapes."""
+
+    # Listening
+    bind: list[str] = _directive(
+        Words(16, "Too many bind addresses specified."),
+        ["*", "-::*"],
+        "addresses to listen on; one that starts with - may be unavailable",
+    )
+    protected_mode: bool = _directive(
+        YesNo(), True, "refuse clients of other hosts while no password is set"
+    )
+    port: int = _directive(Integer(0, 65535), 6379, "TCP port; 0 does not listen on TCP")
+    tcp_backlog: int = _directive(
+        Integer(0, INT_MAX), 511, "connections the kernel queues for accept", runtime=False
+    )
+    unixsocket: str = _directive(Text(), "", "path of a Unix socket to listen on", runtime=False)
+    unixsocketperm: int = _directive(
+        Octal(0o777), 0, "permissions of that socket; 0 leaves them to the umask", runtime=False
+    )
+
+    # Clients
+    requirepass: str = _directive(Text(), "", "password of the default user")
+    maxclients: int = _directive(
+        Integer(1, UINT_MAX, unsigned=True), 10000, "connections served at once"
+    )
+    timeout: int = _seconds("close a client idle for this many seconds; 0 never does", 0)
+    tcp_keepalive: int = _seconds("seconds between TCP keep-alive probes; 0 sends none", 300)
+    proto_max_bulk_len: int = _directive(
+        MemorySize(MB), 512 * MB, "longest single argument of a request"
+    )
+    client_query_buffer_limit: int = _directive(
+        MemorySize(MB), GB, "input of one client that may wait to be parsed"
+    )
+    client_output_buffer_limit: BufferLimits = _directive(
+        OutputBufferLimits(),
+        _LIMITS,
+        "replies of one client that may wait to be sent, before it is closed",
+    )
+
+    # Process
+    databases: int = _directive(
+        Integer(1, INT_MAX), 16, "number of databases SELECT may choose from", runtime=False
+    )
+    hz: int = _directive(
+        Integer(0, INT_MAX, clamp=(1, 500)), 10, "background turns a second (expiry, statistics)"
+    )
+    loglevel: str = _directive(
+        Enumeration(("debug", "verbose", "notice", "warning", "nothing")),
+        "notice",
+        "least severity that is logged",
+    )
+    logfile: str = _directive(
+        Text(), "", "file to append the log to; empty logs to standard output", runtime=False
+    )
+    pidfile: str = _directive(Text(), "", "file to write the process id to", runtime=False)
+    shutdown_timeout: int = _seconds("seconds a shutdown waits for requests under way", 10)
+    enable_debug_command: str = _directive(
+        Enumeration(("no", "yes", "local")),
+        "local",
+        "who may use DEBUG: no one, everyone, or clients of this host",
+        runtime=False,
+    )
+
+    # Threads and queues
+    threading_model: str = _directive(
+        Enumeration(_MODELS), "tendis", "how requests are spread over threads", runtime=False
+    )
+    io_threads: int = _directive(
+        Integer(0, 128), 0, "reactor threads; 0 is chosen by the threading model", runtime=False
+    )
+    executor_threads: int = _directive(
+        Integer(0, 128), 0, "executor threads; 0 is chosen by the threading model", runtime=False
+    )
+    work_queue_max_requests: int = _directive(
+        Integer(1, LONG_MAX), 16384, "requests that may wait for an executor before reading pauses"
+    )
+    work_queue_max_bytes: int = _directive(
+        MemorySize(MB), 64 * MB, "bytes of requests that may wait for an executor likewise"
+    )
+
+    # Storage
+    dir: str = _directive(
+        Directory(), os.getcwd, "directory of the data", runtime=False, shown_default="./"
+    )
+    appendfsync: str = _directive(
+        Enumeration(("everysec", "always", "no")),
+        "everysec",
+        "when writes are forced to disk: each second, before each reply, or when the kernel likes",
+    )
+    cache_size: int = _directive(
+        MemorySize(),
+        _default_cache_size,
+        "memory for rows kept in cache",
+        shown_default="memory / 16, from 64mb to 512mb",
+    )
+    rocksdb: dict[str, str] = _directive(
+        EngineOptions(), dict, "set the RocksDB option NAME; empty leaves it to tendis-py"
+    )
+
+    # Latency
+    slowlog_log_slower_than: int = _directive(
+        Integer(-1), 10000, "microseconds from which SLOWLOG records a request; -1 records none"
+    )
+    slowlog_max_len: int = _directive(Integer(), 128, "entries SLOWLOG keeps")
+    latency_tracking: bool = _directive(YesNo(), True, "keep latency histograms per command")
+    latency_tracking_info_percentiles: list[float] = _directive(
+        Percentiles(), [50.0, 99.0, 99.9], "percentiles that INFO latencystats shows"
+    )
+
+    # Size from which a collection leaves its single row
+    hash_max_listpack_entries: int = _count(
+        "fields of a hash held in one row", 512, "hash-max-ziplist-entries"
+    )
+    hash_max_listpack_value: int = _size(
+        "longest field or value of such a hash", 64, "hash-max-ziplist-value"
+    )
+    list_max_listpack_size: int = _directive(
+        Integer(-INT_MAX - 1, INT_MAX),
+        -2,
+        "elements of a list node; -1 to -5 are 4, 8, 16, 32 and 64 kb instead",
+        aliases=("list-max-ziplist-size",),
+    )
+    set_max_intset_entries: int = _count("integers of a set held as an intset", 512)
+    set_max_listpack_entries: int = _count("members of a set held in one row", 128)
+    set_max_listpack_value: int = _count("longest member of such a set", 64)
+    zset_max_listpack_entries: int = _count(
+        "members of a sorted set held in one row", 128, "zset-max-ziplist-entries"
+    )
+    zset_max_listpack_value: int = _size(
+        "longest member of such a sorted set", 64, "zset-max-ziplist-value"
+    )
+    stream_node_max_bytes: int = _size("bytes of a stream node", 4096)
+    stream_node_max_entries: int = _directive(Integer(), 100, "entries of a stream node")
+    hll_sparse_max_bytes: int = _size("longest sparse HyperLogLog", 3000)
+
+    # What clients ask for and is always so
+    appendonly: bool = _directive(
+        Only(YesNo(), True, "tendis-py logs every write: appendonly can only be yes"),
+        True,
+        "every write is logged",
+    )
+    save: list[str] = _directive(
+        Only(Words(INT_MAX, ""), [], 'tendis-py makes no snapshots: save can only be ""'),
+        [],
+        "no snapshots are made",
+    )
+    maxmemory: int = _directive(
+        Only(MemorySize(), 0, "tendis-py does not evict: maxmemory can only be 0"),
+        0,
+        "keys are not evicted to save memory",
+    )
+    maxmemory_policy: str = _directive(
+        Only(
+            Enumeration(_POLICIES),
+            "noeviction",
+            "tendis-py does not evict: maxmemory-policy can only be noeviction",
+        ),
+        "noeviction",
+        "keys are not evicted to save memory",
+    )
+
+
+DIRECTIVES: Sequence[Directive] = tuple(
+    Directive(name=it.name.replace("_", "-"), attribute=it.name, **it.metadata)
+    for it in fields(Settings)
+)
+BY_NAME: Mapping[str, Directive] = MappingProxyType(
+    {name: it for it in DIRECTIVES for name in (it.name, *it.aliases)}
+)
+
+
+def find(name: str) -> tuple[Directive, tuple[str, ...]] | None:
+    """Return the directive called ``name`` in any case, and the words that the name itself gives:
+    ``rocksdb.NAME`` is the family ``rocksdb`` with the word ``NAME``. None if there is none.
+    """
+    head, dot, option = name.lower().partition(".")
+    directive = BY_NAME.get(head)
+    if directive is None or directive.is_family != bool(dot):
+        return None
+    return directive, (option,) if dot else ()

@@ -1,0 +1,91 @@
+"""Every error text a client can see, in Redis' own words, in one place.
+
+Knows nothing of the rest of the package; everything may import it.
+"""
+
+from __future__ import annotations
+
+
+class ReplyError(Exception):
+    """An error reply: the message goes to the client after a ``-``, code word first.
+
+    Raised by command handlers and types; caught by the dispatcher only.
+    """
+
+    __slots__ = ()
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def code(self) -> str:
+        """The leading code word (``ERR``, ``WRONGTYPE``), under which INFO errorstats counts it."""
+        return self.message.split(" ", 1)[0]
+
+
+class ProtocolError(Exception):
+    """Input that is not RESP. It is answered once and the connection is closed."""
+
+
+class WriteStalledError(Exception):
+    """RocksDB refuses writes for now (compaction debt): wait off the GIL and try again."""
+
+
+class StorageError(Exception):
+    """The data folder can't be opened or written; the message says why, for an operator."""
+
+
+def printable(raw: bytes) -> str:
+    """``raw`` as text for an error message: lossless, newlines blanked as Redis does."""
+    return raw.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
+
+
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+SYNTAX = "ERR syntax error"
+NOT_INTEGER = "ERR value is not an integer or out of range"
+NOT_FLOAT = "ERR value is not a valid float"
+NO_SUCH_KEY = "ERR no such key"
+OVERFLOW = "ERR increment or decrement would overflow"
+OFFSET_RANGE = "ERR offset is out of range"
+STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+DB_INDEX = "ERR DB index is out of range"
+INVALID_DB = "ERR invalid DB index"
+SAME_OBJECT = "ERR source and destination objects are the same"
+NO_AUTH = "NOAUTH Authentication required."
+WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled."
+INTERNAL = "ERR internal error"
+INVALID_CURSOR = "ERR invalid cursor"
+
+
+def wrong_type() -> ReplyError:
+    return ReplyError(WRONG_TYPE)
+
+
+def syntax_error() -> ReplyError:
+    return ReplyError(SYNTAX)
+
+
+def wrong_arity(name: str) -> ReplyError:
+    """``name`` is the full lower-case name, a subcommand's as ``config|get``."""
+    return ReplyError(f"ERR wrong number of arguments for '{name}' command")
+
+
+def unknown_command(args: list[bytes]) -> ReplyError:
+    """Redis names the first arguments too, until they fill 128 characters."""
+    shown = ""
+    for arg in args[1:]:
+        if len(shown) >= 128:
+            break
+        shown += f"'{printable(arg)[: 128 - len(shown)]}' "
+    name = printable(args[0])[:128]
+    return ReplyError(f"ERR unknown command '{name}', with args beginning with: {shown}")
+
+
+def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
+    name = printable(subcommand)[:128]
+    return ReplyError(f"ERR unknown subcommand '{name}'. Try {container.upper()} HELP.")
+
+
+def invalid_expire(command: str) -> ReplyError:
+    return ReplyError(f"ERR invalid expire time in '{command}' command")

@@ -1,0 +1,55 @@
+"""Background work at ``hz`` turns a second: expiry, reclaiming, fsync, throughput samples.
+
+Everything that writes goes to the executing threads as jobs, in slices of a fraction of a
+millisecond, so that clients' batches run in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from tendis_py.services import Services
+from tendis_py.storage.expiry import Expiry
+from tendis_py.storage.reclaim import Reclaimer
+from tendis_py.storage.transaction import Transaction
+
+RunJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[None]]
+
+FSYNC_SECONDS = 1.0
+GC_SECONDS = 10.0
+
+
+class Maintenance:
+    def __init__(self, services: Services, run_job: RunJob) -> None:
+        self._services = services
+        self._run_job = run_job
+        self._expiry = Expiry(services.keyspace)
+        self._reclaimer = Reclaimer(services.keyspace)
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._fsync)
+            nursery.start_soon(self._sweep)
+            nursery.start_soon(self._reclaim)
+
+    async def _fsync(self) -> None:
+        engine = self._services.keyspace.engine
+        while True:
+            await trio.sleep(FSYNC_SECONDS)
+            if engine.unsynced and self._services.config.appendfsync == "everysec":
+                await trio.to_thread.run_sync(engine.sync)
+
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(1 / self._services.config.hz)
+            while due := self._expiry.due():
+                await self._run_job(lambda tx, due=due: self._expiry.expire(tx, due), due.keys)
+
+    async def _reclaim(self) -> None:
+        while True:
+            await trio.sleep(1 / self._services.config.hz)
+            while await trio.to_thread.run_sync(self._reclaimer.find):
+                await self._run_job(self._reclaimer.step, set())

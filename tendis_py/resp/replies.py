@@ -1,0 +1,187 @@
+"""Reply encoding: Python values in, bytes out. The only place where RESP2 and RESP3 differ.
+
+What a command handler may return:
+
+==================  ==========================  =============================
+Python value        RESP3                       RESP2
+==================  ==========================  =============================
+``bytes``           bulk string                 bulk string
+``str``             simple string               simple string
+``int``             integer                     integer
+``None``            null                        null bulk string
+``NULL_ARRAY``      null                        null array
+``float``           double                      bulk string
+``bool``            boolean                     integer 0 or 1
+``list``, ``tuple``  array                      array
+``dict``            map                         flat array
+``set``             set                         array
+``Verbatim``        verbatim string             bulk string
+``Push``            push                        array
+``ReplyError``      error                       error
+``Encoded``         as it is                    as it is
+==================  ==========================  =============================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tendis_py.errors import ReplyError
+
+Encode = Callable[[Any], bytes]
+
+
+class Encoded(bytes):
+    """A reply that is on the wire format already."""
+
+    __slots__ = ()
+
+
+class Verbatim(bytes):
+    """Text for people (INFO, CLIENT LIST): RESP3 marks it as ``txt``."""
+
+    __slots__ = ()
+
+
+class Push(list[Any]):
+    """An out-of-band RESP3 message: kind first, then its data."""
+
+    __slots__ = ()
+
+
+class NullArray:
+    __slots__ = ()
+
+
+NULL_ARRAY = NullArray()
+OK = Encoded(b"+OK\r\n")
+NO_REPLY = Encoded(b"")
+
+_SMALL = 4096
+_BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
+_INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
+
+
+def format_double(value: float) -> bytes:
+    """A double in the fewest digits that read back as the same double, as Redis prints it."""
+    if math.isinf(value):
+        return b"inf" if value > 0 else b"-inf"
+    if math.isnan(value):
+        return b"nan"
+    if value == int(value) and abs(value) < 1e17:
+        return b"-0" if value == 0 and math.copysign(1, value) < 0 else b"%d" % int(value)
+    text = repr(value)
+    mantissa, _, exponent = text.partition("e")
+    if exponent:
+        sign, digits = exponent[0], exponent.lstrip("+-").lstrip("0")
+        return f"{mantissa.removesuffix('.0')}e{sign if sign == '-' else '+'}{digits}".encode()
+    return text.encode()
+
+
+def _bulk(value: bytes) -> bytes:
+    length = len(value)
+    if length < _SMALL:
+        return _BULK_HEAD[length] + value + b"\r\n"
+    return b"$%d\r\n%b\r\n" % (length, value)
+
+
+def _integer(value: int) -> bytes:
+    return _INTEGERS[value] if 0 <= value < _SMALL else b":%d\r\n" % value
+
+
+def _simple(value: str) -> bytes:
+    return b"+%b\r\n" % value.encode("utf-8", "surrogateescape")
+
+
+def _error(value: ReplyError) -> bytes:
+    return b"-%b\r\n" % value.message.encode("utf-8", "surrogateescape")
+
+
+def _same(value: bytes) -> bytes:
+    return value
+
+
+def _null_bulk(_: None) -> bytes:
+    return b"$-1\r\n"
+
+
+def _null_array(_: NullArray) -> bytes:
+    return b"*-1\r\n"
+
+
+def _null(_: object) -> bytes:
+    return b"_\r\n"
+
+
+def _double(value: float) -> bytes:
+    return b",%b\r\n" % format_double(value)
+
+
+def _boolean(value: bool) -> bytes:
+    return b"#t\r\n" if value else b"#f\r\n"
+
+
+def _verbatim(value: Verbatim) -> bytes:
+    return b"=%d\r\ntxt:%b\r\n" % (len(value) + 4, value)
+
+
+def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
+    head = kind + b"%d\r\n"
+
+    def encode(values: Any) -> bytes:
+        parts = [head % len(values)]
+        parts += [encoders[type(value)](value) for value in values]
+        return b"".join(parts)
+
+    return encode
+
+
+def _map(head: bytes, encoders: dict[type, Encode], per_pair: int) -> Encode:
+    def encode(pairs: dict[Any, Any]) -> bytes:
+        parts = [head % (len(pairs) * per_pair)]
+        for key, value in pairs.items():
+            parts.append(encoders[type(key)](key))
+            parts.append(encoders[type(value)](value))
+        return b"".join(parts)
+
+    return encode
+
+
+def _encoders(protocol: int) -> dict[type, Encode]:
+    encoders: dict[type, Encode] = {
+        bytes: _bulk,
+        str: _simple,
+        int: _integer,
+        Encoded: _same,
+        ReplyError: _error,
+    }
+    array = _aggregate(b"*", encoders)
+    encoders[list] = encoders[tuple] = array
+    if protocol == 2:
+        encoders[type(None)] = _null_bulk
+        encoders[NullArray] = _null_array
+        encoders[float] = lambda value: _bulk(format_double(value))
+        encoders[bool] = lambda value: _integer(int(value))
+        encoders[set] = encoders[frozenset] = encoders[Push] = array
+        encoders[Verbatim] = _bulk
+        encoders[dict] = _map(b"*%d\r\n", encoders, 2)
+    else:
+        encoders[type(None)] = encoders[NullArray] = _null
+        encoders[float] = _double
+        encoders[bool] = _boolean
+        encoders[set] = encoders[frozenset] = _aggregate(b"~", encoders)
+        encoders[Push] = _aggregate(b">", encoders)
+        encoders[Verbatim] = _verbatim
+        encoders[dict] = _map(b"%%%d\r\n", encoders, 1)
+    return encoders
+
+
+ENCODERS: dict[int, dict[type, Encode]] = {2: _encoders(2), 3: _encoders(3)}
+"""Protocol version (2 or 3) → type of the value → its encoder."""
+
+
+def encode(value: Any, protocol: int = 2) -> bytes:
+    """``value`` on the wire in RESP ``protocol``."""
+    return ENCODERS[protocol][type(value)](value)

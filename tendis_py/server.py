@@ -1,0 +1,285 @@
+"""The server: wires the stages of a threading model, runs them, and takes them down in order.
+
+``serve`` is for embedding in a trio program; ``run`` is what the command line calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import logging
+import os
+import resource
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tendis_py import commands
+from tendis_py.config import Config
+from tendis_py.maintenance import Maintenance
+from tendis_py.services import Services
+from tendis_py.stages.accept import Doorkeeper, deal, describe, open_listeners
+from tendis_py.stages.execute import Executor, ExecutorPool, Locking
+from tendis_py.stages.reactor import Reactor, Submission
+from tendis_py.stages.work import Job, WorkQueue
+from tendis_py.storage.engine import Engine
+from tendis_py.storage.keyspace import Keyspace
+from tendis_py.storage.transaction import Transaction
+from tendis_py.threading_model import MODELS, Listening
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL = 1e-4
+"""A CPU-bound command on one thread costs another one's wake-up this much (default: 5 ms)."""
+
+_SPARE_FDS = 512
+"""File descriptors for RocksDB and the server itself, on top of maxclients."""
+
+
+class Server:
+    """A running server. Made by ``serve``; ``services`` and ``listening`` are for its users."""
+
+    def __init__(self, config: Config, *, port: int | None = None) -> None:
+        """``port`` overrides the setting; 0 has the system choose one (see ``self.port``)."""
+        self.config = config
+        self.model = MODELS[config.threading_model]
+        engine = Engine(Path(config.dir) / "tendis-data", options=config.rocksdb)
+        self.keyspace = Keyspace(
+            engine, databases=config.databases, cache_bytes=config.cache_size
+        )
+        self.services = Services(config, self.keyspace, commands.may_write)
+        self.services.topology = self.statistics
+        self.services.shutdown = self.shutdown
+        self.listeners: list[socket.socket] = []
+        self._port = port
+        self.stopping = trio.Event()
+        self._build_stages()
+        self.maintenance = Maintenance(self.services, self.run_job)
+
+    def _build_stages(self) -> None:
+        model, config, services = self.model, self.config, self.services
+        reactors = model.reactor_count(config.io_threads)
+        executors = model.executor_count(config.executor_threads)
+        alone = reactors + executors == 1 or (model.submission is Submission.QUEUE and executors == 1)
+        locking = Locking.NONE if alone else Locking.KEYS
+        self.pools: list[ExecutorPool] = []
+        self.queue: WorkQueue | None = None
+        self.slow_queue: WorkQueue | None = None
+        if executors:
+            self.queue = WorkQueue(
+                config.work_queue_max_requests, config.work_queue_max_bytes, self._on_space
+            )
+            if model.slow_lane:
+                self.slow_queue = WorkQueue(
+                    config.work_queue_max_requests, config.work_queue_max_bytes
+                )
+                slow = Executor(services, locking=locking, name="slow")
+                self.pools.append(ExecutorPool(self.slow_queue, [slow]))
+            workers = [
+                Executor(
+                    services, locking=locking, slow_lane=self.slow_queue, name=f"executor-{index}"
+                )
+                for index in range(executors)
+            ]
+            self.pools.append(ExecutorPool(self.queue, workers, rounds=model.rounds))
+        self.reactors = [
+            Reactor(
+                services,
+                Executor(
+                    services, locking=locking, slow_lane=self.slow_queue, name=f"reactor-{index}"
+                ),
+                submission=model.submission,
+                queue=self.queue,
+                name=f"reactor-{index}",
+            )
+            for index in range(reactors)
+        ]
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is listened on, 0 when none is."""
+        return self.services.port
+
+    @property
+    def listening(self) -> list[str]:
+        """Addresses and paths that are listened on."""
+        return [describe(listener) for listener in self.listeners]
+
+    def shutdown(self) -> None:
+        """Stop accepting, finish what is under way, and end; from any thread."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self.stopping.set)
+
+    def statistics(self) -> dict[str, Any]:
+        """``statistics()`` of every stage, by name; values are plain numbers."""
+        figures: dict[str, Any] = {
+            reactor.name: asdict(reactor.statistics()) for reactor in self.reactors
+        }
+        if self.queue is not None:
+            figures["work_queue"] = asdict(self.queue.statistics())
+        if self.slow_queue is not None:
+            figures["slow_queue"] = asdict(self.slow_queue.statistics())
+        figures["locks"] = asdict(self.keyspace.locks.statistics())
+        figures["cache"] = asdict(self.keyspace.cache.statistics())
+        return figures
+
+    # Running
+
+    async def run(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until ``shutdown`` or cancelled; the data folder is closed on return."""
+        self._token = trio.lowlevel.current_trio_token()
+        try:
+            async with trio.open_nursery() as threads:
+                for pool in self.pools:
+                    pool.start()
+                for reactor in self.reactors:
+                    threads.start_soon(self._run_reactor, reactor)
+                try:
+                    async with trio.open_nursery() as nursery:
+                        self._listen(nursery)
+                        nursery.start_soon(self.maintenance.run)
+                        task_status.started(self)
+                        await self.stopping.wait()
+                        nursery.cancel_scope.cancel()
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await self._drain()
+        finally:
+            with trio.CancelScope(shield=True):
+                for listener in self.listeners:
+                    listener.close()
+                await trio.to_thread.run_sync(self.keyspace.engine.close)
+
+    @staticmethod
+    async def _run_reactor(reactor: Reactor) -> None:
+        def thread() -> None:
+            threading.current_thread().name = reactor.name
+            trio.run(reactor.run)
+
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(thread, limiter=trio.CapacityLimiter(1))
+
+    def _listen(self, nursery: trio.Nursery) -> None:
+        doorkeeper = Doorkeeper(self.services)
+        if self.model.listening is Listening.REACTORS:
+            self._listen_in_reactors(doorkeeper)
+        else:
+            self.listeners = open_listeners(self.config, port=self._port)
+            if self.model.submission is Submission.INLINE:  # memcached deals in turn
+                turns = itertools.cycle(self.reactors)
+                choose: Callable[[], Reactor] = lambda: next(turns)  # noqa: E731
+            else:
+                choose = self._least_connections
+            for listener in self.listeners:
+                nursery.start_soon(deal, listener, doorkeeper, choose)
+        for listener in self.listeners:
+            if listener.family != socket.AF_UNIX:
+                self.services.port = listener.getsockname()[1]
+
+    def _least_connections(self) -> Reactor:
+        return min(self.reactors, key=lambda reactor: len(reactor.connections))
+
+    def _listen_in_reactors(self, doorkeeper: Doorkeeper) -> None:
+        several = len(self.reactors) > 1
+        port = self._port
+        for index, reactor in enumerate(self.reactors):
+            opened = open_listeners(
+                self.config, reuse_port=several, port=port, unix=index == 0
+            )
+            for listener in opened:
+                if port == 0 and listener.family != socket.AF_UNIX:
+                    port = listener.getsockname()[1]
+            self.listeners += opened
+            shared = [one for one in self.listeners if one.family == socket.AF_UNIX]
+            for listener in {*opened, *shared}:
+                reactor.call_soon(_listener_for(reactor, listener, doorkeeper))
+
+    def _on_space(self) -> None:
+        for reactor in self.reactors:
+            reactor.space()
+
+    async def _drain(self) -> None:
+        """Let requests under way finish, within shutdown-timeout; then end all threads."""
+        for reactor in self.reactors:
+            reactor.call_soon(reactor.stop_listening)
+        with trio.move_on_after(self.config.shutdown_timeout):
+            while any(reactor.unfinished for reactor in self.reactors):
+                await trio.sleep(0.01)
+        for pool in self.pools:
+            await trio.to_thread.run_sync(pool.stop)
+        for reactor in self.reactors:
+            reactor.stop()
+
+    async def run_job(
+        self, run: Callable[[Transaction], None], keys: set[bytes] | None
+    ) -> None:
+        """Run background work the way requests go; returns when it is committed."""
+        done = trio.Event()
+
+        def finished(error: BaseException | None) -> None:
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(done.set)
+
+        job = Job(run, keys, finished)
+        if self.queue is not None:
+            self.queue.force(job)
+        else:
+            self.reactors[0].submit_job(job)
+        await done.wait()
+
+
+def _listener_for(
+    reactor: Reactor, listener: socket.socket, doorkeeper: Doorkeeper
+) -> Callable[[], None]:
+    def accepted(sock: socket.socket) -> None:
+        if doorkeeper.admit(sock):
+            reactor.adopt(sock)
+
+    return lambda: reactor.listen(listener, accepted)
+
+
+@asynccontextmanager
+async def serve(config: Config | None = None, *, port: int | None = None) -> AsyncIterator[Server]:
+    """Run a server inside a trio program: ``async with serve(config, port=0) as server: …``.
+
+    With port 0 the system chooses a free one: ``server.port``. Leaving the block shuts the server
+    down in order. StorageError (also as ListenError) when the data folder or an address can't be
+    used.
+    """
+    server = Server(config or Config(), port=port)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run)
+            try:
+                yield server
+            finally:
+                server.shutdown()
+    except* (KeyboardInterrupt, SystemExit):
+        raise
+
+
+def raise_fd_limit(maxclients: int) -> int:
+    """Ask for enough file descriptors; the number of clients they are enough for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = maxclients + _SPARE_FDS
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(1, min(maxclients, soft - _SPARE_FDS))
+
+
+def tune_interpreter() -> None:
+    """Process-wide settings of CPython that the stages were measured with."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)

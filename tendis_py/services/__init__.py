@@ -1,0 +1,41 @@
+"""State that all connections share. Imports neither trio nor sockets, and no commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from tendis_py.config import Config
+from tendis_py.resp.requests import Request
+from tendis_py.services.clients import Clients, Pause
+from tendis_py.services.slowlog import Slowlog
+from tendis_py.services.stats import Stats
+from tendis_py.storage.keyspace import Keyspace
+
+
+class Services:
+    """One per server; handlers reach it as ``ctx.services``.
+
+    ``may_write`` tells whether a request's command is declared to write.
+    """
+
+    def __init__(
+        self, config: Config, keyspace: Keyspace, may_write: Callable[[Request], bool]
+    ) -> None:
+        self.config = config
+        self.keyspace = keyspace
+        self.clients = Clients(lambda: config.maxclients, Pause(may_write))
+        self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len)
+        self.stats = Stats()
+        self.run_id = os.urandom(20).hex()
+        self.port = config.port
+        """The TCP port that is listened on: the one the system chose where the setting is 0."""
+        self.topology: Callable[[], dict[str, Any]] = dict
+        """Figures of the running stages, name → ``statistics()`` record. Set by the server."""
+        self.shutdown: Callable[..., None] = _no_server
+        """Ask the server to stop. Set by the server."""
+
+
+def _no_server() -> None:
+    raise RuntimeError("no server runs on these services")

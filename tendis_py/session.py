@@ -1,0 +1,108 @@
+"""What the server knows of one client: identity, protocol, database, state. No sockets.
+
+Owned by the thread that runs the client's batch (one at a time) and read by any thread for CLIENT
+LIST; every field is replaced whole, so a reader sees an old value or a new one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Protocol
+
+from tendis_py.resp.replies import ENCODERS, Encode
+
+_ids = itertools.count(1)
+
+
+class Peer(Protocol):
+    """The session's connection, as far as commands may know it."""
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes received that no executed request has used yet."""
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of replies that the socket has not taken yet."""
+
+    def close(self) -> None:
+        """Have the connection closed soon; from any thread."""
+
+
+class Session:
+    __slots__ = (
+        "address",
+        "authenticated",
+        "closing",
+        "commands",
+        "created",
+        "database",
+        "encoders",
+        "fd",
+        "id",
+        "last_active",
+        "last_command",
+        "lib_name",
+        "lib_version",
+        "local_address",
+        "name",
+        "net_in",
+        "net_out",
+        "no_evict",
+        "no_touch",
+        "peer",
+        "plain",
+        "protocol",
+        "reply_mode",
+        "unix",
+        "user",
+    )
+
+    def __init__(
+        self,
+        peer: Peer,
+        *,
+        address: str = "",
+        local_address: str = "",
+        fd: int = -1,
+        unix: bool = False,
+        authenticated: bool = True,
+    ) -> None:
+        self.id = next(_ids)
+        self.peer = peer
+        self.address = address
+        self.local_address = local_address
+        self.fd = fd
+        self.unix = unix
+        self.created = self.last_active = time.monotonic()
+        self.last_command = "NULL"
+        self.commands = 0
+        self.net_in = 0
+        self.net_out = 0
+        self.closing = False
+        """Set once the last reply is made: it is sent, and the connection closed."""
+        self.reset(authenticated)
+
+    def reset(self, authenticated: bool) -> None:
+        """Back to the state of a new connection (RESET)."""
+        self.name = b""
+        self.lib_name = b""
+        self.lib_version = b""
+        self.user = "default"
+        self.database = 0
+        self.no_evict = False
+        self.no_touch = False
+        self.reply_mode = "on"
+        self.authenticated = authenticated
+        self.use_protocol(2)
+        self.compile_gates()
+
+    def use_protocol(self, protocol: int) -> None:
+        self.protocol = protocol
+        self.encoders: dict[type, Encode] = ENCODERS[protocol]
+
+    def compile_gates(self) -> None:
+        """Fold the state into ``plain``: whether requests run without any gate. To be called when
+        ``authenticated`` or ``reply_mode`` changes."""
+        self.plain = self.authenticated and self.reply_mode == "on"

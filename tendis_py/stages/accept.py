@@ -1,0 +1,186 @@
+"""Listening sockets, and the acceptor that deals connections to reactors."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from tendis_py.config import Config
+from tendis_py.errors import StorageError
+from tendis_py.services import Services
+from tendis_py.stages.reactor import Reactor
+
+log = logging.getLogger(__name__)
+
+TOO_MANY = b"-ERR max number of clients reached\r\n"
+DENIED = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password "
+    b"is set for the default user. In this mode connections are only accepted from the loopback "
+    b"interface. If you want to connect from external computers to Redis you may adopt one of the "
+    b"following solutions: 1) Just disable protected mode sending the command 'CONFIG SET "
+    b"protected-mode no' from the loopback interface by connecting to Redis from the same host the "
+    b"server is running, however MAKE SURE Redis is not publicly accessible from internet if you "
+    b"do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just "
+    b"disable the protected mode by editing the Redis configuration file, and setting the "
+    b"protected mode option to 'no', and then restarting the server. 3) If you started the server "
+    b"manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an "
+    b"authentication password for the default user. NOTE: You only need to do one of the above "
+    b"things in order for the server to start accepting connections from the outside.\r\n"
+)
+
+
+class ListenError(StorageError):
+    """An address can't be listened on; the message says which and why."""
+
+
+def open_listeners(
+    config: Config, *, reuse_port: bool = False, port: int | None = None, unix: bool = True
+) -> list[socket.socket]:
+    """Sockets listening on every address of ``bind`` and, if ``unix``, on ``unixsocket``.
+
+    A bind address with a leading ``-`` may be missing, as in redis.conf. ``port`` overrides the
+    setting: with 0 the system chooses one, which all addresses share (the setting 0 means no TCP
+    at all). ListenError when an address can't be used.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        if config.port or port is not None:
+            number = config.port if port is None else port
+            for entry in config.bind:
+                listener = _bind_tcp(entry, number, config.tcp_backlog, reuse_port)
+                if listener is not None:
+                    number = listener.getsockname()[1]
+                    listeners.append(listener)
+        if config.unixsocket and unix:
+            listeners.append(_bind_unix(config))
+    except ListenError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def _bind_tcp(entry: str, port: int, backlog: int, reuse_port: bool) -> socket.socket | None:
+    optional = entry.startswith("-")
+    host = entry.removeprefix("-")
+    host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        if optional:
+            log.debug("not listening on %s: %s", host, error.strerror)
+            return None
+        raise ListenError(f"can't listen on {host}:{port}: {error.strerror}") from None
+    sock.setblocking(False)
+    return sock
+
+
+def _bind_unix(config: Config) -> socket.socket:
+    path = Path(config.unixsocket)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        sock.bind(str(path))
+        if config.unixsocketperm:
+            path.chmod(config.unixsocketperm)
+        sock.listen(config.tcp_backlog)
+    except OSError as error:
+        sock.close()
+        raise ListenError(f"can't listen on {path}: {error.strerror or error}") from None
+    sock.setblocking(False)
+    return sock
+
+
+def describe(listener: socket.socket) -> str:
+    """``127.0.0.1:6379`` or the path of a Unix socket."""
+    name = listener.getsockname()
+    if isinstance(name, str):
+        return name
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+class Doorkeeper:
+    """Decides whether an accepted socket may become a client, and prepares it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def admit(self, sock: socket.socket) -> bool:
+        """Take ``sock`` in (it counts as a client from here on), or refuse and close it."""
+        config = self._services.config
+        if not self._services.clients.admit():
+            _refuse(sock, TOO_MANY)
+            return False
+        if config.protected_mode and not config.requirepass and not _is_local(sock):
+            self._services.clients.release()
+            _refuse(sock, DENIED)
+            return False
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if config.tcp_keepalive:
+                    _keep_alive(sock, config.tcp_keepalive)
+        return True
+
+
+def _refuse(sock: socket.socket, message: bytes) -> None:
+    with contextlib.suppress(OSError):
+        sock.setblocking(False)
+        sock.send(message)
+    sock.close()
+
+
+def _is_local(sock: socket.socket) -> bool:
+    if sock.family == socket.AF_UNIX:
+        return True
+    try:
+        address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
+    except (OSError, ValueError):
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _keep_alive(sock: socket.socket, seconds: int) -> None:
+    """Probe an idle peer after ``seconds``, three times, as Redis does."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+async def deal(
+    listener: socket.socket, doorkeeper: Doorkeeper, choose: Callable[[], Reactor]
+) -> None:
+    """The acceptor: hand each new connection to the reactor that ``choose`` names. Runs until
+    cancelled."""
+    while True:
+        await trio.lowlevel.wait_readable(listener)
+        for _ in range(64):
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:  # out of file descriptors: let some close
+                log.warning("accept failed: %s", os.strerror(error.errno or 0))
+                await trio.sleep(0.1)
+                break
+            if doorkeeper.admit(sock):
+                choose().adopt(sock)

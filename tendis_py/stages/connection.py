@@ -1,0 +1,158 @@
+"""One client's socket: what has been read and not run, what has been answered and not sent.
+
+Owned by one reactor and touched by its thread only, but for ``close`` and the byte figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from tendis_py.resp.requests import FastReader, Request, RequestParser
+from tendis_py.session import Session
+
+if TYPE_CHECKING:
+    from tendis_py.stages.reactor import Reactor
+
+RECEIVE_BYTES = 32 * 1024
+"""Read at a time: also what bounds one connection's share of a turn."""
+
+WAITING_BYTES = 4 * RECEIVE_BYTES
+"""Input of a busy connection beyond which it is not read any more."""
+
+OUTBOX_BYTES = 64 * 1024 * 1024
+"""Replies a client may leave unread before its requests wait, and it is no longer read."""
+
+EPOLLIN, EPOLLOUT = select.EPOLLIN, select.EPOLLOUT
+
+
+class Connection:
+    """``busy`` while a batch holds requests of this connection: requests that arrive meanwhile
+    wait in ``waiting``, so that they run and are answered in order."""
+
+    __slots__ = (
+        "busy",
+        "closed",
+        "events",
+        "fd",
+        "finished",
+        "outbox",
+        "outbox_bytes",
+        "parser",
+        "progress",
+        "reactor",
+        "session",
+        "socket",
+        "waiting",
+        "waiting_bytes",
+    )
+
+    def __init__(
+        self, sock: socket.socket, reactor: Reactor, fast: FastReader, *, max_bulk: int, secure: bool
+    ) -> None:
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.reactor = reactor
+        unix = sock.family == socket.AF_UNIX
+        self.session = Session(
+            self,
+            address=f"{sock.getsockname()}:0" if unix else _address(sock.getpeername()),
+            local_address=f"{sock.getsockname()}:0" if unix else _address(sock.getsockname()),
+            fd=self.fd,
+            unix=unix,
+            authenticated=not secure,
+        )
+        self.parser = RequestParser(fast, max_bulk=max_bulk, authenticated=not secure)
+        self.busy = False
+        self.waiting: list[Request] = []
+        self.waiting_bytes = 0
+        self.outbox: deque[bytes | memoryview] | None = None
+        self.outbox_bytes = 0
+        self.events = EPOLLIN
+        self.finished = False
+        """No more input: the client has closed its side, or sent what is not RESP."""
+        self.closed = False
+        self.progress = 0.0
+        """When the socket last took anything of the outbox (monotonic seconds)."""
+
+    @property
+    def input_bytes(self) -> int:
+        return self.waiting_bytes + self.parser.buffered
+
+    @property
+    def output_bytes(self) -> int:
+        return self.outbox_bytes
+
+    def close(self) -> None:
+        self.reactor.close_soon(self)
+
+    @property
+    def readable(self) -> bool:
+        """Whether more input is wanted."""
+        return (
+            not self.finished
+            and self.waiting_bytes <= WAITING_BYTES
+            and self.outbox_bytes <= OUTBOX_BYTES
+        )
+
+    def send(self, payload: bytes) -> None:
+        """Send what the socket takes now; the rest waits in the outbox. OSError when it is dead."""
+        if self.outbox is None:
+            try:
+                sent = self.socket.send(payload)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(payload):
+                return
+            self.outbox = deque()
+            self.progress = monotonic()
+            if sent:
+                self._push(memoryview(payload)[sent:])
+                return
+        self._push(payload)
+
+    def _push(self, data: bytes | memoryview) -> None:
+        assert self.outbox is not None
+        self.outbox.append(data)
+        self.outbox_bytes += len(data)
+
+    def flush(self) -> None:
+        """Send on from the outbox. OSError when the socket is dead."""
+        outbox = self.outbox
+        if outbox is None:
+            return
+        while outbox:
+            # A bounded number of buffers a call: sendmsg takes at most IOV_MAX of them.
+            buffers = [outbox[index] for index in range(min(len(outbox), 64))]
+            try:
+                sent = self.socket.sendmsg(buffers)
+            except BlockingIOError:
+                return
+            self.outbox_bytes -= sent
+            self.progress = monotonic()
+            while sent:
+                head = outbox[0]
+                if len(head) > sent:
+                    outbox[0] = memoryview(head)[sent:]
+                    break
+                sent -= len(head)
+                outbox.popleft()
+        self.outbox = None
+
+    def close_socket(self) -> None:
+        self.closed = True
+        self.outbox = None
+        self.outbox_bytes = 0
+        self.waiting = []
+        self.waiting_bytes = 0
+        with contextlib.suppress(OSError):
+            self.socket.close()
+
+
+def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    host, port = name[0], name[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,271 @@
+"""The execute stage: a batch runs, commits once, and gets its replies.
+
+An ``Executor`` is one thread's: a reactor has one for what it runs itself, and each thread of an
+``ExecutorPool`` has one. Which locks a batch needs depends on the threading model: none where a
+single thread executes, else the key set of its commands, or all keys at once for a reactor that
+finds nothing else under way.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from enum import Enum
+from time import perf_counter_ns
+
+from tendis_py.commands.registry import REGISTRY, Lane
+from tendis_py.dispatch import Dispatcher
+from tendis_py.errors import ReplyError, StorageError, WriteStalledError
+from tendis_py.resp.replies import encode
+from tendis_py.resp.requests import Request
+from tendis_py.services import Services
+from tendis_py.services.stages import StageTimes
+from tendis_py.session import Session
+from tendis_py.stages.work import Batch, Job, Reply, Work, WorkQueue
+from tendis_py.storage.locks import Claim
+from tendis_py.storage.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+_lookup = REGISTRY.lookup
+
+
+class Locking(Enum):
+    """NONE: this is the only executing thread. KEYS: claim the batch's keys, wait for them."""
+
+    NONE = "none"
+    KEYS = "keys"
+
+
+class Executor:
+    """Runs batches and jobs in the calling thread, one at a time.
+
+    ``slow_lane`` takes the requests of slow commands; None runs them here.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        locking: Locking,
+        slow_lane: WorkQueue | None = None,
+        name: str,
+    ) -> None:
+        self.services = services
+        self.keyspace = services.keyspace
+        self.locking = locking
+        self.slow_lane = slow_lane
+        self.times = StageTimes(name)
+        services.stats.stage_times.append(self.times)
+        self.tx = Transaction(self.keyspace)
+        self.dispatcher = Dispatcher(self.tx, services, defers=slow_lane is not None)
+
+    def run(self, batch: Batch) -> None:
+        """Execute, commit and make durable; ``batch.replies`` is complete on return."""
+        if batch.transaction is not None:
+            self._finish(batch, batch.transaction)
+            return
+        if self.locking is Locking.KEYS:
+            batch.claim = self.keyspace.locks.acquire(lock_set(batch.items))
+        self._execute(batch)
+        self._finish(batch, self.tx)
+
+    def run_inline(self, batch: Batch) -> bool:
+        """As ``run``, for a reactor, which must not wait: False when another thread holds keys
+        (nothing has happened), or when RocksDB stalls (the batch has run; what is left is
+        ``run`` in a thread that may wait)."""
+        batch.claim = self.keyspace.locks.try_exclusive()
+        if batch.claim is None:
+            return False
+        self._execute(batch)
+        try:
+            self._finish(batch, self.tx, may_wait=False)
+        except WriteStalledError:
+            batch.transaction = self.tx
+            self.tx = self.dispatcher.replace_transaction()
+            return False
+        return True
+
+    def run_control(self, batch: Batch) -> None:
+        """As ``run``, for requests that touch no key: they wait for nothing."""
+        self._execute(batch)
+        self._finish(batch, self.tx)
+
+    def _execute(self, batch: Batch) -> None:
+        self.tx.begin(time.time_ns() // 1_000_000)
+        batch.started = started = perf_counter_ns()
+        wait = started - batch.read
+        run = self.dispatcher.run
+        replies = batch.replies
+        for session, requests in batch.items:
+            output: list[bytes] = []
+            taken = run(session, requests, output, wait)
+            payload = output[0] if len(output) == 1 else b"".join(output)
+            if taken == len(requests) or session.closing:
+                replies.append(Reply(session, payload))
+            else:
+                replies.append(Reply(session, payload, requests[taken:]))
+        batch.executed = perf_counter_ns()
+
+    def _finish(self, batch: Batch, tx: Transaction, *, may_wait: bool = True) -> None:
+        try:
+            if tx.commit(may_wait=may_wait) and self.services.config.appendfsync == "always":
+                self.keyspace.engine.sync()
+        except StorageError as error:
+            log.error("commit failed: %s", error)
+            tx.rollback()
+            self._fail(batch, error)
+        batch.committed = perf_counter_ns()
+        if batch.claim is not None:
+            self.keyspace.locks.release(batch.claim)
+            batch.claim = None
+        self.keyspace.cache.trim()
+        if self.dispatcher.slow:
+            self._log_slow(batch)
+        self._defer_slow(batch)
+        self.times.record(batch)
+
+    def _fail(self, batch: Batch, error: StorageError) -> None:
+        """No reply of a batch that is not in the log may look like success."""
+        failure = ReplyError(f"ERR storage failure, nothing was written: {error}")
+        requests = {session: len(requests) for session, requests in batch.items}
+        for reply in batch.replies:
+            answered = requests[reply.session] - len(reply.rest or ())
+            reply.payload = encode(failure, reply.session.protocol) * answered
+
+    def _log_slow(self, batch: Batch) -> None:
+        for slow in self.dispatcher.slow:
+            self.services.slowlog.add(
+                slow.session,
+                slow.request,
+                slow.elapsed_ns,
+                {
+                    "queue": batch.started - batch.read,
+                    "execute": slow.elapsed_ns,
+                    "batch": batch.executed - batch.started,
+                    "commit": batch.committed - batch.executed,
+                },
+            )
+        self.dispatcher.slow.clear()
+
+    def _defer_slow(self, batch: Batch) -> None:
+        """Send requests from a slow command on to the slow lane, now that what the connection
+        wrote before is committed."""
+        if self.slow_lane is None:
+            return
+        for reply in batch.replies:
+            if reply.rest and is_slow(reply.rest[0]):
+                reply.deferred = True
+                rest, reply.rest = reply.rest, None
+                self.slow_lane.force(Batch(batch.reactor, [(reply.session, rest)], 0, batch.read))
+
+    def run_job(self, job: Job) -> None:
+        """Run background work in this thread, as one commit."""
+        claim: Claim | None = None
+        error: BaseException | None = None
+        if self.locking is Locking.KEYS:
+            claim = self.keyspace.locks.acquire(job.keys)
+        try:
+            self.tx.begin(time.time_ns() // 1_000_000)
+            job.run(self.tx)
+            self.tx.undo.clear()
+            self.tx.commit()
+        except Exception as failure:
+            log.exception("background job failed")
+            self.tx.rollback()
+            error = failure
+        finally:
+            if claim is not None:
+                self.keyspace.locks.release(claim)
+        job.done(error)
+
+
+def lock_set(items: list[tuple[Session, list[Request]]]) -> set[bytes] | None:
+    """The keys that a batch's commands name; None (all keys) when one of them is exclusive or
+    names keys that can't be told from its arguments."""
+    keys: set[bytes] = set()
+    for _, requests in items:
+        for request in requests:
+            command = _lookup(request[0])
+            if command is None:
+                continue
+            if command.exclusive:
+                return None
+            if command.keys:
+                try:
+                    keys.update(command.keys_in(request))
+                except ReplyError:
+                    continue  # the command will refuse them, too
+    return keys
+
+
+def is_slow(request: Request) -> bool:
+    command = _lookup(request[0])
+    return command is not None and command.lane is Lane.SLOW
+
+
+def is_control(requests: list[Request]) -> bool:
+    """Whether none of the requests touches a key."""
+    for request in requests:
+        command = _lookup(request[0])
+        if command is not None and command.lane is not Lane.CONTROL:
+            return False
+    return True
+
+
+class ExecutorPool:
+    """Threads that take from one queue. ``rounds``: each takes everything queued as one round
+    and answers only when all of it has run (redis-io's fan-in)."""
+
+    def __init__(self, queue: WorkQueue, executors: list[Executor], *, rounds: bool = False) -> None:
+        self.queue = queue
+        self.executors = executors
+        self._loop = self._run_rounds if rounds else self._run
+        self._threads = [
+            threading.Thread(target=self._loop, args=(executor,), name=executor.times.name)
+            for executor in executors
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what is queued, then end the threads; blocks until then."""
+        self.queue.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, executor: Executor) -> None:
+        take, finished = self.queue.take, self.queue.finished
+        while (work := take()) is not None:
+            _run_work(executor, work)
+            finished()
+            if isinstance(work, Batch):
+                work.reactor.responses.post(work)
+
+    def _run_rounds(self, executor: Executor) -> None:
+        while True:
+            round_ = self.queue.take_all()
+            for work in round_:
+                if work is not None:
+                    _run_work(executor, work)
+                    self.queue.finished()
+            for work in round_:
+                if isinstance(work, Batch):
+                    work.reactor.responses.post(work)
+            if round_[-1] is None:
+                return
+
+
+def _run_work(executor: Executor, work: Work) -> None:
+    if isinstance(work, Job):
+        executor.run_job(work)
+        return
+    try:
+        executor.run(work)
+    except Exception:  # a bug in a stage: answer, rather than leave connections hanging
+        log.exception("a batch failed")
+        for session, _ in work.items:
+            session.peer.close()

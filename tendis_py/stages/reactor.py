@@ -1,0 +1,501 @@
+"""The reactor: one thread, one epoll, many connections.
+
+A turn takes every ready socket, reads and parses, and gathers all complete requests into one
+Batch; it sends what came back on the response queue; it writes. Who executes the batch is the
+threading model's choice (``Submission``).
+
+trio gives structure: the loop is one trio task, waits for its epoll with ``wait_readable`` when
+idle, and is cancelled like any other. Under load it polls the epoll itself, for up to a
+millisecond at a time, before it goes back to trio: a trio wake-up costs 40 µs, which at one client
+is a third of a request (docs/design.md has the figures).
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from time import monotonic, perf_counter_ns
+
+import trio
+
+from tendis_py.resp.replies import encode
+from tendis_py.errors import ReplyError
+from tendis_py.resp.requests import FastReader, Request
+from tendis_py.services import Services
+from tendis_py.session import Session
+from tendis_py.stages.connection import (
+    EPOLLIN,
+    EPOLLOUT,
+    OUTBOX_BYTES,
+    RECEIVE_BYTES,
+    Connection,
+)
+from tendis_py.stages.execute import Executor, is_control
+from tendis_py.stages.respond import Call, ResponseQueue, ResponseStatistics
+from tendis_py.stages.work import Batch, Job, WorkQueue
+
+log = logging.getLogger(__name__)
+
+MAX_EVENTS = 512
+"""Sockets a turn takes; the others are first in the next one."""
+
+POLL_SECONDS = 0.001
+IDLE_POLLS = 3
+"""Polls of POLL_SECONDS that may find nothing before the reactor waits in trio."""
+
+CRON_SECONDS = 0.5
+
+OUTPUT_STALL_SECONDS = 60.0
+"""A client that owes this much reading (OUTBOX_BYTES) and takes nothing for so long is closed."""
+
+
+class Submission(Enum):
+    """INLINE: the reactor executes its own batches. QUEUE: executors do. CONSERVING: the reactor
+    does when nothing is queued or executing, executors otherwise."""
+
+    INLINE = "inline"
+    QUEUE = "queue"
+    CONSERVING = "conserving"
+
+
+@dataclass(frozen=True, slots=True)
+class ReactorStatistics:
+    """Now: ``connections``, ``held`` batches that wait for room in the work queue. Since the
+    start: turns, requests parsed, batches executed in the reactor and handed on, reads that
+    were put off because the work queue was full."""
+
+    name: str
+    connections: int
+    held: int
+    turns: int
+    requests: int
+    inline: int
+    queued: int
+    paused_reads: int
+    responses: ResponseStatistics
+
+
+class Reactor:
+    def __init__(
+        self,
+        services: Services,
+        executor: Executor,
+        *,
+        submission: Submission,
+        queue: WorkQueue | None = None,
+        name: str,
+    ) -> None:
+        self.name = name
+        self.responses = ResponseQueue()
+        self.connections: dict[int, Connection] = {}
+        self._services = services
+        self._executor = executor
+        self._times = executor.times
+        self._submission = submission
+        self._queue = queue
+        self._fast = FastReader()
+        self._epoll = select.epoll()
+        self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
+        self._held: list[Batch] = []
+        self._ready: list[Connection] = []  # idle connections that have requests waiting
+        self._paused: list[Connection] = []  # not read while the work queue is full
+        self._held_by_pause: list[Connection] = []  # CLIENT PAUSE
+        self._stopping = False
+        self._turns = self._requests = self._inline = self._queued = self._paused_reads = 0
+        self._now = self._next_cron = 0.0
+        self._epoll.register(self.responses.fd, EPOLLIN)
+
+    # From other threads
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Take over a connected socket."""
+        self.responses.post(lambda: self._add_connection(sock))
+
+    def close_soon(self, connection: Connection) -> None:
+        self.responses.post(lambda: self._close(connection))
+
+    def call_soon(self, call: Call) -> None:
+        """Run ``call`` in the reactor's thread."""
+        self.responses.post(call)
+
+    def submit_job(self, job: Job) -> None:
+        """Run background work here, between turns."""
+        self.responses.post(lambda: self._executor.run_job(job))
+
+    def space(self) -> None:
+        """The work queue has room again."""
+        if self._held or self._paused:
+            self.responses.post(self._offer_held)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a request that was read is not answered yet; a hint, for any thread."""
+        return any(
+            connection.busy or connection.waiting or connection.outbox
+            for connection in list(self.connections.values())
+        )
+
+    def statistics(self) -> ReactorStatistics:
+        return ReactorStatistics(
+            name=self.name,
+            connections=len(self.connections),
+            held=len(self._held),
+            turns=self._turns,
+            requests=self._requests,
+            inline=self._inline,
+            queued=self._queued,
+            paused_reads=self._paused_reads,
+            responses=self.responses.statistics(),
+        )
+
+    # The loop
+
+    def listen(self, listener: socket.socket, accepted: Callable[[socket.socket], None]) -> None:
+        """Accept from ``listener`` in this reactor's own turns. Before ``run`` only."""
+        self._listeners[listener.fileno()] = (listener, accepted)
+        self._epoll.register(listener.fileno(), EPOLLIN | getattr(select, "EPOLLEXCLUSIVE", 0))
+
+    def stop_listening(self) -> None:
+        for fd in self._listeners:
+            self._epoll.unregister(fd)
+        self._listeners.clear()
+
+    async def run(self) -> None:
+        """Serve until ``stop``; then every connection is closed."""
+        poll, fd = self._epoll.poll, self._epoll.fileno()
+        idle = 0
+        while not self._stopping:
+            if idle < IDLE_POLLS:
+                events = poll(0 if self._ready else POLL_SECONDS, MAX_EVENTS)
+            else:
+                with trio.move_on_after(1 / self._services.config.hz):
+                    await trio.lowlevel.wait_readable(fd)
+                events = poll(0, MAX_EVENTS)
+            idle = 0 if events or self._ready else idle + 1
+            self._turn(events)
+            if self._held_by_pause and not self._services.clients.pause.active:
+                self._ready += self._held_by_pause
+                self._held_by_pause.clear()
+            if self._now >= self._next_cron:
+                self._cron()
+                await trio.lowlevel.checkpoint()
+        for connection in list(self.connections.values()):
+            self._close(connection)
+        self._epoll.close()
+        self.responses.close()
+
+    def stop(self) -> None:
+        """End ``run`` soon; from any thread."""
+
+        def stop() -> None:
+            self._stopping = True
+
+        self.responses.post(stop)
+
+    def _turn(self, events: list[tuple[int, int]]) -> None:
+        """One turn: read and parse all that is ready, submit it as one batch, answer."""
+        read = perf_counter_ns()
+        self._now = now = monotonic()
+        self._turns += 1
+        items: list[tuple[Session, list[Request]]] = []
+        received = 0
+        connections = self.connections
+        if self._ready:
+            self._take_ready(items)
+        for fd, mask in events:
+            connection = connections.get(fd)
+            if connection is None:
+                self._service(fd)
+                continue
+            if mask != EPOLLIN:
+                if mask & EPOLLOUT:
+                    self._flush(connection)
+                if connection.closed or not mask & ~EPOLLOUT:
+                    continue
+                if not connection.events & EPOLLIN:
+                    self._hung_up(connection, mask)
+                    continue
+            if self._held:
+                self._pause(connection)
+                continue
+            try:
+                chunk = connection.socket.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError:
+                self._close(connection)
+                continue
+            if not chunk:
+                self._end_of_input(connection)
+                continue
+            received += len(chunk)
+            session = connection.session
+            session.net_in += len(chunk)
+            session.last_active = now
+            requests = connection.parser.feed(chunk)
+            if connection.busy or connection.waiting:
+                self._wait(connection, requests, len(chunk))
+            elif requests:
+                connection.busy = True
+                items.append((session, requests))
+            if connection.parser.error is not None:
+                self._end_of_input(connection)
+        if items:
+            self._submit(items, received, read)
+
+    def _service(self, fd: int) -> None:
+        """A source of events that is not a connection."""
+        if fd == self.responses.fd:
+            for entry in self.responses.drain():
+                if isinstance(entry, Batch):
+                    self._respond(entry)
+                else:
+                    entry()
+        elif fd in self._listeners:
+            self._accept(fd)
+
+    def _accept(self, fd: int) -> None:
+        listener, accepted = self._listeners[fd]
+        for _ in range(64):
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            accepted(sock)
+
+    # Submitting
+
+    def _submit(
+        self, items: list[tuple[Session, list[Request]]], received: int, read: int
+    ) -> None:
+        pause = self._services.clients.pause
+        if pause.active:
+            items = self._hold_paused(items)
+            if not items:
+                return
+        batch = Batch(self, items, received, read)
+        self._requests += batch.requests
+        self._services.stats.net_input += received
+        if self._submission is Submission.INLINE:
+            self._executor.run(batch)
+            self._inline += 1
+            self._respond(batch)
+            return
+        queue = self._queue
+        assert queue is not None
+        if self._submission is Submission.CONSERVING:
+            if queue.busy == 0 and self._executor.run_inline(batch):
+                self._inline += 1
+                self._respond(batch)
+                return
+            if batch.transaction is not None:
+                queue.force(batch)
+                return
+        control = [item for item in items if is_control(item[1])]
+        if control:
+            inline = Batch(self, control, 0, read)
+            self._executor.run_control(inline)
+            self._inline += 1
+            self._respond(inline)
+            if len(control) == len(items):
+                return
+            done = {session for session, _ in control}
+            batch = Batch(self, [item for item in items if item[0] not in done], received, read)
+        self._queued += 1
+        if self._held or not queue.offer(batch):
+            self._held.append(batch)
+
+    def _offer_held(self) -> None:
+        queue = self._queue
+        assert queue is not None
+        while self._held:
+            if not queue.offer(self._held[0]):
+                return
+            self._held.pop(0)
+        paused, self._paused = self._paused, []
+        for connection in paused:
+            if not connection.closed:
+                self._update_events(connection)
+
+    def _hold_paused(
+        self, items: list[tuple[Session, list[Request]]]
+    ) -> list[tuple[Session, list[Request]]]:
+        """Put requests aside that CLIENT PAUSE holds back; they run when the pause ends."""
+        pause = self._services.clients.pause
+        allowed = []
+        for session, requests in items:
+            if pause.holds(requests):
+                connection = self.connections[session.fd]
+                connection.busy = False
+                self._wait(connection, [], 0)
+                connection.waiting = requests + connection.waiting
+                self._held_by_pause.append(connection)
+            else:
+                allowed.append((session, requests))
+        return allowed
+
+    def _wait(self, connection: Connection, requests: list[Request], received: int) -> None:
+        """Keep requests for later: the connection is busy."""
+        connection.waiting += requests
+        connection.waiting_bytes += received
+        self._update_events(connection)
+
+    def _take_ready(self, items: list[tuple[Session, list[Request]]]) -> None:
+        """Let connections go on whose requests had to wait."""
+        ready, self._ready = self._ready, []
+        for connection in ready:
+            if connection.closed or connection.busy or not connection.waiting:
+                continue
+            items.append((connection.session, connection.waiting))
+            connection.busy = True
+            connection.waiting = []
+            connection.waiting_bytes = 0
+            self._update_events(connection)
+
+    # Responding
+
+    def _respond(self, batch: Batch) -> None:
+        """Send a batch's replies, and let its connections go on."""
+        batch.replied = perf_counter_ns()
+        sent = 0
+        for reply in batch.replies:
+            connection = reply.session.peer
+            assert isinstance(connection, Connection)
+            if connection.closed:
+                continue
+            payload = reply.payload
+            if payload:
+                sent += len(payload)
+                try:
+                    connection.send(payload)
+                except OSError:
+                    self._close(connection)
+                    continue
+                if connection.outbox is not None:
+                    self._update_events(connection)
+            if reply.deferred:
+                continue
+            connection.busy = False
+            if reply.rest:
+                connection.waiting = reply.rest + connection.waiting
+            self._go_on(connection)
+        batch.written = perf_counter_ns()
+        self._services.stats.net_output += sent
+        self._times.record_response(batch)
+
+    def _go_on(self, connection: Connection) -> None:
+        """An idle connection's next step: its waiting requests, its end, or nothing."""
+        session = connection.session
+        connection.parser.authenticated = session.authenticated
+        if session.closing:
+            connection.waiting = []
+            connection.finished = True
+        if connection.waiting:
+            if connection.outbox_bytes <= OUTBOX_BYTES:
+                self._ready.append(connection)
+        elif connection.finished:
+            self._finish(connection)
+
+    def _finish(self, connection: Connection) -> None:
+        """All requests are answered and no more will come: say goodbye, close when it is sent."""
+        error = connection.parser.error
+        if error is not None:
+            connection.parser.error = None
+            self._services.stats.protocol_errors += 1
+            failure = ReplyError(f"ERR Protocol error: {error}")
+            try:
+                connection.send(encode(failure))
+            except OSError:
+                pass
+        if connection.outbox is None:
+            self._close(connection)
+        else:
+            self._update_events(connection)
+
+    def _flush(self, connection: Connection) -> None:
+        try:
+            connection.flush()
+        except OSError:
+            self._close(connection)
+            return
+        if connection.outbox is None or connection.readable:
+            self._update_events(connection)
+            if not connection.busy:
+                self._go_on(connection)
+
+    # Connections
+
+    def _add_connection(self, sock: socket.socket) -> None:
+        config = self._services.config
+        sock.setblocking(False)
+        try:
+            connection = Connection(
+                sock,
+                self,
+                self._fast,
+                max_bulk=config.proto_max_bulk_len,
+                secure=bool(config.requirepass),
+            )
+        except OSError:  # the client has gone already
+            sock.close()
+            self._services.clients.release()
+            return
+        self.connections[connection.fd] = connection
+        self._services.clients.add(connection.session)
+        self._epoll.register(connection.fd, EPOLLIN)
+
+    def _update_events(self, connection: Connection) -> None:
+        """Tell epoll what the connection waits for now."""
+        if connection.closed:
+            return
+        events = EPOLLIN if connection.readable else 0
+        if connection.outbox is not None:
+            events |= EPOLLOUT
+        if events != connection.events:
+            connection.events = events
+            self._epoll.modify(connection.fd, events)
+
+    def _pause(self, connection: Connection) -> None:
+        """Do not read: the work queue is full."""
+        self._paused_reads += 1
+        self._paused.append(connection)
+        connection.events &= ~EPOLLIN
+        self._epoll.modify(connection.fd, connection.events)
+
+    def _end_of_input(self, connection: Connection) -> None:
+        connection.finished = True
+        if connection.busy or connection.waiting:
+            self._update_events(connection)
+        else:
+            self._finish(connection)
+
+    def _hung_up(self, connection: Connection, mask: int) -> None:
+        """The socket is dead while nothing was to be read from it."""
+        if mask & (select.EPOLLERR | select.EPOLLHUP):
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if connection.closed:
+            return
+        del self.connections[connection.fd]
+        self._epoll.unregister(connection.fd)
+        connection.close_socket()
+        self._services.clients.remove(connection.session)
+
+    def _cron(self) -> None:
+        """Close clients that have been idle, or have not read their replies, for too long."""
+        self._next_cron = self._now + CRON_SECONDS
+        now, timeout = self._now, self._services.config.timeout
+        for connection in list(self.connections.values()):
+            if connection.outbox_bytes > OUTBOX_BYTES:
+                if now - connection.progress > OUTPUT_STALL_SECONDS:
+                    log.warning("closing %s: it does not read", connection.session.address)
+                    self._services.stats.output_limit_closed += 1
+                    self._close(connection)
+            elif timeout and not connection.busy and now - connection.session.last_active > timeout:
+                log.info("closing idle client %s", connection.session.address)
+                self._close(connection)

@@ -1,0 +1,61 @@
+"""The way back: executed batches on their way to the reactor that owns their connections."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tendis_py.stages.work import Batch
+
+Call = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStatistics:
+    """``depth`` entries waiting for the reactor; ``posted`` and ``wakeups`` since the start."""
+
+    depth: int
+    posted: int
+    wakeups: int
+
+
+class ResponseQueue:
+    """One per reactor: any thread posts, the reactor drains. ``fd`` is readable (an eventfd) from
+    the first post after a drain on. Besides batches it carries calls that must run in the
+    reactor's thread (a new socket, a connection to close)."""
+
+    __slots__ = ("_entries", "_posted", "_signalled", "_wakeups", "fd")
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._entries: deque[Batch | Call] = deque()
+        self._signalled = False
+        self._posted = 0
+        self._wakeups = 0
+
+    def post(self, entry: Batch | Call) -> None:
+        self._entries.append(entry)
+        self._posted += 1
+        if not self._signalled:
+            self._signalled = True
+            os.eventfd_write(self.fd, 1)
+
+    def drain(self) -> list[Batch | Call]:
+        """Everything posted, oldest first; to be called when ``fd`` is readable."""
+        os.eventfd_read(self.fd)
+        self._wakeups += 1
+        # Cleared before the entries are taken: a post in between wakes once too often, never
+        # too seldom.
+        self._signalled = False
+        entries = self._entries
+        return [entries.popleft() for _ in range(len(entries))]
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def statistics(self) -> ResponseStatistics:
+        return ResponseStatistics(len(self._entries), self._posted, self._wakeups)

@@ -1,0 +1,227 @@
+"""What travels between the stages, and the bounded queue it waits in. Knows no socket."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from tendis_py.resp.requests import Request
+from tendis_py.session import Session
+
+if TYPE_CHECKING:
+    from tendis_py.stages.reactor import Reactor
+    from tendis_py.storage.locks import Claim
+    from tendis_py.storage.transaction import Transaction
+
+
+@dataclass(slots=True)
+class Reply:
+    """What one session gets from a batch: encoded replies, and the requests that were not run
+    (None when all were). ``deferred``: those have gone to the slow lane, more replies follow."""
+
+    session: Session
+    payload: bytes
+    rest: list[Request] | None = None
+    deferred: bool = False
+
+
+class Batch:
+    """Requests of many connections, read in one turn of one reactor.
+
+    Stage stamps are ``perf_counter_ns``: read, queued, started, executed, committed, replied,
+    written; 0 for a stage that the batch skipped.
+    """
+
+    __slots__ = (
+        "bytes",
+        "claim",
+        "committed",
+        "executed",
+        "items",
+        "queued",
+        "reactor",
+        "read",
+        "replied",
+        "replies",
+        "requests",
+        "started",
+        "transaction",
+        "written",
+    )
+
+    def __init__(
+        self, reactor: Reactor, items: list[tuple[Session, list[Request]]], received: int, read: int
+    ) -> None:
+        self.reactor = reactor
+        self.items = items
+        self.requests = sum([len(requests) for _, requests in items])
+        self.bytes = received
+        self.read = read
+        self.queued = self.started = self.executed = self.committed = 0
+        self.replied = self.written = 0
+        self.replies: list[Reply] = []
+        self.transaction: Transaction | None = None
+        """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
+        self.claim: Claim | None = None
+
+
+class Job:
+    """Background work on the keyspace (expiry, reclaiming): it goes the way of a batch.
+
+    ``run`` is called with the executing thread's transaction, the locks of ``keys`` (None: all)
+    held; its writes are one commit. ``done`` is called afterwards, from the executing thread.
+    """
+
+    __slots__ = ("done", "keys", "run")
+
+    def __init__(
+        self,
+        run: Callable[[Transaction], None],
+        keys: set[bytes] | None,
+        done: Callable[[BaseException | None], None],
+    ) -> None:
+        self.run = run
+        self.keys = keys
+        self.done = done
+
+
+Work = Batch | Job
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatistics:
+    """Now: ``depth`` batches with ``requests`` and ``bytes`` in the queue, ``active`` batches being
+    executed. Since the start: ``taken`` batches, ``refused`` offers to a full queue, most
+    requests and bytes ever held."""
+
+    depth: int
+    requests: int
+    bytes: int
+    active: int
+    taken: int
+    refused: int
+    peak_requests: int
+    peak_bytes: int
+
+
+class WorkQueue:
+    """Bounded by requests and by bytes; offering never blocks, taking does.
+
+    ``on_space`` is called (from the taking thread) when a queue that refused work has room again.
+    """
+
+    def __init__(
+        self, max_requests: int, max_bytes: int, on_space: Callable[[], None] | None = None
+    ) -> None:
+        self.max_requests = max_requests
+        self.max_bytes = max_bytes
+        self._on_space = on_space
+        self._lock = threading.Lock()
+        self._ready = threading.Semaphore(0)
+        self._work: deque[Work | None] = deque()
+        self._requests = 0
+        self._bytes = 0
+        self._taken = 0
+        self._refused = 0
+        self._peak_requests = 0
+        self._peak_bytes = 0
+        self._waiting_for_space = False
+        self.busy = 0
+        """Batches and jobs queued or being executed: 0 means that nothing is under way."""
+
+    def offer(self, batch: Batch) -> bool:
+        """Queue a batch unless the queue is full. A batch larger than the bounds is taken when
+        the queue is empty, or it would never be."""
+        with self._lock:
+            if self._requests and (
+                self._requests + batch.requests > self.max_requests
+                or self._bytes + batch.bytes > self.max_bytes
+            ):
+                self._refused += 1
+                self._waiting_for_space = True
+                return False
+            self._put(batch)
+        self._ready.release()
+        return True
+
+    def force(self, work: Work) -> None:
+        """Queue what may not be refused: a job, or a batch whose requests were admitted before."""
+        with self._lock:
+            self._put(work)
+        self._ready.release()
+
+    def _put(self, work: Work) -> None:
+        self._work.append(work)
+        self.busy += 1
+        if isinstance(work, Batch):
+            work.queued = perf_counter_ns()
+            self._requests += work.requests
+            self._bytes += work.bytes
+            self._peak_requests = max(self._peak_requests, self._requests)
+            self._peak_bytes = max(self._peak_bytes, self._bytes)
+
+    def take(self) -> Work | None:
+        """The next work; blocks. None once the queue is closed and empty."""
+        self._ready.acquire()
+        with self._lock:
+            work, notify = self._pop()
+        if notify and self._on_space is not None:
+            self._on_space()
+        return work
+
+    def take_all(self) -> list[Work | None]:
+        """All work that is queued, at least one; blocks. Ends with None once closed."""
+        found = [self.take()]
+        while found[-1] is not None and self._ready.acquire(blocking=False):
+            with self._lock:
+                work, notify = self._pop()
+            if notify and self._on_space is not None:
+                self._on_space()
+            found.append(work)
+        return found
+
+    def _pop(self) -> tuple[Work | None, bool]:
+        work = self._work.popleft()
+        if work is None:
+            self._work.append(None)  # every thread that takes is to see the end
+            self._ready.release()
+            return None, False
+        self._taken += 1
+        if isinstance(work, Batch):
+            self._requests -= work.requests
+            self._bytes -= work.bytes
+        notify = self._waiting_for_space and (
+            self._requests * 2 <= self.max_requests and self._bytes * 2 <= self.max_bytes
+        )
+        if notify:
+            self._waiting_for_space = False
+        return work, notify
+
+    def finished(self) -> None:
+        """Work that was taken has been executed."""
+        with self._lock:
+            self.busy -= 1
+
+    def close(self) -> None:
+        """Let takers finish what is queued, then end."""
+        with self._lock:
+            self._work.append(None)
+        self._ready.release()
+
+    def statistics(self) -> QueueStatistics:
+        with self._lock:
+            depth = sum(work is not None for work in self._work)
+            return QueueStatistics(
+                depth=depth,
+                requests=self._requests,
+                bytes=self._bytes,
+                active=self.busy - depth,
+                taken=self._taken,
+                refused=self._refused,
+                peak_requests=self._peak_requests,
+                peak_bytes=self._peak_bytes,
+            )

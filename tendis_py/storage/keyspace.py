@@ -1,0 +1,163 @@
+"""The keyspace: logical databases, live counters, and the state that all threads share.
+
+One ``Keyspace`` per data folder. Threads work on it through a ``Transaction`` each (see
+transaction.py); this module owns what a commit publishes: the namespace of each database, the
+number of keys in it, and the row cache.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from tendis_py.storage.cache import RowCache
+from tendis_py.storage.codec import NAMESPACE_SIZE, namespace_prefix
+from tendis_py.storage.engine import Engine
+from tendis_py.storage.locks import KeyLocks
+
+_DATABASE = b"database:"  # + index (decimal) → namespace
+_COUNT = b"count:"  # + namespace → keys, keys with an expiry
+_DEAD = b"dead:"  # + namespace: flushed, its rows wait for the reclaimer
+_NEXT_NAMESPACE = b"next-namespace"
+_EPOCH = b"epoch"
+
+_COUNTS = struct.Struct(">QQ")
+_VERSION_BITS = 40
+
+MAX_CURSORS = 65536
+
+
+class Counts:
+    """Live figures of one namespace."""
+
+    __slots__ = ("expires", "keys")
+
+    def __init__(self, keys: int = 0, expires: int = 0) -> None:
+        self.keys = keys
+        self.expires = expires
+
+
+class Cursors:
+    """SCAN cursors: a number for each position handed out, the latest MAX_CURSORS of them.
+
+    A cursor that is no longer known means "from the start": elements may then be returned twice,
+    never missed, which is what SCAN promises.
+    """
+
+    __slots__ = ("_lock", "_next", "_positions")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next = itertools.count(1)
+        self._positions: OrderedDict[int, bytes] = OrderedDict()
+
+    def issue(self, position: bytes) -> int:
+        with self._lock:
+            cursor = next(self._next)
+            self._positions[cursor] = position
+            if len(self._positions) > MAX_CURSORS:
+                self._positions.popitem(last=False)
+            return cursor
+
+    def position(self, cursor: int) -> bytes:
+        with self._lock:
+            return self._positions.get(cursor, b"")
+
+
+class Keyspace:
+    """``databases`` logical databases on ``engine``, with a row cache of ``cache_bytes``."""
+
+    def __init__(self, engine: Engine, *, databases: int = 16, cache_bytes: int = 64 << 20) -> None:
+        self.engine = engine
+        self.cache = RowCache(cache_bytes)
+        self.locks = KeyLocks()
+        self.cursors = Cursors()
+        self.commit_lock = threading.Lock()
+        """Held while a commit writes and publishes its counters."""
+        self.layout = 0
+        """Changes whenever a database points to another namespace."""
+        self.counts: dict[int, Counts] = {}
+        self.namespaces: list[int] = []
+        self.expiry_low_water = 0
+        """No row of the expiry index has an earlier deadline (ms)."""
+        self._next_namespace = 1
+        self._versions = itertools.count(1)
+        self._open(databases)
+
+    def _open(self, databases: int) -> None:
+        engine = self.engine
+        stored = {
+            int(key[len(_DATABASE) :]): int.from_bytes(value, "big")
+            for key, value in engine.settings(_DATABASE)
+        }
+        for key, value in engine.settings(_COUNT):
+            namespace = int.from_bytes(key[len(_COUNT) :], "big")
+            self.counts[namespace] = Counts(*_COUNTS.unpack(value))
+        self._next_namespace = int.from_bytes(engine.get_setting(_NEXT_NAMESPACE) or b"\x01", "big")
+        epoch = int.from_bytes(engine.get_setting(_EPOCH) or b"", "big") + 1
+        self._versions = itertools.count((epoch << _VERSION_BITS) + 1)
+        settings = [(_EPOCH, epoch.to_bytes(3, "big"))]
+        for index in range(databases):
+            if index not in stored:
+                stored[index], changes = self._new_namespace()
+                settings += [*changes, self.database_setting(index, stored[index])]
+            self.namespaces.append(stored[index])
+            self.counts.setdefault(stored[index], Counts())
+        engine.write((), settings)
+
+    def _new_namespace(self) -> tuple[int, list[tuple[bytes, bytes]]]:
+        namespace = self._next_namespace
+        self._next_namespace += 1
+        return namespace, [(_NEXT_NAMESPACE, self._next_namespace.to_bytes(NAMESPACE_SIZE, "big"))]
+
+    def new_version(self) -> int:
+        """A number no large collection had before, restarts included."""
+        return next(self._versions)
+
+    @staticmethod
+    def database_setting(index: int, namespace: int) -> tuple[bytes, bytes]:
+        return _DATABASE + b"%d" % index, namespace_prefix(namespace)
+
+    @staticmethod
+    def count_setting(namespace: int, keys: int, expires: int) -> tuple[bytes, bytes]:
+        return _COUNT + namespace_prefix(namespace), _COUNTS.pack(keys, expires)
+
+    def replace_namespace(self, index: int) -> list[tuple[bytes, bytes]]:
+        """Point database ``index`` to a new, empty namespace (FLUSHDB); returns the settings to
+        commit. The caller holds all keys."""
+        dead = self.namespaces[index]
+        namespace, settings = self._new_namespace()
+        self.namespaces[index] = namespace
+        self.counts[namespace] = Counts()
+        self.layout += 1
+        dead_prefix = namespace_prefix(dead)
+        return [*settings, self.database_setting(index, namespace), (_DEAD + dead_prefix, b"")]
+
+    def swap(self, first: int, second: int) -> list[tuple[bytes, bytes]]:
+        """Swap two databases; returns the settings to commit. The caller holds all keys."""
+        names = self.namespaces
+        names[first], names[second] = names[second], names[first]
+        self.layout += 1
+        return [self.database_setting(index, names[index]) for index in (first, second)]
+
+    def dead_namespaces(self) -> Iterator[int]:
+        """Flushed namespaces whose rows are still on disk."""
+        for key, _ in self.engine.settings(_DEAD):
+            yield int.from_bytes(key[len(_DEAD) :], "big")
+
+    @staticmethod
+    def dead_setting(namespace: int) -> bytes:
+        return _DEAD + namespace_prefix(namespace)
+
+    def forget_namespace(self, namespace: int) -> list[bytes]:
+        """Settings to delete once the rows of a dead namespace are gone."""
+        self.counts.pop(namespace, None)
+        prefix = namespace_prefix(namespace)
+        return [_DEAD + prefix, _COUNT + prefix]
+
+    def size(self, index: int) -> Counts:
+        """Committed figures of database ``index``."""
+        return self.counts[self.namespaces[index]]

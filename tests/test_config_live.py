@@ -1,0 +1,208 @@
+"""CONFIG GET and CONFIG SET on a live configuration: all or nothing, and who is told."""
+
+import pytest
+
+from tendis_py.config import Config, ConfigSetError, reference_markdown
+from tendis_py.config.buffer_limits import BufferLimit
+from tendis_py.config.settings import DIRECTIVES
+
+
+def refusal(config: Config, *pairs: tuple[bytes, bytes]) -> str:
+    with pytest.raises(ConfigSetError) as error:
+        config.set(list(pairs))
+    return error.value.message
+
+
+def failed(name: str, reason: str) -> str:
+    return f"ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
+
+
+def test_what_clients_ask_for_first() -> None:
+    config = Config()
+    assert config.get([b"save", b"appendonly", b"maxmemory", b"maxmemory-policy"]) == {
+        b"save": b"",
+        b"appendonly": b"yes",
+        b"maxmemory": b"0",
+        b"maxmemory-policy": b"noeviction",
+    }
+
+
+def test_get_by_glob_alias_and_spelling() -> None:
+    config = Config()
+    assert config.get([b"hash-max-*-ENTRIES"]) == {
+        b"hash-max-listpack-entries": b"512",
+        b"hash-max-ziplist-entries": b"512",
+    }
+    assert config.get([b"HASH-Max-Ziplist-Value", b"hash-max-ziplist-*"]) == {
+        b"HASH-Max-Ziplist-Value": b"64",
+        b"hash-max-ziplist-entries": b"512",
+    }
+    assert config.get([b"nonsense", b"no*sense"]) == {}
+
+
+def test_get_all_shows_every_directive_and_alias_once() -> None:
+    shown = [name.decode() for name in Config().get([b"*"])]
+    assert len(set(shown)) == len(shown)
+    expected = {name for it in DIRECTIVES if not it.is_family for name in (it.name, *it.aliases)}
+    assert set(shown) == expected
+
+
+def test_set_is_typed_and_case_is_ignored() -> None:
+    config = Config()
+    config.set([(b"MaxClients", b"7"), (b"bind", b"127.0.0.1 -::1"), (b"requirepass", b"\xff")])
+    assert config.maxclients == 7
+    assert config.bind == ["127.0.0.1", "-::1"]
+    assert config.requirepass.encode("utf-8", "surrogateescape") == b"\xff"
+    assert config.get([b"requirepass"]) == {b"requirepass": b"\xff"}
+
+
+def test_an_alias_and_its_directive_are_one_setting() -> None:
+    config = Config()
+    config.set([(b"hash-max-ziplist-entries", b"5"), (b"hash-max-listpack-entries", b"6")])
+    assert config.hash_max_listpack_entries == 6
+
+
+def test_buffer_limits_accumulate() -> None:
+    config = Config()
+    config.set([(b"client-output-buffer-limit", b"normal 1 2 3")])
+    config.set([(b"client-output-buffer-limit", b"pubsub 4 5 6")])
+    limits = config.client_output_buffer_limit
+    assert (limits.normal, limits.pubsub) == (BufferLimit(1, 2, 3), BufferLimit(4, 5, 6))
+
+
+def test_nothing_is_set_when_one_is_refused() -> None:
+    config = Config()
+    before = config.get([b"*"])
+    reason = "argument must be between 0 and 65535 inclusive"
+    message = refusal(config, (b"maxclients", b"7"), (b"port", b"70000"), (b"hz", b"x"))
+    assert message == failed("port", reason)
+    assert config.get([b"*"]) == before
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (
+            [(b"maxclients", b"0"), (b"foo", b"1")],
+            "ERR Unknown option or number of arguments for CONFIG SET - 'foo'",
+        ),
+        ([(b"databases", b"4")], failed("databases", "can't set immutable config")),
+        ([(b"hz", b"4"), (b"HZ", b"5")], failed("HZ", "duplicate parameter")),
+        (
+            [(b"maxmemory", b"1gb")],
+            failed("maxmemory", "tendis-py does not evict: maxmemory can only be 0"),
+        ),
+        (
+            [(b"save", b"900 1")],
+            failed("save", 'tendis-py makes no snapshots: save can only be ""'),
+        ),
+        (
+            [(b"appendonly", b"no")],
+            failed("appendonly", "tendis-py logs every write: appendonly can only be yes"),
+        ),
+        (
+            [(b"rocksdb", b"1")],
+            "ERR Unknown option or number of arguments for CONFIG SET - 'rocksdb'",
+        ),
+        (
+            [(b"hz.x", b"1")],
+            "ERR Unknown option or number of arguments for CONFIG SET - 'hz.x'",
+        ),
+    ],
+)
+def test_refusals(pairs: list[tuple[bytes, bytes]], message: str) -> None:
+    assert refusal(Config(), *pairs) == message
+
+
+def test_constants_accept_their_value() -> None:
+    Config().set([(b"save", b""), (b"maxmemory", b"0"), (b"appendonly", b"yes")])
+
+
+def test_rocksdb_options_by_name() -> None:
+    config = Config()
+    config.set([(b"rocksdb.a", b"1"), (b"ROCKSDB.B", b"2mb")])
+    assert config.rocksdb == {"a": "1", "b": "2mb"}
+    assert config.get([b"rocksdb.*"]) == {b"rocksdb.a": b"1", b"rocksdb.b": b"2mb"}
+    config.set([(b"rocksdb.a", b"")])
+    assert config.get([b"rocksdb.*"]) == {b"rocksdb.b": b"2mb"}
+
+
+class Listener:
+    """Records the value it finds when called; refuses the values it is told to refuse."""
+
+    def __init__(self, config: Config, attribute: str, refuses: int = -1) -> None:
+        self.config = config
+        self.attribute = attribute
+        self.refuses = refuses
+        self.seen: list[int] = []
+
+    def __call__(self) -> None:
+        value = getattr(self.config, self.attribute)
+        if value == self.refuses:
+            raise ValueError("not this one")
+        self.seen.append(value)
+
+
+def test_listeners_hear_of_changes_only() -> None:
+    config = Config()
+    hz, maxclients = Listener(config, "hz"), Listener(config, "maxclients")
+    config.on_change("hz", hz)
+    config.on_change("maxclients", maxclients)
+    config.set([(b"hz", b"20"), (b"maxclients", b"10000")])
+    assert (hz.seen, maxclients.seen) == ([20], [])
+
+
+def test_a_refusing_listener_rolls_everything_back() -> None:
+    config = Config()
+    hz, port, timeout = (
+        Listener(config, "hz"),
+        Listener(config, "port", refuses=1),
+        Listener(config, "timeout"),
+    )
+    config.on_change("hz", hz)
+    config.on_change("port", port)
+    config.on_change("timeout", timeout)
+    before = config.get([b"*"])
+    message = refusal(config, (b"hz", b"20"), (b"port", b"1"), (b"timeout", b"5"))
+    assert message == failed("port", "not this one")
+    assert config.get([b"*"]) == before
+    assert (hz.seen, port.seen, timeout.seen) == ([20, 10], [], [])
+
+
+def test_a_listener_that_cannot_go_back_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    config = Config()
+    config.on_change("hz", Listener(config, "hz", refuses=10))
+    config.on_change("port", Listener(config, "port", refuses=1))
+    assert refusal(config, (b"hz", b"20"), (b"port", b"1")) == failed("port", "not this one")
+    assert "not this one" in caplog.text
+    assert config.hz == 10
+
+
+def test_a_family_is_listened_to_as_a_whole() -> None:
+    config = Config()
+
+    def refuse() -> None:
+        raise ValueError(f"no option {list(config.rocksdb)}")
+
+    config.on_change("rocksdb", refuse)
+    assert refusal(config, (b"rocksdb.x", b"1")) == failed("rocksdb.x", "no option ['x']")
+    assert config.rocksdb == {}
+
+
+def test_listening_to_an_unknown_directive_is_a_bug() -> None:
+    with pytest.raises(KeyError):
+        Config().on_change("no-such-thing", lambda: None)
+
+
+def test_the_password_is_not_in_the_repr() -> None:
+    config = Config()
+    config.requirepass = "secret"
+    assert "secret" not in repr(config)
+
+
+def test_the_reference_names_every_directive() -> None:
+    rows = reference_markdown().splitlines()
+    assert len(rows) == len(DIRECTIVES) + 2
+    assert len({row.count(" | ") for row in rows[:1] + rows[2:]}) == 1
+    assert "| `port` | `6379` | integer from 0 to 65535 | yes |" in reference_markdown()
+    assert "| `databases` | `16` | integer from 1 | no |" in reference_markdown()
