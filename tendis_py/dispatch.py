@@ -19,6 +19,7 @@ from tendis_py.errors import (
     NO_AUTH,
     ReplyError,
     unknown_command,
+    wrong_arity,
 )
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
@@ -44,10 +45,12 @@ class CommandBuckets(dict[Command, Buckets]):
 
 @dataclass(slots=True)
 class SlowCommand:
-    """A command over the slowlog threshold, its batch not committed yet."""
+    """A command over the slowlog threshold, its batch not committed yet; ``read`` is when it came
+    in (perf_counter_ns)."""
 
     session: Session
     request: Request
+    read: int
     elapsed_ns: int
 
 
@@ -63,41 +66,54 @@ class Dispatcher:
         self.defers = defers
         self.buckets = CommandBuckets()
         self.slow: list[SlowCommand] = []
+        self.processed = 0
+        """Requests answered, of which ``refused`` never ran."""
+        self.refused = 0
         self.failures: dict[Command, int] = {}
         self.rejections: dict[Command, int] = {}
         self.errors: dict[str, int] = {}
         services.stats.dispatchers.append(self)
 
     def replace_transaction(self) -> Transaction:
-        """Go on with a fresh transaction, which is returned; the old one is another's now."""
-        tx = self.context.tx = Transaction(self.context.tx.keyspace)
+        """Go on with a fresh transaction, which is returned; the old one is another's now, but
+        for its counters."""
+        old = self.context.tx
+        tx = self.context.tx = Transaction(old.keyspace)
+        tx.take_counters(old)
         return tx
 
     def run(
-        self, session: Session, requests: Sequence[Request], replies: list[bytes], wait_ns: int = 0
+        self,
+        session: Session,
+        requests: Sequence[Request],
+        replies: list[bytes],
+        read: int | None = None,
     ) -> int:
         """Run ``requests`` in order and append their encoded replies.
 
-        ``wait_ns`` is how long they waited to get here. Returns how many were taken: fewer than
-        all when the session closes, a reply was large, or a slow command is next and this
-        dispatcher ``defers``.
+        ``read`` is when they came in (perf_counter_ns; None: just now). Returns how many were
+        taken: fewer than all when the session closes, a reply was large, or a slow command is
+        next and this dispatcher ``defers``.
         """
+        if read is None:
+            read = perf_counter_ns()
         self.context.enter(session)
         taken = 0
         while taken < len(requests) and not session.closing:
             run = self._run_plain if session.plain else self._run_gated
             rest = requests[taken:] if taken else requests
-            count = run(session, rest, replies, wait_ns)
+            count = run(session, rest, replies, read)
             if count == 0:
                 break
             taken += count
             if replies and len(replies[-1]) > LARGE_REPLY:
                 break
         session.commands += taken
+        self.processed += taken
         return taken
 
     def _run_plain(
-        self, session: Session, requests: Sequence[Request], replies: list[bytes], wait_ns: int
+        self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
     ) -> int:
         """Run requests of a session without gates, until one changes the session's state."""
         context = self.context
@@ -115,14 +131,17 @@ class Dispatcher:
                 command = _table.get(request[0]) or _lookup(request)
                 if not command.low <= len(request) <= command.high:
                     special = True
-                    command = command.resolve(request)
+                    container, command = command, None
+                    command = container.select(request)
+                    if len(request) not in command.fits:
+                        raise wrong_arity(command.name)
                     if command.lane is Lane.SLOW and self.defers:
                         break
                 reply = command.handler(context, request)
                 payload = session.encoders[type(reply)](reply)
             except Exception as error:
                 payload = self._failed(session, command, request, error)
-                if command is None:
+                if command is None or len(request) not in command.fits:
                     append(payload)
                     continue
             append(payload)
@@ -130,22 +149,22 @@ class Dispatcher:
                 undo.clear()
             now = perf_counter_ns()
             elapsed = now - started
-            started = now
             step = elapsed >> 7
             buckets = all_buckets[command]
             buckets[step if step < LINEAR else tail_bucket(step)] += 1
             buckets[SUM] += elapsed
-            buckets[WAIT] += wait_ns
-            if elapsed > slow_ns >= 0:
-                self.slow.append(SlowCommand(session, request, elapsed))
-            if len(payload) > LARGE_REPLY or (special and not session.plain) or session.closing:
+            buckets[WAIT] += started - read
+            started = now
+            if elapsed > slow_ns and "skip_slowlog" not in command.flags:
+                self.slow.append(SlowCommand(session, request, read, elapsed))
+            if len(payload) > LARGE_REPLY or (special and (session.closing or not session.plain)):
                 break
         if command is not None:
             session.last_command = command.name
         return len(replies) - before
 
     def _run_gated(
-        self, session: Session, requests: Sequence[Request], replies: list[bytes], wait_ns: int
+        self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
     ) -> int:
         """Run one request of a session that has a gate: not authenticated, or replies off."""
         if not session.authenticated:
@@ -155,7 +174,7 @@ class Dispatcher:
                 return 1
         mode = session.reply_mode
         output: list[bytes] = []
-        count = self._run_plain(session, requests[:1], output, wait_ns)
+        count = self._run_plain(session, requests[:1], output, read)
         if count and mode == session.reply_mode == "skip":
             session.reply_mode = "on"
             session.compile_gates()
@@ -175,6 +194,7 @@ class Dispatcher:
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> bytes:
         """The reply to a request that never ran."""
+        self.refused += 1
         self.errors[error.code] = self.errors.get(error.code, 0) + 1
         if command is not None:
             self.rejections[command] = self.rejections.get(command, 0) + 1

@@ -44,11 +44,17 @@ def printable(raw: bytes) -> str:
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 SYNTAX = "ERR syntax error"
 NOT_INTEGER = "ERR value is not an integer or out of range"
+NOT_POSITIVE = "ERR value is out of range, must be positive"
 NOT_FLOAT = "ERR value is not a valid float"
+NOT_FINITE = "ERR increment would produce NaN or Infinity"
 NO_SUCH_KEY = "ERR no such key"
 OVERFLOW = "ERR increment or decrement would overflow"
+DECREMENT_OVERFLOW = "ERR decrement would overflow"
 OFFSET_RANGE = "ERR offset is out of range"
 STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+LCS_NOT_STRINGS = "ERR The specified keys must contain string values"
+LCS_AMBIGUOUS = "ERR If you want both the length and indexes, please just use IDX."
+LCS_MEMORY = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 DB_INDEX = "ERR DB index is out of range"
 INVALID_DB = "ERR invalid DB index"
 SAME_OBJECT = "ERR source and destination objects are the same"
@@ -89,3 +95,7 @@ def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
 
 def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
+
+
+def outside_range(low: int, high: int) -> ReplyError:
+    return ReplyError(f"ERR value is out of range, value must between {low} and {high}")

@@ -54,6 +54,7 @@ class Session:
         "peer",
         "plain",
         "protocol",
+        "received",
         "reply_mode",
         "unix",
         "user",
@@ -76,6 +77,8 @@ class Session:
         self.fd = fd
         self.unix = unix
         self.created = self.last_active = time.monotonic()
+        self.received = 0
+        """When the oldest request under way was read (perf_counter_ns)."""
         self.last_command = "NULL"
         self.commands = 0
         self.net_in = 0

@@ -115,22 +115,27 @@ class Command:
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     low: int = 0
     high: int = 0
-    """The dispatcher's fast path takes a request whose length is within low … high; containers
-    and slow commands have an empty range, so that one comparison finds everything special."""
+    """The dispatcher's fast path takes a request whose length is within low … high; containers,
+    slow commands and those that alter the session have an empty range, so that one comparison
+    finds everything special."""
 
     @property
     def fits(self) -> range:
         """The numbers of arguments, name included, that the arity allows."""
         return range(self.arity, self.arity + 1) if self.arity > 0 else range(-self.arity, 2**31)
 
+    def select(self, args: list[bytes]) -> Command:
+        """This command, or the subcommand that ``args`` name. ReplyError when there is none."""
+        if not self.subcommands or len(args) < 2:
+            return self
+        found = self.subcommands.get(args[1].lower())
+        if found is None:
+            raise unknown_subcommand(self.name, args[1])
+        return found
+
     def resolve(self, args: list[bytes]) -> Command:
-        """This command, or the subcommand that ``args`` name. ReplyError on a wrong arity."""
-        command = self
-        if self.subcommands and len(args) > 1:
-            found = self.subcommands.get(args[1].lower())
-            if found is None:
-                raise unknown_subcommand(self.name, args[1])
-            command = found
+        """As ``select``; ReplyError on a wrong arity, too."""
+        command = self.select(args)
         if len(args) not in command.fits:
             raise wrong_arity(command.name)
         return command
@@ -198,14 +203,16 @@ def command(
     complexity: str = "O(1)",
     lane: Lane | None = None,
     exclusive: bool = False,
+    alters_session: bool = False,
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
 ) -> Callable[[Handler], Handler]:
     """Declare a handler as command ``name`` (``"get"``, or ``"config|get"``).
 
-    The first line of the docstring is the summary of COMMAND DOCS. ``syntax`` spells the arguments
+    The docstring's first paragraph is the summary of COMMAND DOCS. ``syntax`` spells the arguments
     as in Redis' manual (``"key value [NX | XX]"``), for the page of supported commands.
+    ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     Commands without a key run on the CONTROL lane unless ``lane`` says otherwise.
     """
     words = frozenset(flags.split())
@@ -222,7 +229,7 @@ def command(
         lane = Lane.FAST if specs or words & {"write", "readonly"} else Lane.CONTROL
 
     def declare(handler: Handler) -> Handler:
-        summary = (inspect.getdoc(handler) or "").partition("\n")[0]
+        summary = " ".join((inspect.getdoc(handler) or "").partition("\n\n")[0].split())
         if not summary:
             raise ValueError(f"{name}: its handler has no docstring")
         made = Command(
@@ -243,7 +250,7 @@ def command(
         )
         made.low = abs(arity)
         made.high = arity if arity > 0 else 2**31
-        if lane is Lane.SLOW:
+        if lane is Lane.SLOW or alters_session:
             made.low, made.high = 1, 0
         REGISTRY._add(made)
         return handler

@@ -1,26 +1,425 @@
-"""String commands."""
+"""String commands. GET, SET and INCR without options are the hot path: keep them this short."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from tendis_py.commands.arguments import (
+    EXPIRY,
+    INT64_MIN,
+    MILLISECOND,
+    SECOND,
+    Expiry,
+    Option,
+    integer,
+    options,
+)
 from tendis_py.commands.context import Context
-from tendis_py.commands.registry import Keys, command
+from tendis_py.commands.registry import Keys, Lane, command
+from tendis_py.errors import (
+    DECREMENT_OVERFLOW,
+    LCS_AMBIGUOUS,
+    LCS_MEMORY,
+    LCS_NOT_STRINGS,
+    OFFSET_RANGE,
+    ReplyError,
+    wrong_arity,
+)
 from tendis_py.resp.replies import OK
+from tendis_py.storage.codec import STRING
+from tendis_py.types import lcs
 from tendis_py.types import string as strings
 
+_command = partial(command, group="string")
 
-@command("get", 2, group="string", since="1.0.0", flags="readonly fast", keys=Keys("RO access"))
+_READ = Keys("RO access")
+_UPDATE = Keys("RW access update")
+_OVERWRITE = Keys("OW update")
+_INSERT = Keys("OW insert")
+
+_LINEAR_PART = (
+    "O(N) where N is the length of the returned string. The complexity is ultimately determined by "
+    "the returned length, but because creating a substring from an existing string is very cheap, "
+    "it can be considered O(1) for small strings."
+)
+
+
+# Reading
+
+
+@_command("get", 2, since="1.0.0", flags="readonly fast", keys=_READ, syntax="key")
 def get(ctx: Context, args: list[bytes]) -> Any:
     """Returns the string value of a key."""
     return strings.get(ctx.db, args[1])
 
 
-@command("set", -3, group="string", since="1.0.0", flags="write denyoom", keys=Keys("RW access update variable_flags"))
+@_command(
+    "mget",
+    -2,
+    since="1.0.0",
+    flags="readonly fast",
+    keys=Keys("RO access", last=-1),
+    complexity="O(N) where N is the number of keys to retrieve.",
+    tips=("request_policy:multi_shard",),
+    syntax="key [key ...]",
+)
+def mget(ctx: Context, args: list[bytes]) -> Any:
+    """Atomically returns the string values of one or more keys."""
+    return strings.get_many(ctx.db, args[1:])
+
+
+@_command("strlen", 2, since="2.2.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
+def strlen(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the length of a string value."""
+    return len(strings.get(ctx.db, args[1]) or b"")
+
+
+@_command(
+    "getrange",
+    4,
+    since="2.4.0",
+    flags="readonly",
+    keys=_READ,
+    complexity=_LINEAR_PART,
+    syntax="key start end",
+)
+def getrange(ctx: Context, args: list[bytes]) -> Any:
+    """Returns a substring of the string stored at a key."""
+    return strings.part(ctx.db, args[1], integer(args[2]), integer(args[3]))
+
+
+@_command(
+    "substr",
+    4,
+    since="1.0.0",
+    flags="readonly",
+    keys=_READ,
+    complexity=_LINEAR_PART,
+    syntax="key start end",
+)
+def substr(ctx: Context, args: list[bytes]) -> Any:
+    """Returns a substring from a string value."""
+    return getrange(ctx, args)
+
+
+_LCS_OPTIONS = {
+    b"LEN": Option("len"),
+    b"IDX": Option("idx"),
+    b"MINMATCHLEN": Option("minmatchlen", integer),
+    b"WITHMATCHLEN": Option("withmatchlen"),
+}
+
+
+@_command(
+    "lcs",
+    -3,
+    since="7.0.0",
+    flags="readonly",
+    keys=Keys("RO access", last=1),
+    complexity="O(N*M) where N and M are the lengths of s1 and s2, respectively",
+    lane=Lane.SLOW,
+    syntax="key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+)
+def lcs_(ctx: Context, args: list[bytes]) -> Any:
+    """Finds the longest common substring."""
+    rows = [ctx.db.find(key) for key in args[1:3]]
+    if any(row is not None and row.type != STRING for row in rows):
+        raise ReplyError(LCS_NOT_STRINGS)
+    first, second = (b"" if row is None else row.value for row in rows)
+    chosen = options(args, 3, _LCS_OPTIONS)
+    if "idx" in chosen and "len" in chosen:
+        raise ReplyError(LCS_AMBIGUOUS)
+    if lcs.table_bytes(first, second) > ctx.services.config.proto_max_bulk_len:
+        raise ReplyError(LCS_MEMORY)
+    if "len" in chosen:
+        return lcs.length(first, second)
+    if "idx" not in chosen:
+        return lcs.subsequence(first, second)
+    return _lcs_matches(
+        lcs.matches(first, second), chosen.get("minmatchlen", 0), "withmatchlen" in chosen
+    )
+
+
+def _lcs_matches(found: list[lcs.Match], least: int, with_size: bool) -> dict[bytes, Any]:
+    return {
+        b"matches": [
+            [
+                [match.a, match.a + match.size - 1],
+                [match.b, match.b + match.size - 1],
+                *([match.size] if with_size else ()),
+            ]
+            for match in found
+            if match.size >= least
+        ],
+        b"len": sum(match.size for match in found),
+    }
+
+
+# Writing
+
+_CONDITIONS = {b"NX": False, b"XX": True, None: None}
+"""Condition of SET → whether the key has to exist."""
+
+_SET_OPTIONS = {
+    **EXPIRY,
+    b"KEEPTTL": Option("expiry"),
+    b"NX": Option("condition"),
+    b"XX": Option("condition"),
+    b"GET": Option("get"),
+}
+
+
+@_command(
+    "set",
+    -3,
+    since="1.0.0",
+    flags="write denyoom",
+    keys=Keys("RW access update variable_flags"),
+    syntax=(
+        "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
+        "PXAT unix-time-milliseconds | KEEPTTL]"
+    ),
+)
 def set_(ctx: Context, args: list[bytes]) -> Any:
-    """Sets the string value of a key."""
+    """Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."""
+    if len(args) > 3:
+        return _set_with_options(ctx, args)
     strings.put(ctx.db, args[1], args[2])
     return OK
+
+
+def _set_with_options(ctx: Context, args: list[bytes]) -> Any:
+    key = args[1]
+    chosen = options(args, 3, _SET_OPTIONS)
+    expiry = chosen.get("expiry")
+    deadline = expiry.deadline(ctx.db.now, "set") if isinstance(expiry, Expiry) else 0
+    before = strings.get(ctx.db, key) if "get" in chosen else None
+    done = strings.put_if(
+        ctx.db,
+        key,
+        args[2],
+        exists=_CONDITIONS[chosen.get("condition")],
+        expire_at=deadline,
+        keep_expiry=expiry == b"KEEPTTL",
+    )
+    if "get" in chosen:
+        return before
+    return OK if done else None
+
+
+@_command("setnx", 3, since="1.0.0", flags="write denyoom fast", keys=_INSERT, syntax="key value")
+def setnx(ctx: Context, args: list[bytes]) -> Any:
+    """Set the string value of a key only when the key doesn't exist."""
+    return int(strings.put_if(ctx.db, args[1], args[2], exists=False))
+
+
+@_command(
+    "setex", 4, since="2.0.0", flags="write denyoom", keys=_OVERWRITE, syntax="key seconds value"
+)
+def setex(ctx: Context, args: list[bytes]) -> Any:
+    """Sets the string value and expiration time of a key. Creates the key if it doesn't exist."""
+    deadline = Expiry(args[2], SECOND, relative=True).deadline(ctx.db.now, "setex")
+    strings.put_if(ctx.db, args[1], args[3], expire_at=deadline)
+    return OK
+
+
+@_command(
+    "psetex",
+    4,
+    since="2.6.0",
+    flags="write denyoom",
+    keys=_OVERWRITE,
+    syntax="key milliseconds value",
+)
+def psetex(ctx: Context, args: list[bytes]) -> Any:
+    """Sets both string value and expiration time in milliseconds of a key.
+    The key is created if it doesn't exist.
+    """
+    deadline = Expiry(args[2], MILLISECOND, relative=True).deadline(ctx.db.now, "psetex")
+    strings.put_if(ctx.db, args[1], args[3], expire_at=deadline)
+    return OK
+
+
+@_command(
+    "mset",
+    -3,
+    since="1.0.1",
+    flags="write denyoom",
+    keys=Keys("OW update", last=-1, step=2),
+    complexity="O(N) where N is the number of keys to set.",
+    tips=("request_policy:multi_shard", "response_policy:all_succeeded"),
+    syntax="key value [key value ...]",
+)
+def mset(ctx: Context, args: list[bytes]) -> Any:
+    """Atomically creates or modifies the string values of one or more keys."""
+    strings.put_many(ctx.db, _pairs(args, "mset"))
+    return OK
+
+
+@_command(
+    "msetnx",
+    -3,
+    since="1.0.1",
+    flags="write denyoom",
+    keys=Keys("OW insert", last=-1, step=2),
+    complexity="O(N) where N is the number of keys to set.",
+    syntax="key value [key value ...]",
+)
+def msetnx(ctx: Context, args: list[bytes]) -> Any:
+    """Atomically modifies the string values of one or more keys only when all keys don't exist."""
+    return int(strings.put_many(ctx.db, _pairs(args, "msetnx"), only_new=True))
+
+
+def _pairs(args: list[bytes], name: str) -> list[tuple[bytes, bytes]]:
+    if len(args) % 2 == 0:
+        raise wrong_arity(name)
+    return list(zip(args[1::2], args[2::2], strict=True))
+
+
+@_command(
+    "append",
+    3,
+    since="2.0.0",
+    flags="write denyoom fast",
+    keys=Keys("RW insert"),
+    complexity=(
+        "O(1). The amortized time complexity is O(1) assuming the appended value is small and the "
+        "already present value is of any size, since the dynamic string library used by Redis will "
+        "double the free space available on every reallocation."
+    ),
+    syntax="key value",
+)
+def append(ctx: Context, args: list[bytes]) -> Any:
+    """Appends a string to the value of a key. Creates the key if it doesn't exist."""
+    return strings.append(ctx.db, args[1], args[2], ctx.services.config.proto_max_bulk_len)
+
+
+@_command(
+    "setrange",
+    4,
+    since="2.2.0",
+    flags="write denyoom",
+    keys=Keys("RW update"),
+    complexity=(
+        "O(1), not counting the time taken to copy the new string in place. Usually, this string "
+        "is very small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M "
+        "being the length of the value argument."
+    ),
+    syntax="key offset value",
+)
+def setrange(ctx: Context, args: list[bytes]) -> Any:
+    """Overwrites a part of a string value with another by an offset.
+    Creates the key if it doesn't exist.
+    """
+    offset = integer(args[2])
+    if offset < 0:
+        raise ReplyError(OFFSET_RANGE)
+    limit = ctx.services.config.proto_max_bulk_len
+    return strings.overwrite(ctx.db, args[1], offset, args[3], limit)
+
+
+# Reading and writing
+
+
+@_command("getset", 3, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key value")
+def getset(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the previous string value of a key after setting it to a new value."""
+    before = strings.get(ctx.db, args[1])
+    strings.put(ctx.db, args[1], args[2])
+    return before
+
+
+@_command(
+    "getdel", 2, since="6.2.0", flags="write fast", keys=Keys("RW access delete"), syntax="key"
+)
+def getdel(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the string value of a key after deleting the key."""
+    return strings.take(ctx.db, args[1])
+
+
+_GETEX_OPTIONS = {**EXPIRY, b"PERSIST": Option("expiry")}
+
+
+@_command(
+    "getex",
+    -2,
+    since="6.2.0",
+    flags="write fast",
+    keys=_UPDATE,
+    syntax=(
+        "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
+        "PXAT unix-time-milliseconds | PERSIST]"
+    ),
+)
+def getex(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the string value of a key after setting its expiration time."""
+    expiry = options(args, 2, _GETEX_OPTIONS).get("expiry")
+    row = strings.checked(ctx.db.find(args[1]))
+    if row is None:
+        return None
+    if isinstance(expiry, Expiry):
+        strings.set_deadline(ctx.db, args[1], row, expiry.deadline(ctx.db.now, "getex"))
+    elif expiry is not None:
+        strings.set_deadline(ctx.db, args[1], row, 0)
+    return row.value
+
+
+# Counting
+
+
+@_command("incr", 2, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key")
+def incr(ctx: Context, args: list[bytes]) -> Any:
+    """Increments the integer value of a key by one.
+    Uses 0 as initial value if the key doesn't exist.
+    """
+    return strings.increment(ctx.db, args[1], 1)
+
+
+@_command("decr", 2, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key")
+def decr(ctx: Context, args: list[bytes]) -> Any:
+    """Decrements the integer value of a key by one.
+    Uses 0 as initial value if the key doesn't exist.
+    """
+    return strings.increment(ctx.db, args[1], -1)
+
+
+@_command(
+    "incrby", 3, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key increment"
+)
+def incrby(ctx: Context, args: list[bytes]) -> Any:
+    """Increments the integer value of a key by a number.
+    Uses 0 as initial value if the key doesn't exist.
+    """
+    return strings.increment(ctx.db, args[1], integer(args[2]))
+
+
+@_command(
+    "decrby", 3, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key decrement"
+)
+def decrby(ctx: Context, args: list[bytes]) -> Any:
+    """Decrements a number from the integer value of a key.
+    Uses 0 as initial value if the key doesn't exist.
+    """
+    decrement = integer(args[2])
+    if decrement == INT64_MIN:
+        raise ReplyError(DECREMENT_OVERFLOW)
+    return strings.increment(ctx.db, args[1], -decrement)
+
+
+@_command(
+    "incrbyfloat",
+    3,
+    since="2.6.0",
+    flags="write denyoom fast",
+    keys=_UPDATE,
+    syntax="key increment",
+)
+def incrbyfloat(ctx: Context, args: list[bytes]) -> Any:
+    """Increment the floating point value of a key by a number.
+    Uses 0 as initial value if the key doesn't exist.
+    """
+    return strings.increment_real(ctx.db, args[1], args[2])
 
 
 @command("ping", -1, group="connection", since="1.0.0", flags="fast")

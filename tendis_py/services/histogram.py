@@ -2,12 +2,17 @@
 
 Linear up to 65 µs in steps of 128 ns (one shift, no branch on the hot path), eight buckets per
 power of two above that: at most 12.5 % off. Knows nothing of what is measured.
+
+Recording is one thread's; any thread may read: a copy of a list is taken in one go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import accumulate
+from operator import add, sub
 
 LINEAR = 512
 _SHIFT = 7
@@ -31,10 +36,14 @@ def tail_bucket(step: int) -> int:
     return min(LINEAR + (power - 9) * 8 + ((step >> (power - 3)) & 7), SUM - 1)
 
 
+def bucket_of(ns: int) -> int:
+    step = ns >> _SHIFT
+    return step if step < LINEAR else tail_bucket(step)
+
+
 def record(buckets: Buckets, ns: int) -> None:
     """Count one duration. (The dispatcher has this inline.)"""
-    step = ns >> _SHIFT
-    buckets[step if step < LINEAR else tail_bucket(step)] += 1
+    buckets[bucket_of(ns)] += 1
     buckets[SUM] += ns
 
 
@@ -47,25 +56,42 @@ def upper_ns(bucket: int) -> int:
 
 
 def merge(parts: Iterable[Buckets]) -> Buckets:
-    return [sum(column) for column in zip(*parts, strict=True)] or new_buckets()
+    """All parts in one histogram; an empty one when there are none."""
+    copies = [part.copy() for part in parts]
+    return reduce(_plus, copies) if copies else new_buckets()
+
+
+def _plus(first: Buckets, second: Buckets) -> Buckets:
+    return list(map(add, first, second))
+
+
+def minus(buckets: Buckets, earlier: Buckets) -> Buckets:
+    """What was recorded since ``earlier``, a copy of the same histogram."""
+    return list(map(sub, buckets, earlier))
 
 
 def count(buckets: Buckets) -> int:
     return sum(buckets[:SUM])
 
 
-def percentile_ns(buckets: Buckets, percent: float) -> int:
-    """The duration in ns that ``percent`` % do not exceed; 0 when nothing was recorded."""
-    total = count(buckets)
+def percentiles_ns(buckets: Buckets, percents: Sequence[float]) -> list[int]:
+    """For each percentage the duration in ns that so many do not exceed; 0 when nothing was
+    recorded."""
+    running = list(accumulate(buckets[:SUM]))
+    total = running[-1]
     if not total:
-        return 0
-    needed = max(1, total * percent / 100)
-    for bucket, running in enumerate(accumulate(buckets[:SUM])):
-        if running >= needed:
-            return upper_ns(bucket)
-    return upper_ns(SUM - 1)
+        return [0] * len(percents)
+    return [
+        upper_ns(bisect_left(running, max(1, total * percent / 100))) for percent in percents
+    ]
 
 
 def mean_ns(buckets: Buckets) -> float:
     total = count(buckets)
     return buckets[SUM] / total if total else 0.0
+
+
+def below(buckets: Buckets, limits_ns: Sequence[int]) -> list[int]:
+    """How many durations are less than each limit. Exact where a limit is 1024 << n."""
+    running = [0, *accumulate(buckets[:SUM])]
+    return [running[bucket_of(limit)] for limit in limits_ns]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session
 
+NEVER_NS = 2**63
+
 MAX_ARGUMENTS = 32
 MAX_ARGUMENT_BYTES = 128
 
@@ -36,7 +38,7 @@ class Slowlog:
         self.entries: deque[SlowlogEntry] = deque(maxlen=max_length)
 
     def set_threshold(self, microseconds: int) -> None:
-        self.threshold_ns = microseconds * 1000 if microseconds >= 0 else -1
+        self.threshold_ns = microseconds * 1000 if microseconds >= 0 else NEVER_NS
 
     def set_max_length(self, length: int) -> None:
         self.entries = deque(self.entries, maxlen=length)

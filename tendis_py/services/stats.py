@@ -1,12 +1,18 @@
-"""What INFO counts: each executing thread counts for itself, this adds up."""
+"""What INFO counts. Every thread counts for itself; this adds up, without a lock.
+
+The counters only ever grow. CONFIG RESETSTAT takes note of where they stand, and what is reported
+is the difference.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from tendis_py.services.histogram import Buckets, merge, new_buckets
+from tendis_py.services.clients import Clients
+from tendis_py.services.histogram import SUM, WAIT, Buckets, count, merge, minus
 
 if TYPE_CHECKING:
     from tendis_py.commands.registry import Command
@@ -14,36 +20,227 @@ if TYPE_CHECKING:
     from tendis_py.services.stages import StageTimes
 
 
+class Traffic:
+    """What one reactor counts of its connections. ``largest_input`` and ``largest_output`` are
+    the bytes of the connection with the most of it, lately."""
+
+    __slots__ = (
+        "input_limit_closed",
+        "largest_input",
+        "largest_output",
+        "name",
+        "net_input",
+        "net_output",
+        "output_limit_closed",
+        "protocol_errors",
+        "reads",
+        "writes",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.net_input = self.net_output = self.reads = self.writes = 0
+        self.protocol_errors = self.input_limit_closed = self.output_limit_closed = 0
+        self.largest_input = self.largest_output = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over all threads: ``commands`` that ran, keys that ``expired``, lookups that were
+    ``hits`` and ``misses``, ``errors`` answered, bytes and calls of the network."""
+
+    connections: int = 0
+    rejected_connections: int = 0
+    commands: int = 0
+    expired: int = 0
+    hits: int = 0
+    misses: int = 0
+    errors: int = 0
+    net_input: int = 0
+    net_output: int = 0
+    reads: int = 0
+    writes: int = 0
+    protocol_errors: int = 0
+    input_limit_closed: int = 0
+    output_limit_closed: int = 0
+
+    def __sub__(self, earlier: Totals) -> Totals:
+        names = [field.name for field in fields(self)]
+        return Totals(**{name: getattr(self, name) - getattr(earlier, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFigures:
+    """Of one command: ``calls`` that took ``execute_ns`` after waiting ``wait_ns`` since they were
+    read, how many of them ``failed``, and how many more were ``rejected`` before they ran."""
+
+    calls: int
+    execute_ns: int
+    wait_ns: int
+    rejected: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where the counters stood."""
+
+    totals: Totals = Totals()
+    buckets: dict[Command, Buckets] = field(default_factory=dict)
+    failures: Counter[Command] = field(default_factory=Counter)
+    rejections: Counter[Command] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+
 class Stats:
-    def __init__(self) -> None:
+    def __init__(self, clients: Clients) -> None:
         self.started = time.time()
         self.dispatchers: list[Dispatcher] = []
         self.stage_times: list[StageTimes] = []
-        self.net_input = 0
-        self.net_output = 0
-        self.protocol_errors = 0
-        self.output_limit_closed = 0
+        self.traffic: list[Traffic] = []
+        self._clients = clients
+        self._mark = _Mark()
+        self.latencies = Latencies(self)
 
-    def command_buckets(self) -> dict[Command, Buckets]:
-        """Command → its histogram over all threads."""
+    def new_traffic(self, name: str) -> Traffic:
+        """The counters of a new reactor, which are included in the totals from now on."""
+        traffic = Traffic(name)
+        self.traffic.append(traffic)
+        return traffic
+
+    def reset(self) -> None:
+        """Count from zero again (CONFIG RESETSTAT)."""
+        self._mark = _Mark(
+            self._all_totals(),
+            self.all_buckets(),
+            self._all_failures(),
+            self._all_rejections(),
+            self._all_errors(),
+        )
+        self.latencies.reset()
+
+    def totals(self) -> Totals:
+        return self._all_totals() - self._mark.totals
+
+    def errors(self) -> Counter[str]:
+        """Error code word → how often it was answered."""
+        return self._all_errors() - self._mark.errors
+
+    def commands(self) -> dict[Command, CommandFigures]:
+        """Every command that was called or refused, in order of name."""
+        failures = self._all_failures() - self._mark.failures
+        rejections = self._all_rejections() - self._mark.rejections
+        calls: Counter[Command] = Counter()
+        execute: Counter[Command] = Counter()
+        wait: Counter[Command] = Counter()
+
+        def count_in(histograms: dict[Command, Buckets], sign: int) -> None:
+            for command, live in histograms.items():
+                buckets = live.copy()
+                calls[command] += sign * count(buckets)
+                execute[command] += sign * buckets[SUM]
+                wait[command] += sign * buckets[WAIT]
+
+        for dispatcher in self.dispatchers:
+            count_in(dispatcher.buckets.copy(), 1)
+        count_in(self._mark.buckets, -1)
+        return {
+            command: CommandFigures(
+                calls[command],
+                execute[command],
+                wait[command],
+                rejections[command],
+                failures[command],
+            )
+            for command in sorted({*calls, *rejections}, key=lambda command: command.name)
+            if calls[command] or rejections[command]
+        }
+
+    def all_buckets(self) -> dict[Command, Buckets]:
+        """Command → its histogram over all threads, since the start."""
         parts: dict[Command, list[Buckets]] = {}
         for dispatcher in self.dispatchers:
             for command, buckets in dispatcher.buckets.copy().items():
                 parts.setdefault(command, []).append(buckets)
         return {command: merge(found) for command, found in parts.items()}
 
-    def failures(self) -> Counter[Command]:
-        """Command → how often it ran and answered with an error."""
+    def stage_buckets(self, stage: str) -> Buckets:
+        """The histogram of one stage over all threads, since the start."""
+        return merge(times.buckets[stage] for times in self.stage_times)
+
+    def changes(self) -> int:
+        """Keys changed since the start."""
+        return sum(one.context.tx.changes for one in self.dispatchers)
+
+    def _all_totals(self) -> Totals:
+        transactions = [one.context.tx for one in self.dispatchers]
+        return Totals(
+            connections=self._clients.accepted,
+            rejected_connections=self._clients.rejected,
+            commands=sum(one.processed - one.refused for one in self.dispatchers),
+            expired=sum(tx.expired for tx in transactions),
+            hits=sum(tx.hits for tx in transactions),
+            misses=sum(tx.misses for tx in transactions),
+            errors=self._all_errors().total(),
+            net_input=sum(one.net_input for one in self.traffic),
+            net_output=sum(one.net_output for one in self.traffic),
+            reads=sum(one.reads for one in self.traffic),
+            writes=sum(one.writes for one in self.traffic),
+            protocol_errors=sum(one.protocol_errors for one in self.traffic),
+            input_limit_closed=sum(one.input_limit_closed for one in self.traffic),
+            output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
+        )
+
+    def _all_failures(self) -> Counter[Command]:
         return sum((Counter(one.failures) for one in self.dispatchers), Counter())
 
-    def rejections(self) -> Counter[Command]:
-        """Command → how often it was refused before it ran."""
+    def _all_rejections(self) -> Counter[Command]:
         return sum((Counter(one.rejections) for one in self.dispatchers), Counter())
 
-    def errors(self) -> Counter[str]:
-        """Error code word → how often it was answered."""
+    def _all_errors(self) -> Counter[str]:
         return sum((Counter(one.errors) for one in self.dispatchers), Counter())
 
-    def stage_buckets(self, stage: str) -> Buckets:
-        """The histogram of one stage over all threads."""
-        return merge([times.buckets[stage] for times in self.stage_times]) or new_buckets()
+
+class Latencies:
+    """Histograms of the commands' execution times, without the calls that were made while
+    ``latency-tracking`` was off. Those are in the counters all the same, so what was recorded
+    meanwhile is remembered, and taken away."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+        self._unwanted: dict[Command, Buckets] = {}
+        self._paused_at: dict[Command, Buckets] | None = None
+
+    def reset(self) -> None:
+        """Forget everything recorded so far."""
+        self._unwanted = self._stats.all_buckets()
+        if self._paused_at is not None:
+            self._paused_at = self._unwanted
+
+    def track(self, wanted: bool) -> None:
+        """Whether calls count from now on."""
+        if wanted == (self._paused_at is None):
+            return
+        now = self._stats.all_buckets()
+        if not wanted:
+            self._paused_at = now
+            return
+        for command, buckets in now.items():
+            before = self._paused_at.get(command) if self._paused_at else None
+            meanwhile = minus(buckets, before) if before else buckets
+            known = self._unwanted.get(command)
+            self._unwanted[command] = merge([known, meanwhile]) if known else meanwhile
+        self._paused_at = None
+
+    def buckets(self) -> dict[Command, Buckets]:
+        """Command → histogram of every command that has been called, in order of name."""
+        found = self._stats.all_buckets() if self._paused_at is None else self._paused_at
+        unwanted = self._unwanted
+        result: dict[Command, Buckets] = {}
+        for command in sorted(found, key=lambda command: command.name):
+            buckets = found[command]
+            if command in unwanted:
+                buckets = minus(buckets, unwanted[command])
+            if any(buckets[:SUM]):
+                result[command] = buckets
+        return result

@@ -14,6 +14,7 @@ import time
 from enum import Enum
 from time import perf_counter_ns
 
+from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import REGISTRY, Lane
 from tendis_py.dispatch import Dispatcher
 from tendis_py.errors import ReplyError, StorageError, WriteStalledError
@@ -65,8 +66,10 @@ class Executor:
         """Execute, commit and make durable; ``batch.replies`` is complete on return."""
         if batch.transaction is not None:
             self._finish(batch, batch.transaction)
+            self.tx.take_counters(batch.transaction)
             return
-        if self.locking is Locking.KEYS:
+        batch.taken = perf_counter_ns()
+        if self.locking is Locking.KEYS and touches_keys(batch.items):
             batch.claim = self.keyspace.locks.acquire(lock_set(batch.items))
         self._execute(batch)
         self._finish(batch, self.tx)
@@ -94,13 +97,12 @@ class Executor:
 
     def _execute(self, batch: Batch) -> None:
         self.tx.begin(time.time_ns() // 1_000_000)
-        batch.started = started = perf_counter_ns()
-        wait = started - batch.read
+        batch.started = perf_counter_ns()
         run = self.dispatcher.run
         replies = batch.replies
         for session, requests in batch.items:
             output: list[bytes] = []
-            taken = run(session, requests, output, wait)
+            taken = run(session, requests, output, session.received)
             payload = output[0] if len(output) == 1 else b"".join(output)
             if taken == len(requests) or session.closing:
                 replies.append(Reply(session, payload))
@@ -136,14 +138,16 @@ class Executor:
 
     def _log_slow(self, batch: Batch) -> None:
         for slow in self.dispatcher.slow:
+            taken = batch.taken or batch.started
             self.services.slowlog.add(
                 slow.session,
-                slow.request,
+                redacted(slow.request),
                 slow.elapsed_ns,
                 {
-                    "queue": batch.started - batch.read,
+                    "queue": taken - slow.read,
+                    "lock": batch.started - taken,
                     "execute": slow.elapsed_ns,
-                    "batch": batch.executed - batch.started,
+                    "batch": batch.executed - batch.started - slow.elapsed_ns,
                     "commit": batch.committed - batch.executed,
                 },
             )
@@ -158,7 +162,9 @@ class Executor:
             if reply.rest and is_slow(reply.rest[0]):
                 reply.deferred = True
                 rest, reply.rest = reply.rest, None
-                self.slow_lane.force(Batch(batch.reactor, [(reply.session, rest)], 0, batch.read))
+                self.slow_lane.force(
+                    Batch(batch.reactor, [(reply.session, rest)], 0, batch.committed)
+                )
 
     def run_job(self, job: Job) -> None:
         """Run background work in this thread, as one commit."""
@@ -198,6 +204,19 @@ def lock_set(items: list[tuple[Session, list[Request]]]) -> set[bytes] | None:
                 except ReplyError:
                     continue  # the command will refuse them, too
     return keys
+
+
+def touches_keys(items: list[tuple[Session, list[Request]]]) -> bool:
+    """Whether any of the commands reads or writes the keyspace: if not, there is nothing to lock
+    (DEBUG SLEEP, SAVE), and nobody should have to wait."""
+    for _, requests in items:
+        for request in requests:
+            command = _lookup(request[0])
+            if command is not None and command.lane is not Lane.CONTROL and (
+                command.keys or command.exclusive or command.flags & {"write", "readonly"}
+            ):
+                return True
+    return False
 
 
 def is_slow(request: Request) -> bool:

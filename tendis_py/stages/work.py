@@ -32,8 +32,9 @@ class Reply:
 class Batch:
     """Requests of many connections, read in one turn of one reactor.
 
-    Stage stamps are ``perf_counter_ns``: read, queued, started, executed, committed, replied,
-    written; 0 for a stage that the batch skipped.
+    Stage stamps are ``perf_counter_ns``: read, queued, taken (by the thread that executes it, which
+    then waits for locks), started, executed, committed, replied, written; 0 for a stage that the
+    batch skipped.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Batch:
         "replies",
         "requests",
         "started",
+        "taken",
         "transaction",
         "written",
     )
@@ -61,7 +63,7 @@ class Batch:
         self.requests = sum([len(requests) for _, requests in items])
         self.bytes = received
         self.read = read
-        self.queued = self.started = self.executed = self.committed = 0
+        self.queued = self.taken = self.started = self.executed = self.committed = 0
         self.replied = self.written = 0
         self.replies: list[Reply] = []
         self.transaction: Transaction | None = None
@@ -158,7 +160,8 @@ class WorkQueue:
         self._work.append(work)
         self.busy += 1
         if isinstance(work, Batch):
-            work.queued = perf_counter_ns()
+            if not work.started:
+                work.queued = perf_counter_ns()
             self._requests += work.requests
             self._bytes += work.bytes
             self._peak_requests = max(self._peak_requests, self._requests)

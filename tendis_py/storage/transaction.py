@@ -58,6 +58,12 @@ class Transaction:
         self._layout = -1
         self._databases = [Database(self, index) for index in range(len(keyspace.namespaces))]
 
+    def take_counters(self, other: Transaction) -> None:
+        """Go on counting where ``other`` stands, which counts from zero again."""
+        for name in ("hits", "misses", "expired", "changes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+            setattr(other, name, 0)
+
     def begin(self, now: int) -> None:
         """Start a batch at Unix time ``now`` in ms."""
         self.now = now
@@ -146,8 +152,9 @@ class Transaction:
             if row is ABSENT:
                 delete(key, handle)
             else:
-                put(key, row.encode(), handle)
-            added += len(key) + row.size()
+                encoded = row.encode()
+                put(key, encoded, handle)
+                added += len(encoded)
         for family, overlay in self.families.items():
             for key, value in overlay.items():
                 if value is None:
@@ -265,11 +272,27 @@ class Database:
             self._remove(meta_key, row)
             self.tx.expired += 1
 
+    def set(self, key: bytes, row: Row) -> None:
+        """Write ``row``, whatever the key held: ``peek`` and ``put`` in one, for SET."""
+        meta_key = self.prefix + key
+        overlay = self._overlay
+        young = self._cache.young
+        old = overlay.get(meta_key) or young.get(meta_key) or self._load(meta_key)
+        if old.expire_at or old.version or row.expire_at:
+            alive = not old.expire_at or old.expire_at > self.tx.now
+            self.put(key, row, old if alive else self._expire(meta_key, old))
+            return
+        tx = self.tx
+        row.atime = tx.now
+        tx.undo.append((overlay, meta_key, overlay.get(meta_key, _MISSING), 0, 0, 0))
+        overlay[meta_key] = row
+
     def put(self, key: bytes, row: Row, old: Row | None) -> None:
         """Write ``row``; ``old`` is what ``find`` or ``peek`` gave for the key just before."""
         tx = self.tx
         overlay = self._overlay
         meta_key = self.prefix + key
+        row.atime = tx.now
         keys = expires = 0
         if old is None:
             keys = 1

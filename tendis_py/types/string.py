@@ -1,10 +1,31 @@
-"""Strings: bytes under a key. Values in, values out; no RESP, no RocksDB."""
+"""Strings: bytes under a key. Values in, values out; no RESP, no RocksDB.
+
+``get``, ``put`` and ``increment`` are the hot path. A ``limit`` is the longest string allowed, in
+bytes.
+"""
 
 from __future__ import annotations
 
-from tendis_py.errors import wrong_type
+from collections.abc import Iterable
+
+from tendis_py.errors import (
+    NOT_FINITE,
+    NOT_FLOAT,
+    NOT_INTEGER,
+    OVERFLOW,
+    STRING_TOO_LONG,
+    ReplyError,
+    wrong_type,
+)
+from tendis_py.resp.requests import strict_integer
 from tendis_py.storage.codec import STRING, Row, StringRow
 from tendis_py.storage.transaction import Database
+from tendis_py.types import long_double
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+_EMBEDDED_BYTES = 64
+"""Redis allocates object, key and value of a short string together when they fit into this."""
 
 
 def checked(row: Row | None) -> StringRow | None:
@@ -12,6 +33,22 @@ def checked(row: Row | None) -> StringRow | None:
     if row is not None and row.type != STRING:
         raise wrong_type()
     return row  # type: ignore[return-value]
+
+
+def encoding(key: bytes, row: StringRow) -> str:
+    """What OBJECT ENCODING says of the string at ``key``: ``int``, ``embstr`` or ``raw``."""
+    if row.raw:
+        return "raw"
+    value = row.value
+    if strict_integer(value) is not None:
+        return "int"
+    key_head, value_head = (1 if len(key) < 32 else 3), 3
+    deadline = 8 if row.expire_at else 0
+    taken = 16 + deadline + 1 + (key_head + len(key) + 1) + (value_head + len(value) + 1)
+    return "embstr" if taken <= _EMBEDDED_BYTES else "raw"
+
+
+# Reading
 
 
 def get(db: Database, key: bytes) -> bytes | None:
@@ -24,6 +61,145 @@ def get(db: Database, key: bytes) -> bytes | None:
     return value
 
 
+def get_many(db: Database, keys: Iterable[bytes]) -> list[bytes | None]:
+    """The strings of ``keys``; None for an absent key and for one of another type."""
+    rows = map(db.find, keys)
+    return [row.value if row is not None and row.type == STRING else None for row in rows]
+
+
+def part(db: Database, key: bytes, first: int, last: int) -> bytes:
+    """The bytes from ``first`` to ``last``, both included; negative ones count from the end. One
+    that lies before the start stands for the start, unless ``first`` comes after ``last``."""
+    value = get(db, key) or b""
+    if first < 0 and last < 0 and first > last:
+        return b""
+    size = len(value)
+    first = max(first + size, 0) if first < 0 else first
+    last = max(last + size, 0) if last < 0 else last
+    return value[first : last + 1]
+
+
+# Writing
+
+
 def put(db: Database, key: bytes, value: bytes) -> None:
     """Set ``key`` to ``value``, whatever it held before; it does not expire."""
-    db.put(key, StringRow(value), db.peek(key))
+    db.set(key, StringRow(value))
+
+
+def put_if(
+    db: Database,
+    key: bytes,
+    value: bytes,
+    *,
+    exists: bool | None = None,
+    expire_at: int = 0,
+    keep_expiry: bool = False,
+) -> bool:
+    """Set ``key``, with a deadline or the one it has; whether that was done.
+
+    ``exists``, where given, is the condition that the key be there, or not be there. A deadline
+    in the past is kept like any other: the key is gone for whoever looks next.
+    """
+    old = db.peek(key)
+    if exists is not None and exists is (old is None):
+        return False
+    if keep_expiry and old is not None:
+        expire_at = old.expire_at
+    db.put(key, StringRow(value, expire_at), old)
+    return True
+
+
+def put_many(db: Database, pairs: list[tuple[bytes, bytes]], *, only_new: bool = False) -> bool:
+    """Set all, or with ``only_new`` none when one of the keys exists; whether that was done."""
+    if only_new and any(db.peek(key) is not None for key, _ in pairs):
+        return False
+    for key, value in pairs:
+        put(db, key, value)
+    return True
+
+
+def take(db: Database, key: bytes) -> bytes | None:
+    """Delete ``key`` and return what it held."""
+    row = checked(db.find(key))
+    if row is None:
+        return None
+    db.delete(key, row)
+    value: bytes = row.value
+    return value
+
+
+def set_deadline(db: Database, key: bytes, row: StringRow, deadline: int) -> None:
+    """Have ``key``, whose row was just found, expire at ``deadline`` (ms), or never when that is
+    0. One that has passed deletes it now."""
+    if deadline and deadline <= db.now:
+        db.delete(key, row)
+    elif deadline != row.expire_at:
+        db.put(key, row.with_expiry(deadline), row)
+
+
+def append(db: Database, key: bytes, suffix: bytes, limit: int) -> int:
+    """Extend the string, or create it; the new length."""
+    old = checked(db.peek(key))
+    if old is None:
+        db.put(key, StringRow(suffix), None)
+        return len(suffix)
+    size = len(old.value) + len(suffix)
+    if size > limit:
+        raise ReplyError(STRING_TOO_LONG)
+    db.put(key, StringRow(old.value + suffix, old.expire_at, raw=True), old)
+    return size
+
+
+def overwrite(db: Database, key: bytes, offset: int, piece: bytes, limit: int) -> int:
+    """Lay ``piece`` over the string at ``offset``, after zero bytes where it was shorter; the new
+    length. An empty piece changes nothing."""
+    old = checked(db.peek(key))
+    value = b"" if old is None else old.value
+    if not piece:
+        return len(value)
+    end = offset + len(piece)
+    if end > limit:
+        raise ReplyError(STRING_TOO_LONG)
+    value = value[:offset].ljust(offset, b"\0") + piece + value[end:]
+    db.put(key, StringRow(value, 0 if old is None else old.expire_at, raw=True), old)
+    return len(value)
+
+
+# Counting
+
+
+def increment(db: Database, key: bytes, by: int) -> int:
+    """Add to the integer that the string spells, 0 where there is none; the sum."""
+    old = db.peek(key)
+    if old is None:
+        db.put(key, StringRow(b"%d" % by), None)
+        return by
+    if old.type != STRING:
+        raise wrong_type()
+    number = strict_integer(old.value)
+    if number is None:
+        raise ReplyError(NOT_INTEGER)
+    number += by
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise ReplyError(OVERFLOW)
+    db.put(key, StringRow(b"%d" % number, old.expire_at), old)
+    return number
+
+
+def increment_real(db: Database, key: bytes, by: bytes) -> bytes:
+    """Add to the number that the string spells, 0 where there is none; the sum as it is stored.
+
+    ``by`` is text, since the sum is that of two long doubles.
+    """
+    old = checked(db.peek(key))
+    number = long_double.parse(b"0" if old is None else old.value)
+    addend = long_double.parse(by)
+    if number is None or addend is None:
+        raise ReplyError(NOT_FLOAT)
+    number += addend
+    if number.infinite:
+        raise ReplyError(NOT_FINITE)
+    text = bytes(number)
+    db.put(key, StringRow(text, 0 if old is None else old.expire_at), old)
+    return text

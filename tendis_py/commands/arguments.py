@@ -1,0 +1,151 @@
+"""Arguments: from the bytes a client sent to Python values, for all families of commands.
+
+Each function raises the ReplyError that Redis answers. Knows neither keys nor storage; what an
+argument means is its command's business.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tendis_py.errors import (
+    NOT_FLOAT,
+    NOT_INTEGER,
+    NOT_POSITIVE,
+    ReplyError,
+    invalid_expire,
+    outside_range,
+    syntax_error,
+)
+from tendis_py.resp.requests import strict_integer
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+SECOND, MILLISECOND = 1000, 1
+"""Units of time in ms."""
+
+# Numbers
+
+
+def integer(argument: bytes, low: int = INT64_MIN, high: int = INT64_MAX, error: str = "") -> int:
+    """A decimal integer in its canonical spelling, within ``low`` … ``high``.
+
+    ``error``, where given, answers both what is no integer and what is out of range.
+    """
+    value = strict_integer(argument)
+    if value is None:
+        raise ReplyError(error or NOT_INTEGER)
+    if not low <= value <= high:
+        raise ReplyError(error) if error else outside_range(low, high)
+    return value
+
+
+def natural(argument: bytes, error: str = NOT_POSITIVE) -> int:
+    """An integer of at least 0."""
+    return integer(argument, 0, INT64_MAX, error)
+
+
+_REAL = re.compile(rb"[+-]?(?:(\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
+_HEXADECIMAL = re.compile(rb"[+-]?0x([\da-f]+\.?[\da-f]*|\.[\da-f]+)(?:p[+-]?\d+)?", re.IGNORECASE)
+
+
+def real(argument: bytes, error: str = NOT_FLOAT) -> float:
+    """A double as C's strtod reads it: decimal, hexadecimal or infinite, and nothing around it.
+
+    No NaN, no number too large for a double, and none so small that only 0 is left of it.
+    """
+    match = _REAL.fullmatch(argument)
+    if match is not None:
+        value = float(argument)
+    else:
+        match = _HEXADECIMAL.fullmatch(argument)
+        if match is None:
+            raise ReplyError(error)
+        try:
+            value = float.fromhex(argument.decode())
+        except OverflowError:
+            raise ReplyError(error) from None
+    digits = match[1]
+    if digits is not None and (math.isinf(value) or (value == 0 and digits.strip(b"0."))):
+        raise ReplyError(error)
+    return value
+
+
+# Options
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A word among the options of a command.
+
+    Words of one ``slot`` exclude each other; the same word may be repeated, and the last one
+    counts. ``read`` makes a value of the ``values`` arguments that follow; without it the word is
+    a flag, whose value is the word itself.
+    """
+
+    slot: str
+    read: Callable[..., Any] | None = None
+    values: int = 1
+
+
+def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> dict[str, Any]:
+    """What ``args`` choose from position ``start`` on: slot → value, absent slots left out.
+
+    ``grammar``: upper-case word → option. Syntax error on any other word, on a word whose slot
+    another one took, and where values are missing. Values are read in order of appearance.
+    """
+    chosen: dict[str, Any] = {}
+    taken: dict[str, bytes] = {}
+    position, end = start, len(args)
+    while position < end:
+        word = args[position].upper()
+        option = grammar.get(word)
+        if option is None or taken.setdefault(option.slot, word) != word:
+            raise syntax_error()
+        position += 1
+        if option.read is None:
+            chosen[option.slot] = word
+            continue
+        after = position + option.values
+        if after > end:
+            raise syntax_error()
+        chosen[option.slot] = option.read(*args[position:after])
+        position = after
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """EX, PX, EXAT or PXAT as given. Its number is looked at only by ``deadline``, since other
+    errors of the command come first."""
+
+    argument: bytes
+    unit: int
+    """SECOND or MILLISECOND."""
+    relative: bool
+    """Whether the number counts from now on; else it is a Unix time."""
+
+    def deadline(self, now: int, command: str) -> int:
+        """Unix time in ms, at ``now``. ReplyError, in the name of ``command``, when the number
+        is not positive or the time is beyond 64 bits; a time in the past is fine."""
+        number = integer(self.argument)
+        if not 0 < number <= INT64_MAX // self.unit:
+            raise invalid_expire(command)
+        deadline = number * self.unit + (now if self.relative else 0)
+        if deadline > INT64_MAX:
+            raise invalid_expire(command)
+        return deadline
+
+
+EXPIRY: Mapping[bytes, Option] = {
+    b"EX": Option("expiry", partial(Expiry, unit=SECOND, relative=True)),
+    b"PX": Option("expiry", partial(Expiry, unit=MILLISECOND, relative=True)),
+    b"EXAT": Option("expiry", partial(Expiry, unit=SECOND, relative=False)),
+    b"PXAT": Option("expiry", partial(Expiry, unit=MILLISECOND, relative=False)),
+}
+"""The four, for a command's grammar; ``KEEPTTL`` and ``PERSIST`` are ``Option("expiry")``."""

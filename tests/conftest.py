@@ -1,0 +1,60 @@
+"""Servers that tests share, hypothesis profiles, and what runs only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.servers import (
+    MODELS,
+    ServerProcess,
+    redis_process,
+    redis_server_path,
+    running,
+    tendis_process,
+)
+
+_SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+settings.register_profile("default", deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile(
+    "full", deadline=None, max_examples=2000, suppress_health_check=_SLOW_IS_FINE
+)
+settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave soak tests out unless ``-m`` speaks of them."""
+    if "soak" in config.option.markexpr:
+        return
+    soak = [item for item in items if item.get_closest_marker("soak")]
+    if soak:
+        config.hook.pytest_deselected(items=soak)
+        items[:] = [item for item in items if item not in soak]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The real redis-server, which decides what is right."""
+    if redis_server_path() is None:
+        pytest.skip("no redis-server to compare with")
+    with running(redis_process(tmp_path_factory.mktemp("redis"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=MODELS)
+def tendis(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """tendis-py in each threading model in turn. Tests leave it as they found it."""
+    folder = tmp_path_factory.mktemp(f"tendis-{request.param}")
+    with running(tendis_process(folder, model=request.param)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tendis_default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """tendis-py in the default threading model. Tests leave it as they found it."""
+    with running(tendis_process(tmp_path_factory.mktemp("tendis"))) as server:
+        yield server
