@@ -61,7 +61,27 @@ SAME_OBJECT = "ERR source and destination objects are the same"
 NO_AUTH = "NOAUTH Authentication required."
 WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled."
 INTERNAL = "ERR internal error"
+SLOWLOG_COUNT = "ERR count should be greater than or equal to -1"
+TIMEOUT_NOT_INTEGER = "ERR timeout is not an integer or out of range"
+TIMEOUT_NEGATIVE = "ERR timeout is negative"
+TIMEOUT_RANGE = "ERR timeout is out of range"
+NO_SHUTDOWN = "ERR No shutdown in progress."
+SAVE_IN_PROGRESS = "ERR Background save already in progress"
+DEBUG_NOT_ALLOWED = (
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
+    "run it from a local connection, otherwise you need to set this option in the configuration "
+    "file, and then restart the server."
+)
 INVALID_CURSOR = "ERR invalid cursor"
+NO_NOVALUES = "ERR NOVALUES option can only be used in HSCAN"
+INVALID_FIRST_DB = "ERR invalid first DB index"
+INVALID_SECOND_DB = "ERR invalid second DB index"
+EXPIRE_NX_ALONE = "ERR NX and XX, GT or LT options at the same time are not compatible"
+EXPIRE_GT_OR_LT = "ERR GT and LT options at the same time are not compatible"
+NO_LFU_POLICY = (
+    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
+    "when switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
 
 
 def wrong_type() -> ReplyError:
@@ -97,5 +117,26 @@ def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
 
 
+def unsupported_option(word: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unsupported option {printable(word)}")
+
+
 def outside_range(low: int, high: int) -> ReplyError:
     return ReplyError(f"ERR value is out of range, value must between {low} and {high}")
+
+
+def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
+    """What Redis says where a subcommand is there but has been given other arguments."""
+    name = printable(subcommand)[:128]
+    return ReplyError(
+        f"ERR unknown subcommand or wrong number of arguments for '{name}'. "
+        f"Try {container.upper()} HELP."
+    )
+
+
+def too_many_clients(possible: int) -> str:
+    """Why CONFIG SET refuses a number of ``maxclients``."""
+    return (
+        "The operating system is not able to handle the specified number of clients, "
+        f"try with {possible}"
+    )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from tendis_py.services import Services
+from tendis_py.services.rates import SAMPLE_SECONDS
 from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.reclaim import Reclaimer
 from tendis_py.storage.transaction import Transaction
@@ -34,6 +35,7 @@ class Maintenance:
             nursery.start_soon(self._fsync)
             nursery.start_soon(self._sweep)
             nursery.start_soon(self._reclaim)
+            nursery.start_soon(self._sample)
 
     async def _fsync(self) -> None:
         engine = self._services.keyspace.engine
@@ -45,11 +47,18 @@ class Maintenance:
     async def _sweep(self) -> None:
         while True:
             await trio.sleep(1 / self._services.config.hz)
-            while due := self._expiry.due():
+            while self._services.active_expiry and (due := self._expiry.due()):
                 await self._run_job(lambda tx, due=due: self._expiry.expire(tx, due), due.keys)
+
+    async def _sample(self) -> None:
+        while True:
+            await trio.sleep(SAMPLE_SECONDS)
+            self._services.rates.sample()
 
     async def _reclaim(self) -> None:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             while await trio.to_thread.run_sync(self._reclaimer.find):
                 await self._run_job(self._reclaimer.step, set())
+            if self._reclaimer.gone:
+                await trio.to_thread.run_sync(self._reclaimer.compact)

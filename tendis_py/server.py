@@ -24,6 +24,7 @@ import trio
 
 from tendis_py import commands
 from tendis_py.config import Config
+from tendis_py.errors import too_many_clients
 from tendis_py.maintenance import Maintenance
 from tendis_py.services import Services
 from tendis_py.stages.accept import Doorkeeper, deal, describe, open_listeners
@@ -60,8 +61,10 @@ class Server:
         self.services.shutdown = self.shutdown
         self.listeners: list[socket.socket] = []
         self._port = port
+        self._drain_seconds: float | None = None
         self.stopping = trio.Event()
         self._build_stages()
+        self._follow_settings()
         self.maintenance = Maintenance(self.services, self.run_job)
 
     def _build_stages(self) -> None:
@@ -103,6 +106,31 @@ class Server:
             for index in range(reactors)
         ]
 
+    def _follow_settings(self) -> None:
+        """What CONFIG SET has to change in the stages, besides the setting."""
+        config = self.config
+
+        def bound_queues() -> None:
+            for queue in (self.queue, self.slow_queue):
+                if queue is not None:
+                    queue.max_requests = config.work_queue_max_requests
+                    queue.max_bytes = config.work_queue_max_bytes
+
+        def bound_arguments() -> None:
+            for reactor in self.reactors:
+                for connection in list(reactor.connections.values()):
+                    connection.parser.max_bulk = config.proto_max_bulk_len
+
+        def find_descriptors() -> None:
+            possible = raise_fd_limit(config.maxclients)
+            if possible < config.maxclients:
+                raise ValueError(too_many_clients(possible))
+
+        config.on_change("work-queue-max-requests", bound_queues)
+        config.on_change("work-queue-max-bytes", bound_queues)
+        config.on_change("proto-max-bulk-len", bound_arguments)
+        config.on_change("maxclients", find_descriptors)
+
     @property
     def port(self) -> int:
         """The TCP port that is listened on, 0 when none is."""
@@ -113,8 +141,11 @@ class Server:
         """Addresses and paths that are listened on."""
         return [describe(listener) for listener in self.listeners]
 
-    def shutdown(self) -> None:
-        """Stop accepting, finish what is under way, and end; from any thread."""
+    def shutdown(self, *, now: bool = False) -> None:
+        """Stop accepting, finish what is under way, and end; from any thread. ``now``: do not wait
+        for clients to take their replies."""
+        if now:
+            self._drain_seconds = 0.0
         with contextlib.suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self.stopping.set)
 
@@ -156,6 +187,7 @@ class Server:
             with trio.CancelScope(shield=True):
                 for listener in self.listeners:
                     listener.close()
+                await trio.to_thread.run_sync(self.services.saving.finish)
                 await trio.to_thread.run_sync(self.keyspace.engine.close)
 
     @staticmethod
@@ -210,7 +242,8 @@ class Server:
         """Let requests under way finish, within shutdown-timeout; then end all threads."""
         for reactor in self.reactors:
             reactor.call_soon(reactor.stop_listening)
-        with trio.move_on_after(self.config.shutdown_timeout):
+        seconds = self._drain_seconds
+        with trio.move_on_after(self.config.shutdown_timeout if seconds is None else seconds):
             while any(reactor.unfinished for reactor in self.reactors):
                 await trio.sleep(0.01)
         for pool in self.pools:

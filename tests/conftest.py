@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.resp import RawClient
 from tests.support.servers import (
     MODELS,
     ServerProcess,
@@ -41,6 +42,13 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
         pytest.skip("no redis-server to compare with")
     with running(redis_process(tmp_path_factory.mktemp("redis"))) as server:
         yield server
+
+
+@pytest.fixture
+def redis_client(redis_server: ServerProcess) -> Iterator[RawClient]:
+    """A RESP2 connection to the real server."""
+    with redis_server.client() as client:
+        yield client
 
 
 @pytest.fixture(scope="session", params=MODELS)

@@ -50,8 +50,12 @@ def natural(argument: bytes, error: str = NOT_POSITIVE) -> int:
     return integer(argument, 0, INT64_MAX, error)
 
 
-_REAL = re.compile(rb"[+-]?(?:(\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
-_HEXADECIMAL = re.compile(rb"[+-]?0x([\da-f]+\.?[\da-f]*|\.[\da-f]+)(?:p[+-]?\d+)?", re.IGNORECASE)
+_REAL = re.compile(
+    rb"[+-]?(?:(\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|inf(?:inity)?)", re.IGNORECASE
+)
+_HEXADECIMAL = re.compile(
+    rb"[+-]?0x([\da-f]++(?:\.[\da-f]*+)?|\.[\da-f]++)(?:p[+-]?\d++)?", re.IGNORECASE
+)
 
 
 def real(argument: bytes, error: str = NOT_FLOAT) -> float:

@@ -8,17 +8,24 @@ that. A wrong declaration raises at import. Knows no RESP, no sockets, no storag
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from tendis_py.errors import ReplyError, unknown_subcommand, wrong_arity
+from tendis_py.commands.key_specs import Keys, NoKeysError, all_positions, movable
+from tendis_py.errors import unknown_subcommand, wrong_arity
+from tendis_py.resp.requests import Request
 
 if TYPE_CHECKING:
     from tendis_py.commands.context import Context
 
+__all__ = ["REGISTRY", "Command", "Keys", "Lane", "Registry", "command", "container"]
+
 Handler = Callable[["Context", list[bytes]], Any]
+
+FindKeys = Callable[[Request], list[tuple[int, str]]]
+"""Arguments → position and flags of each key, ``(1, "RW access update")``."""
 
 
 class Lane(Enum):
@@ -30,66 +37,33 @@ class Lane(Enum):
     SLOW = "slow"
 
 
-FLAGS = frozenset(
-    "write readonly denyoom admin pubsub noscript blocking loading stale skip_monitor "
-    "skip_slowlog asking fast no_auth may_replicate movablekeys allow_busy no_async_loading "
-    "no_multi no_mandatory_keys".split()
-)
+FLAGS = (
+    "write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
+    "skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "no_mandatory_keys",
+    "no_async_loading", "no_multi", "movablekeys", "allow_busy", "may_replicate",
+)  # fmt: skip
+"""In the order of COMMAND INFO, which leaves the last one out."""
 
-GROUPS = frozenset(
-    "generic string list set sorted-set hash stream bitmap hyperloglog geo connection server "
-    "transactions pubsub scripting cluster".split()
-)
+CATEGORIES = (
+    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
+    "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
+    "connection", "transaction", "scripting",
+)  # fmt: skip
+"""ACL categories, in the order of COMMAND INFO."""
 
-_GROUP_CATEGORY = {"sorted-set": "sortedset", "generic": "keyspace"}
-_NO_GROUP_CATEGORY = frozenset(("server", "cluster"))
+_GROUP_CATEGORY = {
+    "generic": "keyspace",
+    "sorted-set": "sortedset",
+    "transactions": "transaction",
+    "server": "",
+    "cluster": "",
+}
+"""Group → the category it implies, where that is named otherwise."""
 
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Where keys stand in the arguments (a Redis key specification).
-
-    ``first`` is the position of the first key. ``last`` is its last position relative to ``first``
-    (0: one key; negative: counted from the end, -1 is the last argument), ``step`` from one key to
-    the next. With ``count`` the number of keys stands at that position and the keys from ``first``
-    on. With ``keyword`` the key follows that word, looked for from position ``first`` on (negative:
-    backwards from the end). ``flags`` are Redis' key-spec flags, ``"RW access update"``.
-    """
-
-    flags: str
-    first: int = 1
-    last: int = 0
-    step: int = 1
-    count: int | None = None
-    keyword: str | None = None
-
-    def positions(self, args: list[bytes]) -> range:
-        """Positions of the keys in ``args``; ReplyError when the arguments can't be right."""
-        size = len(args)
-        if self.keyword is not None:
-            return self._after_keyword(args)
-        if self.count is not None:
-            try:
-                number = int(args[self.count])
-            except (ValueError, IndexError):
-                raise ReplyError("ERR Invalid arguments specified for command") from None
-            if number < 0 or self.first + number > size:
-                raise ReplyError("ERR Invalid arguments specified for command")
-            return range(self.first, self.first + number)
-        last = self.first + self.last if self.last >= 0 else size + self.last
-        return range(self.first, min(last, size - 1) + 1, self.step)
-
-    def _after_keyword(self, args: list[bytes]) -> range:
-        word = str(self.keyword).encode()
-        indexes: Iterable[int] = (
-            range(self.first, len(args))
-            if self.first > 0
-            else range(len(args) + self.first, 0, -1)
-        )
-        for index in indexes:
-            if args[index].upper() == word and index + 1 < len(args):
-                return range(index + 1, index + 2)
-        return range(0)
+GROUPS = (
+    "generic", "string", "list", "set", "sorted-set", "hash", "stream", "bitmap", "hyperloglog",
+    "geo", "connection", "server", "transactions", "pubsub", "scripting", "cluster",
+)  # fmt: skip
 
 
 @dataclass(eq=False, slots=True)
@@ -106,6 +80,8 @@ class Command:
     complexity: str
     summary: str
     keys: tuple[Keys, ...] = ()
+    find_keys: FindKeys | None = None
+    """Finds the keys, or their flags, where ``keys`` can't tell them."""
     lane: Lane = Lane.FAST
     exclusive: bool = False
     """Claims every key: FLUSHALL and the like."""
@@ -113,6 +89,8 @@ class Command:
     tips: tuple[str, ...] = ()
     docs_syntax: str = ""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
+    single_key: int = 0
+    """The position of the only key; 0 for a command that may have none or several."""
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -140,14 +118,25 @@ class Command:
             raise wrong_arity(command.name)
         return command
 
-    def keys_in(self, args: list[bytes]) -> list[bytes]:
-        """The keys that ``args`` name, in order, repeats included."""
-        keys = self.keys
-        if len(keys) == 1:
-            spec = keys[0]
-            if spec.last == 0 and spec.count is None and spec.keyword is None:
-                return [args[spec.first]] if len(args) > spec.first else []
-        return [args[at] for spec in keys for at in spec.positions(args)]
+    def keys_in(self, args: Request) -> list[bytes]:
+        """The keys that ``args`` name, in order, repeats included; none when the arguments can't
+        be right."""
+        at = self.single_key
+        if at:
+            return [args[at]] if at < len(args) else []
+        try:
+            if self.find_keys is None or all(spec.complete for spec in self.keys):
+                return [args[at] for at, _ in all_positions(self.keys, args)]
+            return [args[at] for at, _ in self.find_keys(args)]
+        except NoKeysError:
+            return []
+
+    def key_flags(self, args: Request) -> list[tuple[bytes, tuple[str, ...]]]:
+        """Each key that ``args`` name, with the flags of its use. NoKeysError when the arguments
+        can't be right."""
+        if self.find_keys is not None:
+            return [(args[at], tuple(flags.split())) for at, flags in self.find_keys(args)]
+        return [(args[at], spec.words) for at, spec in all_positions(self.keys, args)]
 
     @property
     def writes(self) -> bool:
@@ -165,6 +154,13 @@ class Registry:
     def lookup(self, name: bytes) -> Command | None:
         """The command of that name, in whatever case."""
         return self.table.get(name) or self.table.get(name.lower())
+
+    def find(self, request: list[bytes]) -> Command | None:
+        """The command or subcommand that a request names."""
+        command = self.lookup(request[0])
+        if command is not None and command.subcommands and len(request) > 1:
+            return command.subcommands.get(request[1].lower())
+        return command
 
     def all(self) -> list[Command]:
         """Commands and subcommands, in order of name."""
@@ -200,6 +196,7 @@ def command(
     since: str,
     flags: str = "",
     keys: Keys | tuple[Keys, ...] = (),
+    find_keys: FindKeys | None = None,
     complexity: str = "O(1)",
     lane: Lane | None = None,
     exclusive: bool = False,
@@ -213,16 +210,23 @@ def command(
     The docstring's first paragraph is the summary of COMMAND DOCS. ``syntax`` spells the arguments
     as in Redis' manual (``"key value [NX | XX]"``), for the page of supported commands.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
+    ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
+    ``categories`` adds ACL categories to those that Redis derives from flags and group; one with
+    a ``-`` is taken away. The flag movablekeys follows from ``keys``.
     Commands without a key run on the CONTROL lane unless ``lane`` says otherwise.
     """
     words = frozenset(flags.split())
     specs = keys if isinstance(keys, tuple) else (keys,)
-    if unknown := words - FLAGS:
+    if unknown := words.difference(FLAGS):
         raise ValueError(f"{name}: unknown flags {sorted(unknown)}")
     if group not in GROUPS:
         raise ValueError(f"{name}: unknown group {group!r}")
     if "write" in words and "readonly" in words:
         raise ValueError(f"{name}: write and readonly exclude each other")
+    if find_keys is None and not all(spec.complete for spec in specs):
+        raise ValueError(f"{name}: its keys can't be found without find_keys")
+    if movable(specs):
+        words |= {"movablekeys"}
     if arity == 0 or name != name.lower():
         raise ValueError(f"{name}: arity 0, or a name not in lower case")
     if lane is None:
@@ -242,12 +246,15 @@ def command(
             complexity=complexity,
             summary=summary,
             keys=specs,
+            find_keys=find_keys,
             lane=lane,
             exclusive=exclusive,
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,
         )
+        if len(specs) == 1 and specs[0].is_range and specs[0].complete and specs[0].last == 0:
+            made.single_key = specs[0].first
         made.low = abs(arity)
         made.high = arity if arity > 0 else 2**31
         if lane is Lane.SLOW or alters_session:
@@ -261,7 +268,10 @@ def command(
 def container(
     name: str, *, group: str, since: str, summary: str, flags: str = "", categories: str = ""
 ) -> None:
-    """Declare a command that only has subcommands; those follow with ``@command("name|sub")``."""
+    """Declare a command that only has subcommands; those follow with ``@command("name|sub")``.
+
+    Its group implies no ACL category; only its subcommands' does.
+    """
 
     def no_subcommand(ctx: Context, args: list[bytes]) -> Any:
         raise wrong_arity(name)
@@ -274,7 +284,7 @@ def container(
         since=since,
         flags=flags,
         complexity="Depends on subcommand.",
-        categories=categories,
+        categories=f"-{_GROUP_CATEGORY.get(group, group)} {categories}",
         lane=Lane.CONTROL,
     )(no_subcommand)
 
@@ -284,24 +294,16 @@ def _categories(flags: frozenset[str], group: str, extra: str) -> frozenset[str]
 
     ``extra`` adds words; one with a ``-`` takes an implied category away.
     """
-    implied = set()
-    if "write" in flags:
-        implied.add("write")
-    if "readonly" in flags and "noscript" not in flags:
+    implied = {_GROUP_CATEGORY.get(group, group), "fast" if "fast" in flags else "slow"}
+    if "readonly" in flags and group != "scripting":
         implied.add("read")
     if "admin" in flags:
         implied |= {"admin", "dangerous"}
-    for word in ("pubsub", "blocking"):
-        if word in flags:
-            implied.add(word)
-    implied.add("fast" if "fast" in flags else "slow")
-    if group not in _NO_GROUP_CATEGORY:
-        implied.add(_GROUP_CATEGORY.get(group, group))
-    for word in extra.split():
-        if word.startswith("-"):
-            implied.discard(word[1:])
-        else:
-            implied.add(word)
+    implied |= flags & {"write", "pubsub", "blocking"}
+    words = extra.split()
+    implied |= {word for word in words if not word.startswith("-")}
+    implied -= {word[1:] for word in words if word.startswith("-")}
+    implied.discard("")
+    if unknown := implied.difference(CATEGORIES):
+        raise ValueError(f"unknown categories {sorted(unknown)}")
     return frozenset(implied)
-
-

@@ -15,6 +15,7 @@ Python value        RESP3                       RESP2
 ``list``, ``tuple``  array                      array
 ``dict``            map                         flat array
 ``set``             set                         array
+``OrderedSet``      set                         array
 ``Verbatim``        verbatim string             bulk string
 ``Push``            push                        array
 ``ReplyError``      error                       error
@@ -41,6 +42,12 @@ class Encoded(bytes):
 
 class Verbatim(bytes):
     """Text for people (INFO, CLIENT LIST): RESP3 marks it as ``txt``."""
+
+    __slots__ = ()
+
+
+class OrderedSet(list[Any]):
+    """Different elements of any type, in the order they are to be sent in."""
 
     __slots__ = ()
 
@@ -164,14 +171,14 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         encoders[NullArray] = _null_array
         encoders[float] = lambda value: _bulk(format_double(value))
         encoders[bool] = lambda value: _integer(int(value))
-        encoders[set] = encoders[frozenset] = encoders[Push] = array
+        encoders[set] = encoders[frozenset] = encoders[OrderedSet] = encoders[Push] = array
         encoders[Verbatim] = _bulk
         encoders[dict] = _map(b"*%d\r\n", encoders, 2)
     else:
         encoders[type(None)] = encoders[NullArray] = _null
         encoders[float] = _double
         encoders[bool] = _boolean
-        encoders[set] = encoders[frozenset] = _aggregate(b"~", encoders)
+        encoders[set] = encoders[frozenset] = encoders[OrderedSet] = _aggregate(b"~", encoders)
         encoders[Push] = _aggregate(b">", encoders)
         encoders[Verbatim] = _verbatim
         encoders[dict] = _map(b"%%%d\r\n", encoders, 1)

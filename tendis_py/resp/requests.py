@@ -127,6 +127,11 @@ class RequestParser:
             return 0
         return len(self._buffer) + sum(map(len, self._arguments))
 
+    @property
+    def unparsed(self) -> int:
+        """Bytes of the line or argument that is not complete yet."""
+        return 0 if self._buffer is None else len(self._buffer)
+
     def feed(self, chunk: bytes) -> list[Request]:
         """The requests that ``chunk`` completes, in order."""
         if self.error is not None or not chunk:

@@ -9,6 +9,10 @@ from typing import Any
 from tendis_py.config import Config
 from tendis_py.resp.requests import Request
 from tendis_py.services.clients import Clients, Pause
+from tendis_py.services.process import resident_memory
+from tendis_py.services.rates import Rates
+from tendis_py.services.saving import Saving
+from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
 from tendis_py.storage.keyspace import Keyspace
@@ -27,7 +31,12 @@ class Services:
         self.keyspace = keyspace
         self.clients = Clients(lambda: config.maxclients, Pause(may_write))
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len)
-        self.stats = Stats()
+        self.stats = Stats(self.clients)
+        self.rates = Rates(self.stats)
+        self.saving = Saving(keyspace.engine, self.stats.changes)
+        self.active_expiry = True
+        """Whether keys are swept that have expired and nobody asks for."""
+        self.startup_memory = resident_memory()
         self.run_id = os.urandom(20).hex()
         self.port = config.port
         """The TCP port that is listened on: the one the system chose where the setting is 0."""
@@ -35,6 +44,7 @@ class Services:
         """Figures of the running stages, name → ``statistics()`` record. Set by the server."""
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
+        follow(self)
 
 
 def _no_server() -> None:

@@ -43,7 +43,8 @@ def bucket_of(ns: int) -> int:
 
 def record(buckets: Buckets, ns: int) -> None:
     """Count one duration. (The dispatcher has this inline.)"""
-    buckets[bucket_of(ns)] += 1
+    step = ns >> _SHIFT
+    buckets[step if step < LINEAR else tail_bucket(step)] += 1
     buckets[SUM] += ns
 
 
@@ -81,9 +82,7 @@ def percentiles_ns(buckets: Buckets, percents: Sequence[float]) -> list[int]:
     total = running[-1]
     if not total:
         return [0] * len(percents)
-    return [
-        upper_ns(bisect_left(running, max(1, total * percent / 100))) for percent in percents
-    ]
+    return [upper_ns(bisect_left(running, max(1, total * percent / 100))) for percent in percents]
 
 
 def mean_ns(buckets: Buckets) -> float:

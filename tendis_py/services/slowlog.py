@@ -57,6 +57,16 @@ class Slowlog:
         )
         self.entries.append(entry)
 
+    def latest(self, count: int | None = None) -> list[SlowlogEntry]:
+        """Entries, the latest first; ``count`` of them at the most."""
+        entries = list(self.entries.copy())
+        entries.reverse()
+        return entries[:count]
+
+    def clear(self) -> None:
+        """Forget all entries; ids go on."""
+        self.entries.clear()
+
 
 def _shortened(request: Request) -> list[bytes]:
     """As Redis: 32 arguments of 128 bytes, with a word on what was left out."""

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 
 class Traffic:
-    """What one reactor counts of its connections. ``largest_input`` and ``largest_output`` are
-    the bytes of the connection with the most of it, lately."""
+    """What one reactor counts of its connections. ``buffered`` are the bytes of input and output
+    that wait, ``largest_input`` and ``largest_output`` those of the connection with the most of
+    it, at the reactor's last look."""
 
     __slots__ = (
+        "buffered",
         "input_limit_closed",
         "largest_input",
         "largest_output",
@@ -41,7 +43,7 @@ class Traffic:
         self.name = name
         self.net_input = self.net_output = self.reads = self.writes = 0
         self.protocol_errors = self.input_limit_closed = self.output_limit_closed = 0
-        self.largest_input = self.largest_output = 0
+        self.buffered = self.largest_input = self.largest_output = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from tendis_py.config import BufferLimit
 from tendis_py.resp.requests import FastReader, Request, RequestParser
 from tendis_py.session import Session
 
@@ -47,8 +48,10 @@ class Connection:
         "reactor",
         "session",
         "socket",
+        "soft_limit_since",
         "waiting",
         "waiting_bytes",
+        "waiting_since",
     )
 
     def __init__(
@@ -70,6 +73,8 @@ class Connection:
         self.busy = False
         self.waiting: list[Request] = []
         self.waiting_bytes = 0
+        self.waiting_since = 0
+        """When the oldest request in ``waiting`` was read (perf_counter_ns)."""
         self.outbox: deque[bytes | memoryview] | None = None
         self.outbox_bytes = 0
         self.events = EPOLLIN
@@ -78,6 +83,8 @@ class Connection:
         self.closed = False
         self.progress = 0.0
         """When the socket last took anything of the outbox (monotonic seconds)."""
+        self.soft_limit_since = 0.0
+        """Since when the outbox has been over its soft limit (monotonic seconds); 0: it is not."""
 
     @property
     def input_bytes(self) -> int:
@@ -91,6 +98,11 @@ class Connection:
         self.reactor.close_soon(self)
 
     @property
+    def ordinary(self) -> bool:
+        """Whether a reply changes nothing but what the client has got."""
+        return self.parser.authenticated and not self.session.closing
+
+    @property
     def readable(self) -> bool:
         """Whether more input is wanted."""
         return (
@@ -98,6 +110,16 @@ class Connection:
             and self.waiting_bytes <= WAITING_BYTES
             and self.outbox_bytes <= OUTBOX_BYTES
         )
+
+    def exceeds(self, limit: BufferLimit, now: float) -> bool:
+        """Whether more replies wait to be sent than ``limit`` allows, at ``now`` (monotonic)."""
+        if limit.soft and self.outbox_bytes > limit.soft:
+            self.soft_limit_since = self.soft_limit_since or now
+            if now - self.soft_limit_since > limit.soft_seconds:
+                return True
+        else:
+            self.soft_limit_since = 0.0
+        return bool(limit.hard) and self.outbox_bytes > limit.hard
 
     def send(self, payload: bytes) -> None:
         """Send what the socket takes now; the rest waits in the outbox. OSError when it is dead."""

@@ -23,13 +23,13 @@ from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.session import Session
-from tendis_py.stages.work import Batch, Job, Reply, Work, WorkQueue
+from tendis_py.stages.work import DEFERRED, Batch, Job, Work, WorkQueue
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
-_lookup = REGISTRY.lookup
+_find = REGISTRY.find
 
 
 class Locking(Enum):
@@ -61,6 +61,7 @@ class Executor:
         services.stats.stage_times.append(self.times)
         self.tx = Transaction(self.keyspace)
         self.dispatcher = Dispatcher(self.tx, services, defers=slow_lane is not None)
+        self._everything = Claim(None)
 
     def run(self, batch: Batch) -> None:
         """Execute, commit and make durable; ``batch.replies`` is complete on return."""
@@ -78,13 +79,14 @@ class Executor:
         """As ``run``, for a reactor, which must not wait: False when another thread holds keys
         (nothing has happened), or when RocksDB stalls (the batch has run; what is left is
         ``run`` in a thread that may wait)."""
-        batch.claim = self.keyspace.locks.try_exclusive()
-        if batch.claim is None:
+        if not self.keyspace.locks.try_exclusive(self._everything):
             return False
+        batch.claim = self._everything
         self._execute(batch)
         try:
             self._finish(batch, self.tx, may_wait=False)
         except WriteStalledError:
+            self._everything = Claim(None)  # the batch keeps the one it holds
             batch.transaction = self.tx
             self.tx = self.dispatcher.replace_transaction()
             return False
@@ -105,9 +107,10 @@ class Executor:
             taken = run(session, requests, output, session.received)
             payload = output[0] if len(output) == 1 else b"".join(output)
             if taken == len(requests) or session.closing:
-                replies.append(Reply(session, payload))
+                replies.append((session, payload, None))
             else:
-                replies.append(Reply(session, payload, requests[taken:]))
+                replies.append((session, payload, requests[taken:]))
+                batch.incomplete = True
         batch.executed = perf_counter_ns()
 
     def _finish(self, batch: Batch, tx: Transaction, *, may_wait: bool = True) -> None:
@@ -125,16 +128,17 @@ class Executor:
         self.keyspace.cache.trim()
         if self.dispatcher.slow:
             self._log_slow(batch)
-        self._defer_slow(batch)
+        if batch.incomplete and self.slow_lane is not None:
+            self._defer_slow(batch, self.slow_lane)
         self.times.record(batch)
 
     def _fail(self, batch: Batch, error: StorageError) -> None:
         """No reply of a batch that is not in the log may look like success."""
         failure = ReplyError(f"ERR storage failure, nothing was written: {error}")
         requests = {session: len(requests) for session, requests in batch.items}
-        for reply in batch.replies:
-            answered = requests[reply.session] - len(reply.rest or ())
-            reply.payload = encode(failure, reply.session.protocol) * answered
+        for index, (session, _, rest) in enumerate(batch.replies):
+            answered = requests[session] - len(rest or ())
+            batch.replies[index] = session, encode(failure, session.protocol) * answered, rest
 
     def _log_slow(self, batch: Batch) -> None:
         for slow in self.dispatcher.slow:
@@ -153,18 +157,14 @@ class Executor:
             )
         self.dispatcher.slow.clear()
 
-    def _defer_slow(self, batch: Batch) -> None:
+    @staticmethod
+    def _defer_slow(batch: Batch, slow_lane: WorkQueue) -> None:
         """Send requests from a slow command on to the slow lane, now that what the connection
         wrote before is committed."""
-        if self.slow_lane is None:
-            return
-        for reply in batch.replies:
-            if reply.rest and is_slow(reply.rest[0]):
-                reply.deferred = True
-                rest, reply.rest = reply.rest, None
-                self.slow_lane.force(
-                    Batch(batch.reactor, [(reply.session, rest)], 0, batch.committed)
-                )
+        for index, (session, payload, rest) in enumerate(batch.replies):
+            if rest and is_slow(rest[0]):
+                batch.replies[index] = session, payload, DEFERRED
+                slow_lane.force(Batch(batch.reactor, [(session, rest)], 0, batch.committed))
 
     def run_job(self, job: Job) -> None:
         """Run background work in this thread, as one commit."""
@@ -193,16 +193,13 @@ def lock_set(items: list[tuple[Session, list[Request]]]) -> set[bytes] | None:
     keys: set[bytes] = set()
     for _, requests in items:
         for request in requests:
-            command = _lookup(request[0])
+            command = _find(request)
             if command is None:
                 continue
             if command.exclusive:
                 return None
             if command.keys:
-                try:
-                    keys.update(command.keys_in(request))
-                except ReplyError:
-                    continue  # the command will refuse them, too
+                keys.update(command.keys_in(request))
     return keys
 
 
@@ -211,7 +208,7 @@ def touches_keys(items: list[tuple[Session, list[Request]]]) -> bool:
     (DEBUG SLEEP, SAVE), and nobody should have to wait."""
     for _, requests in items:
         for request in requests:
-            command = _lookup(request[0])
+            command = _find(request)
             if command is not None and command.lane is not Lane.CONTROL and (
                 command.keys or command.exclusive or command.flags & {"write", "readonly"}
             ):
@@ -220,14 +217,14 @@ def touches_keys(items: list[tuple[Session, list[Request]]]) -> bool:
 
 
 def is_slow(request: Request) -> bool:
-    command = _lookup(request[0])
+    command = _find(request)
     return command is not None and command.lane is Lane.SLOW
 
 
 def is_control(requests: list[Request]) -> bool:
     """Whether none of the requests touches a key."""
     for request in requests:
-        command = _lookup(request[0])
+        command = _find(request)
         if command is not None and command.lane is not Lane.CONTROL:
             return False
     return True

@@ -36,7 +36,7 @@ from tendis_py.stages.connection import (
 )
 from tendis_py.stages.execute import Executor, is_control
 from tendis_py.stages.respond import Call, ResponseQueue, ResponseStatistics
-from tendis_py.stages.work import Batch, Job, WorkQueue
+from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +95,7 @@ class Reactor:
         self._services = services
         self._executor = executor
         self._times = executor.times
+        self._traffic = services.stats.new_traffic(name)
         self._submission = submission
         self._queue = queue
         self._fast = FastReader()
@@ -202,7 +203,7 @@ class Reactor:
         self._now = now = monotonic()
         self._turns += 1
         items: list[tuple[Session, list[Request]]] = []
-        received = 0
+        received = reads = 0
         connections = self.connections
         if self._ready:
             self._take_ready(items)
@@ -233,17 +234,26 @@ class Reactor:
                 self._end_of_input(connection)
                 continue
             received += len(chunk)
+            reads += 1
             session = connection.session
             session.net_in += len(chunk)
             session.last_active = now
             requests = connection.parser.feed(chunk)
             if connection.busy or connection.waiting:
+                if not connection.waiting:
+                    connection.waiting_since = read
                 self._wait(connection, requests, len(chunk))
             elif requests:
                 connection.busy = True
+                session.received = read
                 items.append((session, requests))
-            if connection.parser.error is not None:
+            if not requests and connection.parser.unparsed > self._max_unparsed:
+                self._close_for_input(connection)
+            elif connection.parser.error is not None:
                 self._end_of_input(connection)
+        if reads:
+            self._traffic.reads += reads
+            self._traffic.net_input += received
         if items:
             self._submit(items, received, read)
 
@@ -279,7 +289,6 @@ class Reactor:
                 return
         batch = Batch(self, items, received, read)
         self._requests += batch.requests
-        self._services.stats.net_input += received
         if self._submission is Submission.INLINE:
             self._executor.run(batch)
             self._inline += 1
@@ -333,6 +342,7 @@ class Reactor:
                 connection.busy = False
                 self._wait(connection, [], 0)
                 connection.waiting = requests + connection.waiting
+                connection.waiting_since = session.received
                 self._held_by_pause.append(connection)
             else:
                 allowed.append((session, requests))
@@ -350,6 +360,7 @@ class Reactor:
         for connection in ready:
             if connection.closed or connection.busy or not connection.waiting:
                 continue
+            connection.session.received = connection.waiting_since
             items.append((connection.session, connection.waiting))
             connection.busy = True
             connection.waiting = []
@@ -361,36 +372,41 @@ class Reactor:
     def _respond(self, batch: Batch) -> None:
         """Send a batch's replies, and let its connections go on."""
         batch.replied = perf_counter_ns()
-        sent = 0
-        for reply in batch.replies:
-            connection = reply.session.peer
-            assert isinstance(connection, Connection)
+        sent = writes = 0
+        for session, payload, rest in batch.replies:
+            connection: Connection = session.peer  # type: ignore[assignment]
             if connection.closed:
                 continue
-            payload = reply.payload
             if payload:
                 sent += len(payload)
+                writes += 1
                 try:
                     connection.send(payload)
                 except OSError:
                     self._close(connection)
                     continue
                 if connection.outbox is not None:
+                    if self._close_for_output(connection):
+                        continue
                     self._update_events(connection)
-            if reply.deferred:
+            if rest is DEFERRED:
                 continue
             connection.busy = False
-            if reply.rest:
-                connection.waiting = reply.rest + connection.waiting
-            self._go_on(connection)
+            if rest is not None:
+                connection.waiting = rest + connection.waiting
+                connection.waiting_since = session.received
+            if connection.waiting or connection.finished or not connection.ordinary:
+                self._go_on(connection)
         batch.written = perf_counter_ns()
-        self._services.stats.net_output += sent
+        self._traffic.net_output += sent
+        self._traffic.writes += writes
         self._times.record_response(batch)
 
     def _go_on(self, connection: Connection) -> None:
         """An idle connection's next step: its waiting requests, its end, or nothing."""
         session = connection.session
-        connection.parser.authenticated = session.authenticated
+        if not connection.parser.authenticated:
+            connection.parser.authenticated = session.authenticated
         if session.closing:
             connection.waiting = []
             connection.finished = True
@@ -405,7 +421,7 @@ class Reactor:
         error = connection.parser.error
         if error is not None:
             connection.parser.error = None
-            self._services.stats.protocol_errors += 1
+            self._traffic.protocol_errors += 1
             failure = ReplyError(f"ERR Protocol error: {error}")
             try:
                 connection.send(encode(failure))
@@ -486,16 +502,51 @@ class Reactor:
         connection.close_socket()
         self._services.clients.remove(connection.session)
 
+    @property
+    def _max_unparsed(self) -> int:
+        return self._services.config.client_query_buffer_limit
+
+    def _close_for_input(self, connection: Connection) -> None:
+        log.warning(
+            "Closing client that reached max query buffer length: %s", connection.session.address
+        )
+        self._traffic.input_limit_closed += 1
+        self._close(connection)
+
+    def _close_for_output(self, connection: Connection) -> bool:
+        """Close a client that owes more reading than client-output-buffer-limit allows; whether
+        it did."""
+        limits = self._services.config.client_output_buffer_limit
+        if not connection.exceeds(limits.normal, self._now):
+            return False
+        log.warning(
+            "Client %s closed for overcoming of output buffer limits.", connection.session.address
+        )
+        self._traffic.output_limit_closed += 1
+        self._close(connection)
+        return True
+
     def _cron(self) -> None:
         """Close clients that have been idle, or have not read their replies, for too long."""
         self._next_cron = self._now + CRON_SECONDS
         now, timeout = self._now, self._services.config.timeout
+        buffered = largest_input = largest_output = 0
         for connection in list(self.connections.values()):
+            waiting = connection.waiting_bytes + connection.parser.unparsed
+            outgoing = connection.outbox_bytes
+            buffered += waiting + outgoing
+            largest_input = max(largest_input, waiting)
+            largest_output = max(largest_output, outgoing)
+            if connection.outbox is not None and self._close_for_output(connection):
+                continue
             if connection.outbox_bytes > OUTBOX_BYTES:
                 if now - connection.progress > OUTPUT_STALL_SECONDS:
                     log.warning("closing %s: it does not read", connection.session.address)
-                    self._services.stats.output_limit_closed += 1
+                    self._traffic.output_limit_closed += 1
                     self._close(connection)
             elif timeout and not connection.busy and now - connection.session.last_active > timeout:
                 log.info("closing idle client %s", connection.session.address)
                 self._close(connection)
+        self._traffic.buffered = buffered
+        self._traffic.largest_input = largest_input
+        self._traffic.largest_output = largest_output

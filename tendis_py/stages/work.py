@@ -18,15 +18,11 @@ if TYPE_CHECKING:
     from tendis_py.storage.transaction import Transaction
 
 
-@dataclass(slots=True)
-class Reply:
-    """What one session gets from a batch: encoded replies, and the requests that were not run
-    (None when all were). ``deferred``: those have gone to the slow lane, more replies follow."""
+Reply = tuple[Session, bytes, list[Request] | None]
+"""What one session gets from a batch: encoded replies, and the requests that were not run: None
+when all were, DEFERRED when they have gone to the slow lane and more replies follow."""
 
-    session: Session
-    payload: bytes
-    rest: list[Request] | None = None
-    deferred: bool = False
+DEFERRED: list[Request] = []
 
 
 class Batch:
@@ -42,6 +38,7 @@ class Batch:
         "claim",
         "committed",
         "executed",
+        "incomplete",
         "items",
         "queued",
         "reactor",
@@ -66,6 +63,8 @@ class Batch:
         self.queued = self.taken = self.started = self.executed = self.committed = 0
         self.replied = self.written = 0
         self.replies: list[Reply] = []
+        self.incomplete = False
+        """Whether some reply says that requests were not run."""
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
         self.claim: Claim | None = None

@@ -19,9 +19,6 @@ Meta value
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 FORMAT = 1
@@ -31,13 +28,10 @@ TYPE_NAMES = ("string", "list", "set", "zset", "hash", "stream")
 
 _PLAIN_STRING = bytes([FORMAT, STRING, 0]) + bytes(8)
 _HEAD = struct.Struct(">BBBQ")
-_COLLECTION_HEAD = struct.Struct(">BBBQQQ")
-_VERSION_AND_COUNT = struct.Struct(">QQ")
 _DEADLINE = struct.Struct(">Q")
 
 NAMESPACE_SIZE = 4
 DEADLINE_SIZE = 8
-VERSION_SIZE = 8
 
 
 class Row:
@@ -92,91 +86,6 @@ class StringRow(Row):
         return StringRow(self.value, expire_at, self.raw, self.atime)
 
 
-class CollectionRow(Row):
-    """A hash, list, set, sorted set or stream, or a string in fragments.
-
-    Small: ``version`` is 0 and ``value`` the whole collection, decoded. Large: the elements are
-    rows keyed by ``version``, and ``value`` is what the type keeps besides (None when nothing).
-    ``count`` is the number of elements; ``encoding`` is the type's own byte.
-    """
-
-    __slots__ = ("count", "encoding", "type", "value", "version")
-
-    def __init__(
-        self,
-        type_: int,
-        value: Any,
-        count: int,
-        *,
-        version: int = 0,
-        encoding: int = 0,
-        expire_at: int = 0,
-    ) -> None:
-        self.type = type_
-        self.value = value
-        self.count = count
-        self.version = version
-        self.encoding = encoding
-        self.expire_at = expire_at
-        self.atime = 0
-
-    def encode(self) -> bytes:
-        head = _COLLECTION_HEAD.pack(
-            FORMAT, self.type, self.encoding, self.expire_at, self.version, self.count
-        )
-        return head + PAYLOADS[self.type].pack(self)
-
-    def size(self) -> int:
-        return 256 if self.version else 64 + 112 * self.count
-
-    def with_expiry(self, expire_at: int) -> CollectionRow:
-        return self.changed(expire_at=expire_at)
-
-    def changed(
-        self,
-        *,
-        value: Any = None,
-        count: int | None = None,
-        encoding: int | None = None,
-        expire_at: int | None = None,
-    ) -> CollectionRow:
-        """A copy with some fields replaced, for a row is never changed in place."""
-        return CollectionRow(
-            self.type,
-            self.value if value is None else value,
-            self.count if count is None else count,
-            version=self.version,
-            encoding=self.encoding if encoding is None else encoding,
-            expire_at=self.expire_at if expire_at is None else expire_at,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """How one collection type writes what follows the head of its meta row, and reads it back:
-    ``unpack`` gets the bytes and the row made from the head (its ``value`` still None)."""
-
-    pack: Callable[[CollectionRow], bytes]
-    unpack: Callable[[bytes, CollectionRow], Any]
-
-
-PAYLOADS: dict[int, Payload] = {}
-"""Type → payload. Each type's module adds its own."""
-
-
-def pack_items(items: Sequence[bytes]) -> bytes:
-    """Byte strings as one: their number, their lengths, then all of them (4 + 4 bytes each)."""
-    return struct.pack(f">I{len(items)}I", len(items), *map(len, items)) + b"".join(items)
-
-
-def unpack_items(raw: bytes, start: int = 0) -> list[bytes]:
-    """What ``pack_items`` packed at ``start``."""
-    (number,) = struct.unpack_from(">I", raw, start)
-    at = start + 4 + 4 * number
-    ends = accumulate(struct.unpack_from(f">{number}I", raw, start + 4), initial=at)
-    return [raw[begin:end] for begin, end in pairwise(ends)]
-
-
 class AbsentRow(Row):
     """Stands for "no such key" in overlays and in the cache; it counts as expired long ago."""
 
@@ -200,25 +109,24 @@ ABSENT = AbsentRow()
 def decode(raw: bytes) -> Row:
     """The row whose ``encode`` gave ``raw``; ValueError when no version of this code wrote it."""
     layout, type_, encoding, expire_at = _HEAD.unpack_from(raw)
-    if layout == FORMAT:
-        if type_ == STRING and encoding <= 1:
-            return StringRow(raw[_HEAD.size :], expire_at, bool(encoding))
-        if type_ in PAYLOADS:
-            version, count = _VERSION_AND_COUNT.unpack_from(raw, _HEAD.size)
-            row = CollectionRow(
-                type_, None, count, version=version, encoding=encoding, expire_at=expire_at
-            )
-            row.value = PAYLOADS[type_].unpack(raw[_COLLECTION_HEAD.size :], row)
-            return row
-    raise ValueError(f"meta row of unknown format {layout}, type {type_} or encoding {encoding}")
+    if layout != FORMAT or type_ != STRING or encoding > 1:
+        raise ValueError(f"meta row of unknown format {layout}, type {type_} or encoding {encoding}")
+    return StringRow(raw[_HEAD.size :], expire_at, bool(encoding))
+
+
+def is_alive(raw: bytes, now: int) -> bool:
+    """Whether a meta row, not decoded, has not expired at ``now`` (ms)."""
+    expire_at = int.from_bytes(raw[3:11], "big")
+    return not expire_at or expire_at > now
+
+
+def stored_type(raw: bytes) -> int:
+    """The type (STRING …) of a meta row, not decoded."""
+    return raw[1]
 
 
 def namespace_prefix(namespace: int) -> bytes:
     return namespace.to_bytes(NAMESPACE_SIZE, "big")
-
-
-def version_prefix(version: int) -> bytes:
-    return version.to_bytes(VERSION_SIZE, "big")
 
 
 def deadline_key(deadline: int, meta_key: bytes) -> bytes:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class Engine:
         self._write_options.no_slowdown = True
         self.stalls = 0
         self.stalled_seconds = 0.0
+        self.last_write_ok = True
         self.unsynced = False
         """Whether anything was written since the last fsync of the log."""
         self._check_format()
@@ -155,25 +157,31 @@ class Engine:
         self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with lower <= key < upper, as they were when the iteration began."""
-        return iter(
+        if upper is not None and lower >= upper:
+            return iter(())
+        found: Iterator[Any] = iter(
             self._families[family].items(
                 backwards=reverse,
-                from_key=_from_key(lower, upper, reverse),
-                read_opt=_bounds(lower, upper),
+                from_key=upper if reverse else lower,
+                read_opt=_below(upper),
             )
         )
+        return takewhile(lambda item: item[0] >= lower, found) if reverse else found
 
     def keys(
         self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[bytes]:
         """As ``items``, without the values."""
-        return iter(
+        if upper is not None and lower >= upper:
+            return iter(())
+        found: Iterator[Any] = iter(
             self._families[family].keys(
                 backwards=reverse,
-                from_key=_from_key(lower, upper, reverse),
-                read_opt=_bounds(lower, upper),
+                from_key=upper if reverse else lower,
+                read_opt=_below(upper),
             )
         )
+        return takewhile(lower.__le__, found) if reverse else found
 
     # Writing
 
@@ -215,6 +223,7 @@ class Engine:
                 break
             except Exception as error:
                 if "Write stall" not in str(error):
+                    self.last_write_ok = False
                     raise StorageError(f"write failed: {error}") from error
             if not may_wait:
                 raise WriteStalledError
@@ -224,7 +233,7 @@ class Engine:
             time.sleep(_STALL_POLL_SECONDS)
         if started:
             self.stalled_seconds += time.monotonic() - started
-        self.unsynced = True
+        self.unsynced = self.last_write_ok = True
 
     def sync(self) -> None:
         """fsync the log, with the GIL released: what was written before is durable."""
@@ -236,15 +245,38 @@ class Engine:
             raise StorageError(f"fsync failed: {error}") from error
 
     def flush(self) -> None:
-        """Write the memtables to disk, with the GIL released."""
-        for family in self._families:
-            family.flush()
+        """Write the memtables to disk, with the GIL released. StorageError when it fails."""
+        try:
+            for family in (self._db, *self._families):
+                family.flush()
+        except Exception as error:
+            raise StorageError(f"flush failed: {error}") from error
 
     def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
         """Compact a range, with the GIL released: drops what was deleted in it."""
         self._families[family].compact_range(lower, upper)
 
+    def set_options(self, options: Mapping[str, str]) -> None:
+        """Change options of the column families at runtime: name → text, as in the configuration.
+        StorageError when RocksDB refuses; then nothing has changed."""
+        changes = dict(_runtime_option(name, text) for name, text in options.items())
+        try:
+            for family in self._families:
+                family.set_options(changes)
+        except Exception as error:
+            raise StorageError(str(error)) from None
+
     # Figures
+
+    def log_bytes(self) -> int:
+        """Size of the write-ahead log: what a restart would have to replay."""
+        with os.scandir(self.path) as entries:
+            logs = [entry for entry in entries if entry.name.endswith(".log")]
+        size = 0
+        for entry in logs:
+            with contextlib.suppress(OSError):  # RocksDB has deleted it just now
+                size += entry.stat().st_size
+        return size
 
     def number(self, name: str, family: int | None = None) -> int:
         """RocksDB property ``rocksdb.<name>``: of one column family, or summed over all."""
@@ -262,13 +294,10 @@ class Engine:
         self._db.close()
 
 
-def _from_key(lower: bytes, upper: bytes | None, reverse: bool) -> bytes | None:
-    return upper if reverse else lower
-
-
-def _bounds(lower: bytes, upper: bytes | None) -> ReadOptions:
+def _below(upper: bytes | None) -> ReadOptions:
+    """Options for an iteration that ends below ``upper``. There is no such option for the other
+    end: rocksdict's ``set_iterate_lower_bound`` sets the upper bound (0.3.29, tried)."""
     options = ReadOptions()
-    options.set_iterate_lower_bound(lower)
     if upper is not None:
         options.set_iterate_upper_bound(upper)
     return options
@@ -310,6 +339,37 @@ def _set_option(options: Options, name: str, text: str) -> None:
         setter(value)
     except TypeError as error:
         raise StorageError(f"rocksdb.{name}: {error}") from None
+
+
+_RUNTIME_NAMES = {
+    "compression_type": "compression",
+    "bottommost_compression_type": "bottommost_compression",
+    "level_zero_file_num_compaction_trigger": "level0_file_num_compaction_trigger",
+    "level_zero_slowdown_writes_trigger": "level0_slowdown_writes_trigger",
+    "level_zero_stop_writes_trigger": "level0_stop_writes_trigger",
+    "memtable_prefix_bloom_ratio": "memtable_prefix_bloom_size_ratio",
+}
+"""Where rocksdict's name of an option is not RocksDB's own."""
+
+_COMPRESSIONS = {
+    "none": "kNoCompression",
+    "snappy": "kSnappyCompression",
+    "zlib": "kZlibCompression",
+    "bz2": "kBZip2Compression",
+    "lz4": "kLZ4Compression",
+    "lz4hc": "kLZ4HCCompression",
+    "zstd": "kZSTD",
+}
+
+
+def _runtime_option(name: str, text: str) -> tuple[str, str]:
+    """Name and value as RocksDB's SetOptions wants them."""
+    _set_option(Options(raw_mode=True), name, text)
+    if name.endswith("compression_type"):
+        return _RUNTIME_NAMES[name], _COMPRESSIONS[text]
+    value = _option_value(text)
+    shown = str(value).lower() if isinstance(value, bool) else str(value)
+    return _RUNTIME_NAMES.get(name, name), shown
 
 
 def _explain_open_failure(path: Path, reason: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 
-from tendis_py.storage.codec import NAMESPACE_SIZE, split_deadline_key
+from tendis_py.storage.codec import NAMESPACE_SIZE, deadline_key, split_deadline_key
 from tendis_py.storage.engine import EXPIRES
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
@@ -32,21 +33,16 @@ class Expiry:
 
     def due(self) -> Due | None:
         """The next keys whose time has come, None when there are none."""
-        now = time.time_ns() // 1_000_000
-        keyspace = self._keyspace
-        # Starting at the low water mark skips the tombstones of what was swept before.
-        lower = keyspace.expiry_low_water.to_bytes(8, "big")
-        upper = (now + 1).to_bytes(8, "big")
-        entries = [
-            split_deadline_key(raw)
-            for raw, _ in zip(
-                keyspace.engine.keys(EXPIRES, lower, upper), range(SLICE), strict=False
-            )
-        ]
+        after = time.time_ns() // 1_000_000 + 1
+        low_water = self._keyspace.expiry_low_water
+        lower = low_water.raise_to(after)
+        found = self._keyspace.engine.keys(
+            EXPIRES, deadline_key(lower, b""), deadline_key(after, b"")
+        )
+        entries = [split_deadline_key(raw) for raw in islice(found, SLICE)]
         if not entries:
-            keyspace.expiry_low_water = max(keyspace.expiry_low_water, now - 1000)
             return None
-        keyspace.expiry_low_water = entries[0][0]
+        low_water.lower(entries[0][0])
         return Due(entries, {meta_key[NAMESPACE_SIZE:] for _, meta_key in entries})
 
     def expire(self, tx: Transaction, due: Due) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import struct
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from tendis_py.storage.cache import RowCache
-from tendis_py.storage.codec import NAMESPACE_SIZE, namespace_prefix
+from tendis_py.storage.codec import namespace_prefix
+from tendis_py.storage.cursors import Cursors
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.locks import KeyLocks
 
@@ -26,8 +26,7 @@ _EPOCH = b"epoch"
 
 _COUNTS = struct.Struct(">QQ")
 _VERSION_BITS = 40
-
-MAX_CURSORS = 65536
+_CURSOR_BITS = 32
 
 
 class Counts:
@@ -40,31 +39,29 @@ class Counts:
         self.expires = expires
 
 
-class Cursors:
-    """SCAN cursors: a number for each position handed out, the latest MAX_CURSORS of them.
+class LowWater:
+    """The lower end of the expiry index: no row has an earlier ``deadline`` (ms).
 
-    A cursor that is no longer known means "from the start": elements may then be returned twice,
-    never missed, which is what SCAN promises.
+    A sweep that starts there skips the tombstones of what was swept before. The sweep raises the
+    mark before it looks, and a commit lowers it after it has written, so no row stays below it.
     """
 
-    __slots__ = ("_lock", "_next", "_positions")
+    __slots__ = ("_lock", "deadline")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._next = itertools.count(1)
-        self._positions: OrderedDict[int, bytes] = OrderedDict()
+        self.deadline = 0
 
-    def issue(self, position: bytes) -> int:
+    def lower(self, deadline: int) -> None:
         with self._lock:
-            cursor = next(self._next)
-            self._positions[cursor] = position
-            if len(self._positions) > MAX_CURSORS:
-                self._positions.popitem(last=False)
-            return cursor
+            self.deadline = min(self.deadline, deadline)
 
-    def position(self, cursor: int) -> bytes:
+    def raise_to(self, deadline: int) -> int:
+        """Raise the mark; where it stood before."""
         with self._lock:
-            return self._positions.get(cursor, b"")
+            before = self.deadline
+            self.deadline = max(before, deadline)
+            return before
 
 
 class Keyspace:
@@ -74,15 +71,13 @@ class Keyspace:
         self.engine = engine
         self.cache = RowCache(cache_bytes)
         self.locks = KeyLocks()
-        self.cursors = Cursors()
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
         self.layout = 0
         """Changes whenever a database points to another namespace."""
         self.counts: dict[int, Counts] = {}
         self.namespaces: list[int] = []
-        self.expiry_low_water = 0
-        """No row of the expiry index has an earlier deadline (ms)."""
+        self.expiry_low_water = LowWater()
         self._next_namespace = 1
         self._versions = itertools.count(1)
         self._open(databases)
@@ -99,19 +94,21 @@ class Keyspace:
         self._next_namespace = int.from_bytes(engine.get_setting(_NEXT_NAMESPACE) or b"\x01", "big")
         epoch = int.from_bytes(engine.get_setting(_EPOCH) or b"", "big") + 1
         self._versions = itertools.count((epoch << _VERSION_BITS) + 1)
+        self.cursors = Cursors((epoch << _CURSOR_BITS) + 1)
         settings = [(_EPOCH, epoch.to_bytes(3, "big"))]
         for index in range(databases):
             if index not in stored:
-                stored[index], changes = self._new_namespace()
-                settings += [*changes, self.database_setting(index, stored[index])]
+                stored[index], setting = self.new_namespace()
+                settings += [setting, self.database_setting(index, stored[index])]
             self.namespaces.append(stored[index])
             self.counts.setdefault(stored[index], Counts())
         engine.write((), settings)
 
-    def _new_namespace(self) -> tuple[int, list[tuple[bytes, bytes]]]:
+    def new_namespace(self) -> tuple[int, tuple[bytes, bytes]]:
+        """An unused namespace, and the setting to commit with its first use."""
         namespace = self._next_namespace
         self._next_namespace += 1
-        return namespace, [(_NEXT_NAMESPACE, self._next_namespace.to_bytes(NAMESPACE_SIZE, "big"))]
+        return namespace, (_NEXT_NAMESPACE, namespace_prefix(self._next_namespace))
 
     def new_version(self) -> int:
         """A number no large collection had before, restarts included."""
@@ -125,23 +122,13 @@ class Keyspace:
     def count_setting(namespace: int, keys: int, expires: int) -> tuple[bytes, bytes]:
         return _COUNT + namespace_prefix(namespace), _COUNTS.pack(keys, expires)
 
-    def replace_namespace(self, index: int) -> list[tuple[bytes, bytes]]:
-        """Point database ``index`` to a new, empty namespace (FLUSHDB); returns the settings to
-        commit. The caller holds all keys."""
-        dead = self.namespaces[index]
-        namespace, settings = self._new_namespace()
-        self.namespaces[index] = namespace
-        self.counts[namespace] = Counts()
+    def move_databases(self, moved: dict[int, int]) -> None:
+        """Publish where databases point to (index → namespace), now that it is committed. The
+        caller holds all keys."""
+        for index, namespace in moved.items():
+            self.counts.setdefault(namespace, Counts())
+            self.namespaces[index] = namespace
         self.layout += 1
-        dead_prefix = namespace_prefix(dead)
-        return [*settings, self.database_setting(index, namespace), (_DEAD + dead_prefix, b"")]
-
-    def swap(self, first: int, second: int) -> list[tuple[bytes, bytes]]:
-        """Swap two databases; returns the settings to commit. The caller holds all keys."""
-        names = self.namespaces
-        names[first], names[second] = names[second], names[first]
-        self.layout += 1
-        return [self.database_setting(index, names[index]) for index in (first, second)]
 
     def dead_namespaces(self) -> Iterator[int]:
         """Flushed namespaces whose rows are still on disk."""

@@ -46,14 +46,14 @@ class KeyLocks:
         self._waiting: list[Claim] = []
         self._contended = 0
 
-    def try_exclusive(self) -> Claim | None:
-        """All keys, if nobody holds or waits for any; never blocks."""
+    def try_exclusive(self, everything: Claim) -> bool:
+        """Claim all keys with ``everything``, the caller's ``Claim(None)``, if nobody holds or
+        waits for any; never blocks."""
         with self._mutex:
             if self._held or self._waiting:
-                return None
-            claim = Claim(None)
-            self._held.append(claim)
-            return claim
+                return False
+            self._held.append(everything)
+            return True
 
     def acquire(self, keys: set[bytes] | None) -> Claim:
         """Block until ``keys`` (None: all) are free of earlier claims; they are held then."""

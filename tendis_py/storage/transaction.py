@@ -11,7 +11,8 @@ a command that fails is undone alone. Whoever uses a Transaction holds the locks
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from tendis_py.storage.codec import (
@@ -20,15 +21,24 @@ from tendis_py.storage.codec import (
     Row,
     deadline_key,
     decode,
+    is_alive,
     namespace_prefix,
+    stored_type,
     upper_bound,
 )
 from tendis_py.storage.engine import EXPIRES, GARBAGE, META, ROWS
 from tendis_py.storage.keyspace import Counts, Keyspace
+from tendis_py.storage.random_key import random_key
 
 _NO_COUNTS = Counts()
 _MISSING: Any = object()
-_RANDOM_WALK = 64
+
+NEVER = 1 << 64
+"""A deadline (ms) after all others."""
+
+PAGE_BYTES = 1 << 20
+_FEW_KEYS = 256
+_RANDOM_DRAWS = 16
 
 
 class Transaction:
@@ -55,6 +65,11 @@ class Transaction:
         self.expired = 0
         self.changes = 0
         """Keys changed since the start, for INFO persistence."""
+        self._moved: dict[int, int] = {}
+        """Databases that the batch points to another namespace: index → namespace."""
+        self._earliest = NEVER
+        """No deadline that the batch indexes is earlier."""
+        self._settled = False
         self._layout = -1
         self._databases = [Database(self, index) for index in range(len(keyspace.namespaces))]
 
@@ -67,6 +82,7 @@ class Transaction:
     def begin(self, now: int) -> None:
         """Start a batch at Unix time ``now`` in ms."""
         self.now = now
+        self._settled = False
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout
             for database in self._databases:
@@ -102,7 +118,9 @@ class Transaction:
         namespace = int.from_bytes(meta_key[:NAMESPACE_SIZE], "big")
         for database in self._databases:
             if database.namespace == namespace:
-                database.peek(meta_key[NAMESPACE_SIZE:])  # which deletes it if it has expired
+                row = database.peek(meta_key[NAMESPACE_SIZE:])  # which deletes it if expired
+                if row is not None and row.expire_at == deadline:
+                    return  # the clock was set back
         self.put(EXPIRES, deadline_key(deadline, meta_key), None)
 
     def count(self, namespace: int, keys: int, expires: int) -> None:
@@ -134,20 +152,26 @@ class Transaction:
         self.ranges.clear()
         self.pending.clear()
         self.undo.clear()
+        self._earliest = NEVER
+        if self._moved:
+            self._moved.clear()
+            self._layout = -1
 
     def commit(self, *, may_wait: bool = True) -> bool:
-        """Write the batch to the log; whether there was anything to write.
+        """Write the batch to the log; whether anything was written since ``begin``.
 
         Raises WriteStalledError (only if not ``may_wait``; commit again later) or StorageError
         (nothing was written; call ``rollback``).
         """
         meta = self.meta
         if not meta and not self.settings and not any(self.families.values()):
-            return False
+            return self._settled
         keyspace = self.keyspace
         batch, handles = keyspace.engine.new_batch()
         put, delete, handle = batch.put, batch.delete, handles[META]
         added = 0
+        for family, lower, upper in self.ranges:
+            batch.delete_range(lower, upper, handles[family])
         for key, row in meta.items():
             if row is ABSENT:
                 delete(key, handle)
@@ -166,13 +190,15 @@ class Transaction:
                 delete(key)
             else:
                 put(key, value)
-        for family, lower, upper in self.ranges:
-            batch.delete_range(lower, upper, handles[family])
         if self.pending:
             self._commit_counts(batch, may_wait)
         else:
             keyspace.engine.write_batch(batch, may_wait=may_wait)
         keyspace.cache.update(meta, added)
+        if self._earliest < keyspace.expiry_low_water.deadline:
+            keyspace.expiry_low_water.lower(self._earliest)
+        if self._moved:
+            keyspace.move_databases(self._moved)
         self.changes += len(meta)
         self.rollback()
         return True
@@ -187,25 +213,37 @@ class Transaction:
                 batch.put(*keyspace.count_setting(namespace, keys, expires))
                 published.append((counts, keys, expires))
             keyspace.engine.write_batch(batch, may_wait=may_wait)
-            for counts, counts.keys, counts.expires in published:
-                pass
+            for counts, keys, expires in published:
+                counts.keys, counts.expires = keys, expires
 
-    def flush_databases(self, indexes: list[int]) -> None:
+    def flush_databases(self, indexes: Iterable[int]) -> None:
         """Empty databases, each in constant time. The batch holds all keys."""
         for index in indexes:
-            self.settings.update(self.keyspace.replace_namespace(index))
-        self.begin(self.now)
+            database = self._databases[index]
+            if database.counts().keys:
+                self.settings[self.keyspace.dead_setting(database.namespace)] = b""
+                namespace, setting = self.keyspace.new_namespace()
+                self.settings.update([setting])
+                self._move_database(index, namespace)
 
     def swap_databases(self, first: int, second: int) -> None:
         """Swap two databases. The batch holds all keys."""
-        self.settings.update(self.keyspace.swap(first, second))
-        self.begin(self.now)
+        namespaces = self._databases[first].namespace, self._databases[second].namespace
+        self._move_database(second, namespaces[0])
+        self._move_database(first, namespaces[1])
+
+    def _move_database(self, index: int, namespace: int) -> None:
+        """Point a database elsewhere: here at once, for other threads from the commit on."""
+        self._databases[index].point_to(namespace)
+        self._moved[index] = namespace
+        self.settings.update([self.keyspace.database_setting(index, namespace)])
 
     def settle(self) -> None:
         """Commit what earlier commands of the batch wrote, so that an iteration sees it."""
         if self.dirty:
             assert not self.undo, "a command iterates before it writes"
             self.commit()
+            self._settled = True
 
 
 class Database:
@@ -252,6 +290,15 @@ class Database:
         )
         if row.expire_at and row.expire_at <= self.tx.now:
             return self._expire(meta_key, row)
+        return row
+
+    def inspect(self, key: bytes) -> Row | None:
+        """As ``find``, but not counted as a use of the key: for TTL, TYPE, EXISTS."""
+        row = self.peek(key)
+        if row is None:
+            self.tx.misses += 1
+        else:
+            self.tx.hits += 1
         return row
 
     def _load(self, meta_key: bytes) -> Row:
@@ -334,9 +381,8 @@ class Database:
         tx.count(self.namespace, -1, expires)
 
     def _index_deadline(self, meta_key: bytes, deadline: int) -> None:
-        keyspace = self.tx.keyspace
-        if deadline < keyspace.expiry_low_water:
-            keyspace.expiry_low_water = deadline
+        if deadline < self.tx._earliest:
+            self.tx._earliest = deadline
         self.tx.put(EXPIRES, deadline_key(deadline, meta_key), b"")
 
     def _move_deadline(self, meta_key: bytes, old: int, new: int) -> int:
@@ -364,8 +410,7 @@ class Database:
         for meta_key, raw in self.tx.keyspace.engine.items(
             META, lower, upper_bound(self.prefix + prefix)
         ):
-            expire_at = int.from_bytes(raw[3:11], "big")
-            if not expire_at or expire_at > now:
+            if is_alive(raw, now):
                 yield meta_key[NAMESPACE_SIZE:], raw
 
     def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
@@ -379,36 +424,43 @@ class Database:
         for meta_key in self.tx.keyspace.engine.keys(META, lower, upper_bound(lower)):
             yield meta_key[NAMESPACE_SIZE:]
 
-    def random_key(self) -> bytes | None:
-        """Some key: a random point between the first and the last key, then a short random walk.
-        Every key can come up; the distribution is uniform only where keys are spread evenly."""
+    def page(
+        self, prefix: bytes, start: bytes, limit: int, type_: int | None = None
+    ) -> tuple[list[bytes], bytes | None]:
+        """User keys in order that begin with ``prefix``, from ``start`` on, and the key to go on
+        from (None at the end).
+
+        At most ``limit`` rows are looked at, and about PAGE_BYTES read, so fewer keys may come
+        back: expired ones are left out, and those not of type ``type_`` where it is given.
+        """
         self.tx.settle()
         engine = self.tx.keyspace.engine
-        upper = upper_bound(self.prefix)
-        first = next(engine.keys(META, self.prefix, upper), None)
-        last = next(engine.keys(META, self.prefix, upper, reverse=True), None)
-        if first is None or last is None:
-            return None
-        for _ in range(8):
-            point = _random_between(first, last)
-            live = [
-                key
-                for (key, _), _ in zip(
-                    self.rows(b"", point[NAMESPACE_SIZE:]),
-                    range(random.randrange(1, _RANDOM_WALK)),
-                    strict=False,
-                )
-            ]
-            if live:
-                return live[-1]
-        return next(iter(self.keys()), None)
+        lower, upper = self.prefix + max(prefix, start), upper_bound(self.prefix + prefix)
+        if type_ is None and not self.counts().expires:
+            keys = [key[NAMESPACE_SIZE:] for key in islice(engine.keys(META, lower, upper), limit + 1)]
+            return keys[:limit], keys[limit] if len(keys) > limit else None
+        keys = []
+        read = 0
+        for meta_key, raw in engine.items(META, lower, upper):
+            if limit == 0 or read > PAGE_BYTES:
+                return keys, meta_key[NAMESPACE_SIZE:]
+            limit -= 1
+            read += len(raw)
+            if is_alive(raw, self.tx.now) and (type_ is None or stored_type(raw) == type_):
+                keys.append(meta_key[NAMESPACE_SIZE:])
+        return keys, None
 
-
-def _random_between(first: bytes, last: bytes) -> bytes:
-    """A byte string between two, chosen evenly on the eight bytes after their common prefix."""
-    common = 0
-    while common < min(len(first), len(last)) and first[common] == last[common]:
-        common += 1
-    low = int.from_bytes(first[common : common + 8].ljust(8, b"\0"), "big")
-    high = int.from_bytes(last[common : common + 8].ljust(8, b"\0"), "big")
-    return first[:common] + random.randint(low, high).to_bytes(8, "big")
+    def random_key(self) -> bytes | None:
+        """Some key that has not expired: any of few with the same chance, one of many as
+        ``random_key`` draws it."""
+        if self.counts().keys <= _FEW_KEYS:
+            alive = list(self.keys())
+            return random.choice(alive) if alive else None
+        self.tx.settle()
+        engine = self.tx.keyspace.engine
+        for _ in range(_RANDOM_DRAWS):
+            meta_key = random_key(engine, META, self.prefix)
+            raw = meta_key and engine.get(META, meta_key)
+            if meta_key and raw and is_alive(raw, self.tx.now):
+                return meta_key[NAMESPACE_SIZE:]
+        return next((key for key, _ in self.rows()), None)

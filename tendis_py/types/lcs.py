@@ -4,7 +4,8 @@ Where several subsequences are longest, the one that Redis' walk back through th
 lengths meets. The table is never built: a row of it grows by one at some columns, which are the
 bits of one integer, and a row follows from the row above in a few operations on whole integers
 (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004). That takes a 32nd of Redis' memory
-and, for two strings of 11,000 bytes, 60 ms; the work is still quadratic.
+and, for two strings of 11,000 bytes, 40 ms where redis-server takes 1.4 s; the work is still
+quadratic.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def matches(a: bytes, b: bytes) -> list[Match]:
         row = int.from_bytes(table[(i - 1) * width : i * width], "little")
         equal = b.rfind(a[i - 1], 0, j) + 1
         grows = (row & ((1 << j) - 1)).bit_length()
-        if grows > equal:
+        if grows >= equal:
             i -= 1
         j = max(equal, grows)
         end = i

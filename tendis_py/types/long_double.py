@@ -7,6 +7,7 @@ exact. Knows no keys and no errors of the protocol.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,16 +17,18 @@ MAX_CHARACTERS = 5 * 1024 - 1
 _MANTISSA_BITS = 64
 _MAX_BITS = 16384
 _MIN_EXPONENT = -16445
-_LARGE, _SMALL = 5000, -5000
-"""Powers of ten beyond any long double."""
+_FAR_BITS = 17000
+"""Numbers this many bits above or below 1 are not worth writing out."""
 _FRACTION_DIGITS = 17
 
-_DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:e([+-]?)0*(\d+))?", re.IGNORECASE)
+_NUMBER = r"([+-]?){prefix}(?=\.?{digit})({digit}*+)(?:\.({digit}*+))?(?:{mark}([+-]?\d++))?"
+_DECIMAL = re.compile(
+    _NUMBER.format(prefix="", digit=r"\d", mark="e").encode(), re.IGNORECASE
+)  # sign, whole, fraction, exponent
 _HEXADECIMAL = re.compile(
-    rb"([+-]?)0x(?=\.?[\da-f])([\da-f]*)\.?([\da-f]*)(?:p([+-]?)0*(\d+))?", re.IGNORECASE
+    _NUMBER.format(prefix="0x", digit=r"[\da-f]", mark="p").encode(), re.IGNORECASE
 )
 _INFINITE = re.compile(rb"[+-]?inf(?:inity)?", re.IGNORECASE)
-_MAX_EXPONENT_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,45 +77,32 @@ def parse(text: bytes) -> LongDouble | None:
     if len(text) > MAX_CHARACTERS:
         return None
     if match := _DECIMAL.fullmatch(text):
-        ratio = _decimal_ratio(text, match)
+        base, digit_weight = 10, 1
     elif match := _HEXADECIMAL.fullmatch(text):
-        ratio = _hexadecimal_ratio(match)
+        base, digit_weight = 2, 4
     else:
         return INFINITY if _INFINITE.fullmatch(text) else None
-    if ratio is None:
-        return None
-    numerator, denominator = ratio
-    number = _rounded(numerator, denominator)
-    if number.infinite or (numerator and not number.mantissa):
-        return None
-    return number
-
-
-def _decimal_ratio(text: bytes, match: re.Match[bytes]) -> tuple[int, int] | None:
-    """None when the number is far outside the range (and would take ages to write out)."""
-    exponent = match[2]
-    if exponent and len(exponent) > _MAX_EXPONENT_DIGITS:
-        zero = not text.lower().partition(b"e")[0].strip(b"+-0.")
-        return (0, 1) if zero else None
-    number = Decimal(text.decode())
-    if number and not _SMALL < number.adjusted() < _LARGE:
-        return None
-    return number.as_integer_ratio()
-
-
-def _hexadecimal_ratio(match: re.Match[bytes]) -> tuple[int, int] | None:
-    sign, whole, fraction, exponent_sign, exponent = match.groups()
-    numerator = int(whole + fraction, 16)
-    if not numerator:
-        return 0, 1
-    if exponent and len(exponent) > _MAX_EXPONENT_DIGITS:
-        return None
-    power = int((exponent_sign or b"") + (exponent or b"0")) - 4 * len(fraction)
-    if not _MIN_EXPONENT - 1 <= numerator.bit_length() + power <= _MAX_BITS + 1:
+    sign, whole, fraction, exponent = match.groups(b"")
+    digits = whole + fraction
+    # By way of Decimal: int() of text refuses more than 4300 digits.
+    mantissa = int(Decimal(digits.decode())) if base == 10 else int(digits, 16)
+    if not mantissa:
+        return LongDouble(0, 0)
+    power = _clamped(exponent) - len(fraction) * digit_weight
+    if abs(mantissa.bit_length() + power * math.log2(base)) > _FAR_BITS:
         return None
     if sign == b"-":
-        numerator = -numerator
-    return (numerator << power, 1) if power > 0 else (numerator, 1 << -power)
+        mantissa = -mantissa
+    scale = base ** abs(power)
+    number = _rounded(mantissa * scale, 1) if power > 0 else _rounded(mantissa, scale)
+    return number if number.mantissa and not number.infinite else None
+
+
+def _clamped(exponent: bytes) -> int:
+    """An exponent, or one that is as far out of range and takes fewer digits."""
+    digits = exponent.lstrip(b"+-").lstrip(b"0")
+    size = int(digits[:10] or b"0")
+    return -size if exponent.startswith(b"-") else size
 
 
 def _rounded(numerator: int, denominator: int) -> LongDouble:

@@ -15,6 +15,10 @@ SECONDS = 10.0
 """What a reply may take before the test fails."""
 
 
+Address = tuple[str, int] | str
+"""Host and port, or the path of a Unix socket."""
+
+
 class Disconnected(Exception):
     """The server closed the connection where a reply was due; ``args[0]`` is what came of it."""
 
@@ -149,12 +153,11 @@ def as_bytes(argument: bytes | str | int) -> bytes:
 class RawClient:
     """A connection over which bytes go out and whole replies come back. Not thread-safe.
 
-    ``address`` is (host, port), or the path of a Unix socket. Every receive and send raises
-    TimeoutError after ``seconds``.
+    Every receive and send raises TimeoutError after ``seconds``.
     """
 
     def __init__(
-        self, address: tuple[str, int] | str, *, protocol: int = 2, seconds: float = SECONDS
+        self, address: Address, *, protocol: int = 2, seconds: float = SECONDS
     ) -> None:
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

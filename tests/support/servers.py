@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.support.resp import Disconnected, RawClient
+from tests.support.resp import Address, Disconnected, RawClient
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -26,6 +26,8 @@ MODELS = ("tendis", "kvrocks", "memcached", "redis", "redis-io")
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
+
+_ALIVE = (b"+PONG\r\n", b"-NOAUTH Authentication required.\r\n")
 
 
 class ServerFailed(Exception):
@@ -42,11 +44,10 @@ def redis_server_path() -> Path | None:
     return None
 
 
-def free_port(host: str = HOST) -> int:
+def free_port() -> int:
     """A port that was free a moment ago."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -60,19 +61,22 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) 
 
 
 class ServerProcess:
-    """One server in ``folder``; it can be stopped, killed, and started again on the same data."""
+    """One server in ``folder``; it can be stopped, killed, and started again on the same data.
 
-    def __init__(self, command: list[str], folder: Path, port: int, *, host: str = HOST) -> None:
+    ``address`` is where it is spoken to: (host, port), or the path of its Unix socket.
+    """
+
+    def __init__(self, command: list[str], folder: Path, address: Address) -> None:
         self.command = command
         self.folder = folder
-        self.port = port
-        self.host = host
+        self.address = address
         self.log_path = folder / "console.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
-    def address(self) -> tuple[str, int]:
-        return self.host, self.port
+    def port(self) -> int:
+        assert not isinstance(self.address, str)
+        return self.address[1]
 
     @property
     def pid(self) -> int:
@@ -97,7 +101,7 @@ class ServerProcess:
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError, Disconnected), self.client(seconds=2.0) as client:
-                if client.command("PING") == b"+PONG\r\n":
+                if client.command("PING") in _ALIVE:
                     return time.monotonic() - began
             time.sleep(0.01)
         self.kill()
@@ -142,15 +146,17 @@ class ServerProcess:
 
 
 def tendis_process(
-    folder: Path, *directives: str, model: str = MODELS[0], port: int | None = None, host: str = HOST
+    folder: Path, *directives: str, model: str = MODELS[0], port: int | None = None
 ) -> ServerProcess:
-    """tendis-py, not started yet; ``directives`` go to the end of its command line."""
-    port = free_port(host) if port is None else port
+    """tendis-py, not started yet; ``directives`` go to the end of its command line. Spoken to at
+    HOST, or at its Unix socket when ``port`` is 0."""
+    port = free_port() if port is None else port
     command = [sys.executable, "-m", "tendis_py", "--port", str(port), "--dir", str(folder)]
-    command += ["--threading-model", model, "--enable-debug-command", "yes"]
-    if "--bind" not in directives:
-        command += ["--bind", host]
-    return ServerProcess([*command, *directives], folder, port, host=host)
+    command += ["--threading-model", model, "--enable-debug-command", "yes", "--bind", HOST]
+    address: Address = (HOST, port)
+    if port == 0:
+        address = directives[directives.index("--unixsocket") + 1]
+    return ServerProcess([*command, *directives], folder, address)
 
 
 def redis_process(folder: Path, *directives: str) -> ServerProcess:
@@ -160,7 +166,7 @@ def redis_process(folder: Path, *directives: str) -> ServerProcess:
     port = free_port()
     command = [str(binary), "--port", str(port), "--bind", HOST, "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]
-    return ServerProcess([*command, *directives], folder, port)
+    return ServerProcess([*command, *directives], folder, (HOST, port))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,26 @@
+# One way to do each chore; .ci/run calls the same commands.
+.PHONY: run test soak lint types docs bench
+
+run:
+	tendis-py
+
+test:
+	pytest
+
+soak:
+	pytest -m soak
+
+lint:
+	ruff check .
+	ruff format --check .
+
+types:
+	mypy
+
+docs:
+	python -m docs.build
+
+bench:
+	python -m bench.compare
+	python -m bench.isolation
+	python -m bench.memory

@@ -1,0 +1,141 @@
+"""OBJECT and MEMORY: what is known of a key besides its value."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tendis_py.commands.arguments import Option, integer, options
+from tendis_py.commands.context import Context
+from tendis_py.commands.help import help_lines
+from tendis_py.commands.registry import Keys, Lane, command, container
+from tendis_py.errors import NO_LFU_POLICY, ReplyError, syntax_error
+from tendis_py.storage.codec import Row, StringRow
+from tendis_py.types import keys
+from tendis_py.types import string as strings
+
+container(
+    "object",
+    group="generic",
+    since="2.2.3",
+    summary="A container for object introspection commands.",
+    categories="-keyspace",
+)
+
+_object = partial(
+    command,
+    arity=3,
+    group="generic",
+    flags="readonly",
+    keys=Keys("RO", first=2),
+    tips=("nondeterministic_output",),
+    syntax="key",
+)
+
+
+@_object("object|encoding", since="2.2.3")
+def object_encoding(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the internal encoding of a Redis object."""
+    row = ctx.db.inspect(args[2])
+    return None if row is None else encoding(args[2], row).encode()
+
+
+def encoding(key: bytes, row: Row) -> str:
+    """The encoding that Redis would give the value."""
+    assert isinstance(row, StringRow)
+    return strings.encoding(key, row)
+
+
+@_object("object|freq", since="4.0.0")
+def object_freq(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the logarithmic access frequency counter of a Redis object."""
+    if ctx.db.inspect(args[2]) is None:
+        return None
+    raise ReplyError(NO_LFU_POLICY)
+
+
+@_object("object|idletime", since="2.2.3")
+def object_idletime(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the time since the last access to a Redis object."""
+    row = ctx.db.inspect(args[2])
+    return None if row is None else max(ctx.db.now - row.atime, 0) // 1000
+
+
+@_object("object|refcount", since="2.2.3")
+def object_refcount(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the reference count of a value of a key."""
+    return None if ctx.db.inspect(args[2]) is None else 1
+
+
+@command("object|help", 2, group="generic", since="6.2.0", flags="loading stale")
+def object_help(ctx: Context, args: list[bytes]) -> Any:
+    """Returns helpful text about the different subcommands."""
+    return help_lines(
+        "OBJECT",
+        (
+            "ENCODING <key>",
+            "Return the kind of internal representation used in order to store the value\n"
+            "associated with a <key>.",
+        ),
+        (
+            "FREQ <key>",
+            "Return the access frequency index of the <key>. The returned integer is\n"
+            "proportional to the logarithm of the recent access frequency of the key.",
+        ),
+        (
+            "IDLETIME <key>",
+            "Return the idle time of the <key>, that is the approximated number of\n"
+            "seconds elapsed since the last access to the key.",
+        ),
+        (
+            "REFCOUNT <key>",
+            "Return the number of references of the value associated with the specified\n<key>.",
+        ),
+    )
+
+
+container(
+    "memory",
+    group="server",
+    since="4.0.0",
+    summary="A container for memory diagnostics commands.",
+)
+
+
+def _samples(argument: bytes) -> int:
+    number = integer(argument)
+    if number < 0:
+        raise syntax_error()
+    return number
+
+
+_USAGE_OPTIONS = {b"SAMPLES": Option("samples", _samples)}
+
+
+@command(
+    "memory|usage",
+    -3,
+    group="server",
+    since="4.0.0",
+    flags="readonly",
+    keys=Keys("RO", first=2),
+    complexity="O(N) where N is the number of samples.",
+    syntax="key [SAMPLES count]",
+)
+def memory_usage(ctx: Context, args: list[bytes]) -> Any:
+    """Estimates the memory usage of a key."""
+    options(args, 3, _USAGE_OPTIONS)  # a row says how large it is: there is nothing to sample
+    return keys.memory_usage(ctx.db, args[2])
+
+
+@command("memory|help", 2, group="server", since="4.0.0", flags="loading stale", lane=Lane.CONTROL)
+def memory_help(ctx: Context, args: list[bytes]) -> Any:
+    """Returns helpful text about the different subcommands."""
+    return help_lines(
+        "MEMORY",
+        (
+            "USAGE <key> [SAMPLES <count>]",
+            "Return about how many bytes <key> and its value take on disk, before\n"
+            "compression. Nothing is sampled, whatever <count> says.",
+        ),
+    )

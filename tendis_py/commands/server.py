@@ -1,0 +1,226 @@
+"""Commands on the server as a whole: its time, its data on disk, its end, its debugging."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import time
+from typing import Any
+
+from tendis_py.commands.arguments import INT64_MAX, integer
+from tendis_py.commands.context import Context
+from tendis_py.commands.help import help_lines
+from tendis_py.commands.registry import Lane, command
+from tendis_py.errors import (
+    DEBUG_NOT_ALLOWED,
+    NO_SHUTDOWN,
+    SAVE_IN_PROGRESS,
+    TIMEOUT_NEGATIVE,
+    TIMEOUT_NOT_INTEGER,
+    TIMEOUT_RANGE,
+    ReplyError,
+    StorageError,
+    syntax_error,
+    wrong_subcommand,
+)
+from tendis_py.log import NOTICE
+from tendis_py.resp.replies import NO_REPLY, OK
+from tendis_py.session import Session
+
+log = logging.getLogger(__name__)
+
+
+@command(
+    "time",
+    1,
+    group="server",
+    since="2.6.0",
+    flags="loading stale fast",
+    tips=("nondeterministic_output",),
+)
+def time_(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the server time."""
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    return [b"%d" % seconds, b"%d" % microseconds]
+
+
+@command(
+    "wait",
+    3,
+    group="generic",
+    since="3.0.0",
+    flags="blocking",
+    categories="-keyspace connection",
+    tips=("request_policy:all_shards", "response_policy:agg_min"),
+    syntax="numreplicas timeout",
+)
+def wait(ctx: Context, args: list[bytes]) -> Any:
+    """Blocks until the asynchronous replication of all preceding write commands sent by the \
+connection is completed.
+
+    There are no replicas and none can come, so the answer is known at once: 0. Redis would give
+    it after ``timeout``.
+    """
+    integer(args[1])
+    timeout = integer(args[2], error=TIMEOUT_NOT_INTEGER)
+    if timeout < 0:
+        raise ReplyError(TIMEOUT_NEGATIVE)
+    if timeout > INT64_MAX - ctx.db.now:
+        raise ReplyError(TIMEOUT_RANGE)
+    return 0
+
+
+# Saving
+
+
+@command(
+    "save",
+    1,
+    group="server",
+    since="1.0.0",
+    flags="admin noscript no_async_loading no_multi",
+    complexity="O(N) where N is the total number of keys in all databases",
+    lane=Lane.SLOW,
+)
+def save(ctx: Context, args: list[bytes]) -> Any:
+    """Synchronously saves the database(s) to disk.
+
+    Writes are in the log anyway; this moves those that are still in memory to data files.
+    """
+    try:
+        saved = ctx.services.saving.save()
+    except StorageError as error:
+        log.error("Error saving: %s", error)
+        raise ReplyError("ERR") from None
+    if not saved:
+        raise ReplyError(SAVE_IN_PROGRESS)
+    return OK
+
+
+@command(
+    "bgsave",
+    -1,
+    group="server",
+    since="1.0.0",
+    flags="admin noscript no_async_loading",
+    syntax="[SCHEDULE]",
+)
+def bgsave(ctx: Context, args: list[bytes]) -> Any:
+    """Asynchronously saves the database(s) to disk.
+
+    SCHEDULE makes Redis wait for a rewrite of the log; the log is never rewritten here.
+    """
+    if len(args) > 2 or (len(args) == 2 and args[1].lower() != b"schedule"):
+        raise syntax_error()
+    if not ctx.services.saving.start():
+        raise ReplyError(SAVE_IN_PROGRESS)
+    return "Background saving started"
+
+
+@command(
+    "lastsave",
+    1,
+    group="server",
+    since="1.0.0",
+    flags="loading stale fast",
+    categories="admin dangerous",
+    tips=("nondeterministic_output",),
+)
+def lastsave(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the Unix timestamp of the last successful save to disk."""
+    return ctx.services.saving.last_time
+
+
+# Shutdown
+
+
+@command(
+    "shutdown",
+    -1,
+    group="server",
+    since="1.0.0",
+    flags="admin noscript loading stale no_multi allow_busy",
+    complexity="O(N) when saving, where N is the total number of keys in all databases when saving "
+    "data, otherwise O(1)",
+    alters_session=True,
+    syntax="[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+)
+def shutdown(ctx: Context, args: list[bytes]) -> Any:
+    """Synchronously saves the database(s) to disk and shuts down the Redis server.
+
+    Nothing is lost either way: the log is forced to disk even with NOSAVE. NOW does not wait for
+    clients to take their replies. A shutdown that has begun can not be aborted.
+    """
+    words = {argument.lower() for argument in args[1:]}
+    if not words <= {b"nosave", b"save", b"now", b"force", b"abort"}:
+        raise syntax_error()
+    if {b"nosave", b"save"} <= words or (b"abort" in words and len(words) > 1):
+        raise syntax_error()
+    if b"abort" in words:
+        raise ReplyError(NO_SHUTDOWN)
+    log.log(NOTICE, "User requested shutdown...")
+    ctx.session.closing = True
+    ctx.services.shutdown(now=b"now" in words)
+    return NO_REPLY
+
+
+# Debugging
+
+
+@command(
+    "debug",
+    -2,
+    group="server",
+    since="1.0.0",
+    flags="admin noscript loading stale",
+    complexity="Depends on subcommand.",
+    lane=Lane.SLOW,
+    syntax="SLEEP seconds | SET-ACTIVE-EXPIRE 0|1",
+)
+def debug(ctx: Context, args: list[bytes]) -> Any:
+    """A container for debugging commands."""
+    allowed = ctx.services.config.enable_debug_command
+    if allowed == "no" or (allowed == "local" and not _is_local(ctx.session)):
+        raise ReplyError(DEBUG_NOT_ALLOWED)
+    subcommand = args[1].lower()
+    if subcommand == b"sleep" and len(args) == 3:
+        time.sleep(max(0.0, _number_at_head(args[2])))
+        return OK
+    if subcommand == b"set-active-expire" and len(args) == 3:
+        ctx.services.active_expiry = bool(_number_at_head(args[2]))
+        return OK
+    if subcommand == b"help" and len(args) == 2:
+        return help_lines(
+            "DEBUG",
+            (
+                "SET-ACTIVE-EXPIRE <0|1>",
+                "Setting it to 0 disables expiring keys in background when they are not accessed.\n"
+                "Setting it to 1 reenables back the default.",
+            ),
+            (
+                "SLEEP <seconds>",
+                "Keep the thread that executes slow commands busy for <seconds>.\n"
+                "Decimals allowed.",
+            ),
+        )
+    raise wrong_subcommand("debug", args[1])
+
+
+_NUMBER = re.compile(rb"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
+
+
+def _number_at_head(argument: bytes) -> float:
+    """What C's strtod makes of it: the number it begins with, or 0."""
+    match = _NUMBER.match(argument)
+    return float(match[1]) if match else 0.0
+
+
+def _is_local(session: Session) -> bool:
+    if session.unix:
+        return True
+    host = session.address.rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,101 @@
+"""INFO stages and INFO rocksdb: where the time goes, and how the engine is doing.
+
+As ``report``: (field, value) pairs, from counters and RocksDB's own figures; no data is read.
+Times are in µs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from tendis_py.services import Services
+from tendis_py.services.histogram import count, mean_ns, percentiles_ns
+from tendis_py.services.report import Fields
+from tendis_py.services.stages import STAGES
+from tendis_py.storage.engine import COLUMN_FAMILIES, GARBAGE, META
+
+_PERCENTS = (50, 99, 99.9)
+_LEVELS = 7
+_MOST_DEAD = 1000
+
+
+def stages(services: Services) -> Fields:
+    """Per stage, over all threads: how many batches went through and how long they took. Then
+    the threads, and the figures of reactors, queues, locks and cache by name."""
+    stats = services.stats
+    for stage in STAGES:
+        buckets = stats.stage_buckets(stage)
+        durations = percentiles_ns(buckets, _PERCENTS)
+        yield (
+            f"stage_{stage}",
+            {
+                "calls": count(buckets),
+                "usec_per_call": f"{mean_ns(buckets) / 1000:.2f}",
+                **{
+                    f"p{percent}": f"{ns / 1000:.3f}"
+                    for percent, ns in zip(_PERCENTS, durations, strict=True)
+                },
+            },
+        )
+    for times in stats.stage_times:
+        yield f"executing_thread_{times.name}", {"batches": times.batches}
+    for name, figures in services.topology().items():
+        yield name, _flat(figures)
+    engine = services.keyspace.engine
+    yield "engine", {"stalls": engine.stalls, "stalled_seconds": f"{engine.stalled_seconds:.3f}"}
+
+
+def _flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested records in one; a record's own name is left out."""
+    result: dict[str, Any] = {}
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            result.update(_flat(value, f"{prefix}{name}_"))
+        elif name != "name":
+            result[prefix + name] = value
+    return result
+
+
+def rocksdb(services: Services) -> Fields:
+    """The whole database, then each column family, then what waits to be reclaimed."""
+    engine = services.keyspace.engine
+    number = engine.number
+    yield "running_compactions", number("num-running-compactions", META)
+    yield "running_flushes", number("num-running-flushes", META)
+    yield "pending_compaction_bytes", number("estimate-pending-compaction-bytes")
+    yield "write_stopped", number("is-write-stopped", META)
+    yield "delayed_write_rate", number("actual-delayed-write-rate", META)
+    yield "stalls", engine.stalls
+    yield "stalled_seconds", f"{engine.stalled_seconds:.3f}"
+    yield "background_errors", number("background-errors", META)
+    yield "snapshots", number("num-snapshots", META)
+    yield "log_bytes", engine.log_bytes()
+    yield "log_unsynced", int(engine.unsynced)
+    yield "sst_bytes", number("total-sst-files-size")
+    yield "live_sst_bytes", number("live-sst-files-size")
+    yield "memtable_bytes", number("size-all-mem-tables")
+    yield "immutable_memtables", number("num-immutable-mem-table")
+    yield "table_readers_bytes", number("estimate-table-readers-mem")
+    yield "block_cache_bytes", number("block-cache-usage", META)
+    yield "block_cache_pinned_bytes", number("block-cache-pinned-usage", META)
+    yield "block_cache_capacity", number("block-cache-capacity", META)
+    for family, name in enumerate(COLUMN_FAMILIES):
+        files = [number(f"num-files-at-level{level}", family) for level in range(_LEVELS)]
+        yield (
+            f"cf_{name}",
+            {
+                **{f"level{level}_files": found for level, found in enumerate(files) if found},
+                "files": sum(files),
+                "sst_bytes": number("live-sst-files-size", family),
+                "memtable_bytes": number("cur-size-all-mem-tables", family),
+                "pending_compaction_bytes": number("estimate-pending-compaction-bytes", family),
+                "rows_estimate": number("estimate-num-keys", family),
+            },
+        )
+    yield (
+        "garbage_databases",
+        sum(1 for _ in islice(services.keyspace.dead_namespaces(), _MOST_DEAD)),
+    )
+    yield "garbage_collections_estimate", number("estimate-num-keys", GARBAGE)

@@ -1,0 +1,46 @@
+"""What the operating system knows of this process: memory, CPU time. Linux' /proc only."""
+
+from __future__ import annotations
+
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_STATM = Path("/proc/self/statm")
+_STATUS = Path("/proc/self/status")
+
+
+def resident_memory() -> int:
+    """Bytes of this process in physical memory."""
+    return int(_STATM.read_bytes().split()[1]) * _PAGE
+
+
+def peak_memory() -> int:
+    """The most bytes that were resident at any time, as far as the kernel noticed."""
+    for line in _STATUS.read_bytes().splitlines():
+        if line.startswith(b"VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def physical_memory() -> int:
+    """Bytes of memory of the machine."""
+    return _PAGE * os.sysconf("SC_PHYS_PAGES")
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Seconds of CPU time, of this process and of its ended children."""
+
+    system: float
+    user: float
+    children_system: float
+    children_user: float
+
+
+def cpu_times() -> CpuTimes:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return CpuTimes(own.ru_stime, own.ru_utime, children.ru_stime, children.ru_utime)

@@ -1,0 +1,50 @@
+"""What CONFIG SET has to change besides the setting: the services' share of it.
+
+Most settings are read where they are used. Those that somebody keeps a copy of are pushed on from
+here; what concerns sockets, queues and threads is the server's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tendis_py import log
+from tendis_py.errors import StorageError
+
+if TYPE_CHECKING:
+    from tendis_py.services import Services
+
+
+def follow(services: Services) -> None:
+    """Keep ``services`` in step with their configuration."""
+    config = services.config
+    slowlog, keyspace = services.slowlog, services.keyspace
+    engine_options = dict(config.rocksdb)
+
+    def resize_cache() -> None:
+        keyspace.cache.limit = config.cache_size
+
+    def change_engine() -> None:
+        nonlocal engine_options
+        wanted = dict(config.rocksdb)
+        if engine_options.keys() - wanted.keys():
+            raise ValueError("an engine option goes back to its default by a restart only")
+        changed = {
+            name: wanted[name] for name in wanted if engine_options.get(name) != wanted[name]
+        }
+        try:
+            keyspace.engine.set_options(changed)
+        except StorageError as error:
+            raise ValueError(str(error)) from None
+        engine_options = wanted
+
+    config.on_change(
+        "slowlog-log-slower-than", lambda: slowlog.set_threshold(config.slowlog_log_slower_than)
+    )
+    config.on_change("slowlog-max-len", lambda: slowlog.set_max_length(config.slowlog_max_len))
+    config.on_change("loglevel", lambda: log.set_level(config.loglevel))
+    config.on_change(
+        "latency-tracking", lambda: services.stats.latencies.track(config.latency_tracking)
+    )
+    config.on_change("cache-size", resize_cache)
+    config.on_change("rocksdb", change_engine)

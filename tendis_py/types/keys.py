@@ -1,0 +1,212 @@
+"""Keys, whatever they hold: existence, deadlines, names, iteration. No RESP, no RocksDB.
+
+Nothing here looks at a value. A large collection's elements hang on its row's version, so renaming
+and moving carry the row and leave them where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tendis_py.errors import NO_SUCH_KEY, ReplyError
+from tendis_py.glob import compile_glob, literal_prefix
+from tendis_py.storage.codec import DEADLINE_SIZE, NAMESPACE_SIZE, TYPE_NAMES, Row
+from tendis_py.storage.transaction import Database
+
+MAX_COUNT = 10_000
+"""Keys that a step of SCAN looks at, at most: 3 ms, whatever COUNT asks for."""
+
+_ENTRY_BYTES = 16
+"""What RocksDB adds to a row: 8 bytes of sequence number and type, lengths, its share of the
+block's index and filter."""
+
+UNKNOWN_TYPE = -1
+"""A type that no key has, for a TYPE filter with an unknown name."""
+
+# Existence
+
+
+def delete(db: Database, keys: Iterable[bytes]) -> int:
+    """Delete; how many there were."""
+    deleted = 0
+    for key in keys:
+        row = db.peek(key)
+        if row is not None:
+            db.delete(key, row)
+            deleted += 1
+    return deleted
+
+
+def count_existing(db: Database, keys: Iterable[bytes]) -> int:
+    """How many of ``keys`` exist; one named twice counts twice."""
+    return sum(db.inspect(key) is not None for key in keys)
+
+
+def touch(db: Database, keys: Iterable[bytes]) -> int:
+    """Mark as used just now, even for a client that asked not to touch; how many there were."""
+    touched = 0
+    for key in keys:
+        row = db.inspect(key)
+        if row is not None:
+            row.atime = db.now
+            touched += 1
+    return touched
+
+
+def type_name(db: Database, key: bytes) -> str:
+    """``string``, ``list`` …, or ``none``."""
+    row = db.inspect(key)
+    return "none" if row is None else TYPE_NAMES[row.type]
+
+
+def type_named(name: bytes) -> int:
+    """The type of that name, in whatever case, or UNKNOWN_TYPE."""
+    lowered = name.lower().decode("latin-1")
+    return TYPE_NAMES.index(lowered) if lowered in TYPE_NAMES else UNKNOWN_TYPE
+
+
+# Deadlines: Unix times in ms
+
+Condition = Callable[[int, int], bool]
+"""(the deadline a key has, 0 for none; the new one) → whether to set it."""
+
+
+def has_none(old: int, new: int) -> bool:
+    return not old
+
+
+def has_one(old: int, new: int) -> bool:
+    return bool(old)
+
+
+def is_later(old: int, new: int) -> bool:
+    """A key without a deadline never expires: none is later."""
+    return bool(old) and new > old
+
+
+def is_sooner(old: int, new: int) -> bool:
+    return not old or new < old
+
+
+def deadline(db: Database, key: bytes) -> int | None:
+    """When ``key`` expires, 0 if it does not; None when there is no such key."""
+    row = db.inspect(key)
+    return None if row is None else row.expire_at
+
+
+def expire(db: Database, key: bytes, at: int, conditions: Iterable[Condition] = ()) -> bool:
+    """Have ``key`` expire, if it exists and all conditions hold; whether they did. A deadline that
+    has passed, negative ones included, deletes it now."""
+    row = db.peek(key)
+    if row is None or not all(holds(row.expire_at, at) for holds in conditions):
+        return False
+    if at <= db.now:
+        db.delete(key, row)
+    else:
+        db.put(key, row.with_expiry(at), row)
+    return True
+
+
+def persist(db: Database, key: bytes) -> bool:
+    """Take the deadline away; whether there was one."""
+    row = db.peek(key)
+    if row is None or not row.expire_at:
+        return False
+    db.put(key, row.with_expiry(0), row)
+    return True
+
+
+# Names
+
+
+def rename(db: Database, source: bytes, target: bytes) -> None:
+    """Give a value another name, overwriting what has it."""
+    row = _existing(db, source)
+    if source != target:
+        _carry(db, source, row, db, target, db.peek(target))
+
+
+def rename_if_free(db: Database, source: bytes, target: bytes) -> bool:
+    """As ``rename``, unless ``target`` exists; whether it was done."""
+    row = _existing(db, source)
+    if db.peek(target) is not None:
+        return False
+    _carry(db, source, row, db, target, None)
+    return True
+
+
+def move(db: Database, key: bytes, other: Database) -> bool:
+    """Move ``key`` to another database, unless one of that name is there; whether it was done."""
+    row = db.peek(key)
+    if row is None or other.peek(key) is not None:
+        return False
+    _carry(db, key, row, other, key, None)
+    return True
+
+
+def copy(
+    db: Database, source: bytes, other: Database, target: bytes, *, replace: bool = False
+) -> bool:
+    """Copy a value with its deadline, and with ``replace`` over an existing one; whether it was
+    done."""
+    row = db.find(source)
+    if row is None:
+        return False
+    old = other.peek(target)
+    if old is not None and not replace:
+        return False
+    other.put(target, row.with_expiry(row.expire_at), old)
+    return True
+
+
+def _existing(db: Database, key: bytes) -> Row:
+    row = db.peek(key)
+    if row is None:
+        raise ReplyError(NO_SUCH_KEY)
+    return row
+
+
+def _carry(
+    db: Database, source: bytes, row: Row, other: Database, target: bytes, old: Row | None
+) -> None:
+    db.detach(source, row)
+    other.put(target, row, old)
+
+
+# Iteration
+
+
+def matching(db: Database, pattern: bytes) -> list[bytes]:
+    """All keys that match a glob pattern. Reads only those that begin as every match does."""
+    matches = compile_glob(pattern)
+    return [key for key in db.keys(literal_prefix(pattern)) if matches(key)]
+
+
+def scan(
+    db: Database, start: bytes, count: int, pattern: bytes | None = None, type_: int | None = None
+) -> tuple[list[bytes], bytes | None]:
+    """One step of an iteration over the keys from ``start`` on: the keys, and where to go on.
+
+    ``count`` keys are looked at, MAX_COUNT at the most; fewer come back where a pattern or a type
+    leaves some out. The second value is None at the end. A key that exists throughout an iteration
+    is returned once.
+    """
+    count = min(count, MAX_COUNT)
+    if pattern is None:
+        return db.page(b"", start, count, type_)
+    keys, rest = db.page(literal_prefix(pattern), start, count, type_)
+    return list(filter(compile_glob(pattern), keys)), rest
+
+
+# Facts
+
+
+def memory_usage(db: Database, key: bytes) -> int | None:
+    """About how many bytes ``key`` and its value take, on disk and before compression; None when
+    there is no such key."""
+    row = db.peek(key)
+    if row is None:
+        return None
+    key_bytes = NAMESPACE_SIZE + len(key) + _ENTRY_BYTES
+    deadline_bytes = DEADLINE_SIZE + key_bytes if row.expire_at else 0
+    return key_bytes + len(row.encode()) + deadline_bytes

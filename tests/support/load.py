@@ -1,0 +1,59 @@
+"""Clients in threads: a bystander that measures what others feel, and writers that keep count."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.support.resp import Address, RawClient
+from tests.support.servers import ServerProcess
+
+@dataclass
+class Bystander:
+    """Waits that one ordinary client saw, in seconds, and what went wrong for it."""
+
+    waits: list[float] = field(default_factory=list)
+    error: BaseException | None = None
+
+    def worst(self) -> float:
+        return max(self.waits)
+
+
+@contextlib.contextmanager
+def bystander(server: ServerProcess, *, most: float = 1.0) -> Iterator[Bystander]:
+    """Have another client SET and GET all through the block; AssertionError at its end when that
+    failed or once took more than ``most`` seconds."""
+    seen = Bystander()
+    stop = threading.Event()
+
+    def ask() -> None:
+        try:
+            with server.client() as client:
+                while not stop.is_set() or not seen.waits:
+                    began = time.monotonic()
+                    assert client.command("SET", "bystander", "here") == b"+OK\r\n"
+                    assert client.command("GET", "bystander") == b"$4\r\nhere\r\n"
+                    seen.waits.append(time.monotonic() - began)
+                    time.sleep(0.002)
+        except BaseException as error:
+            seen.error = error
+
+    thread = threading.Thread(target=ask, name="bystander")
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join(20.0)
+    assert seen.error is None, f"the bystander failed: {seen.error!r}"
+    assert seen.worst() < most, f"the bystander once waited {seen.worst():.3f} s"
+
+
+@contextlib.contextmanager
+def connections(address: Address, count: int, *, seconds: float = 10.0) -> Iterator[list[RawClient]]:
+    """``count`` clients, all closed at the end."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(RawClient(address, seconds=seconds)) for _ in range(count)]

@@ -1,0 +1,187 @@
+"""Where clients may come from: TCP, IPv6, Unix sockets, several addresses; and who is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.load import connections
+from tests.support.resp import Disconnected, RawClient, encode_request
+from tests.support.servers import (
+    HOST,
+    MODELS,
+    ServerProcess,
+    free_port,
+    redis_process,
+    running,
+    tendis_process,
+)
+
+
+def has_address(family: socket.AddressFamily, address: str) -> bool:
+    with contextlib.suppress(OSError), socket.socket(family) as probe:
+        probe.bind((address, 0))
+        return True
+    return False
+
+
+def outer_address() -> str | None:
+    """An IPv4 address of this host that is not loopback; connecting UDP sends nothing."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.1", 9))
+        address: str = probe.getsockname()[0]
+        return None if address.startswith("127.") else address
+    return None
+
+
+needs_ipv6 = pytest.mark.skipif(
+    not has_address(socket.AF_INET6, "::1"), reason="this host has no IPv6"
+)
+needs_outer = pytest.mark.skipif(outer_address() is None, reason="this host has only loopback")
+
+
+def pings(address: tuple[str, int] | str) -> bool:
+    with RawClient(address) as client:
+        return client.command("PING") == b"+PONG\r\n"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_unix_sockets(tmp_path: Path, model: str) -> None:
+    path = tmp_path / "tendis.sock"
+    directives = ["--unixsocket", str(path), "--unixsocketperm", "700"]
+    with running(tendis_process(tmp_path, *directives, model=model)) as server:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        with connections(str(path), 20) as clients, server.client() as over_tcp:
+            for index, client in enumerate(clients):
+                assert client.command("SET", f"unix:{index}", index) == b"+OK\r\n"
+                assert over_tcp.value("GET", f"unix:{index}") == b"%d" % index
+    assert not path.exists(), "the server did not remove its socket"
+
+
+def test_a_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "tendis.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with running(tendis_process(tmp_path, "--unixsocket", str(path))):
+        assert pings(str(path))
+
+
+@needs_ipv6
+@pytest.mark.parametrize("model", MODELS)
+def test_several_addresses_of_both_families(tmp_path: Path, model: str) -> None:
+    directives = ["--bind", "127.0.0.1", "127.0.0.2", "::1"]
+    with running(tendis_process(tmp_path, *directives, model=model)) as server:
+        for host in ("127.0.0.1", "127.0.0.2", "::1"):
+            for _ in range(4):  # reactors that listen each get some
+                assert pings((host, server.port))
+
+
+def test_an_address_that_may_be_missing(tmp_path: Path) -> None:
+    directives = ["--bind", "127.0.0.1", "-192.0.2.199"]
+    with running(tendis_process(tmp_path, *directives)) as server:
+        assert pings(server.address)
+
+
+def test_an_address_that_is_missing(tmp_path: Path) -> None:
+    status, output = run_briefly(tendis_process(tmp_path, "--bind", "192.0.2.199"))
+    assert status == 1
+    assert "192.0.2.199" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_port_in_use(tmp_path: Path, model: str) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        status, output = run_briefly(tendis_process(tmp_path, port=port, model=model))
+    assert status == 1
+    assert f"{HOST}:{port}" in output
+    assert "Address already in use" in output
+    assert "Traceback" not in output
+
+
+def run_briefly(server: ServerProcess) -> tuple[int, str]:
+    """Exit status and output of a server that should not come up."""
+    done = subprocess.run(server.command, capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout + done.stderr
+
+
+def refusal(address: tuple[str, int]) -> bytes:
+    """What a client that is not let in gets to read."""
+    with RawClient(address) as client:
+        return client.until_closed()
+
+
+@needs_outer
+@pytest.mark.parametrize("model", MODELS)
+def test_protected_mode(tmp_path: Path, model: str) -> None:
+    outer = outer_address()
+    assert outer is not None
+    (tmp_path / "redis").mkdir()
+    with running(redis_process(tmp_path / "redis", "--bind", HOST, outer)) as redis:
+        expected = refusal((outer, redis.port))
+    assert expected.startswith(b"-DENIED")
+    with running(tendis_process(tmp_path, "--bind", HOST, outer, model=model)) as server:
+        assert refusal((outer, server.port)) == expected
+        assert pings(server.address)
+    options = ["--bind", HOST, outer, "--protected-mode", "no"]
+    with running(tendis_process(tmp_path, *options, model=model)) as server:
+        assert pings((outer, server.port))
+
+
+@needs_outer
+def test_a_password_lifts_protected_mode(tmp_path: Path) -> None:
+    outer = outer_address()
+    options = ["--bind", HOST, str(outer), "--requirepass", "secret"]
+    with running(tendis_process(tmp_path, *options)) as server:
+        with RawClient((str(outer), server.port)) as client:
+            assert client.command("PING") == b"-NOAUTH Authentication required.\r\n"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_over_maxclients(tmp_path: Path, model: str) -> None:
+    (tmp_path / "redis").mkdir()
+    with (
+        running(redis_process(tmp_path / "redis", "--maxclients", "5")) as redis,
+        running(tendis_process(tmp_path, "--maxclients", "5", model=model)) as server,
+    ):
+        for one in (redis, server):
+            with connections(one.address, 5) as clients:
+                for client in clients:
+                    assert client.command("PING") == b"+PONG\r\n"
+                for _ in range(20):
+                    assert refusal(one.address) == b"-ERR max number of clients reached\r\n"
+                for client in clients:
+                    assert client.command("PING") == b"+PONG\r\n"
+                clients[0].close()
+                assert eventually_pings(one)
+
+
+def eventually_pings(server: ServerProcess) -> bool:
+    """A place becomes free a moment after its client has gone."""
+    for _ in range(200):
+        with contextlib.suppress(Disconnected, ConnectionError), server.client() as client:
+            client.send(encode_request([b"PING"]))
+            if client.reply() == b"+PONG\r\n":
+                return True
+    return False
+
+
+def test_port_zero_is_no_tcp(tmp_path: Path) -> None:
+    path = tmp_path / "only.sock"
+    with running(tendis_process(tmp_path, "--unixsocket", str(path), port=0)) as server:
+        assert server.address == str(path)
+        assert pings(str(path))
+
+
+def test_ports_are_free_again_at_once(tmp_path: Path) -> None:
+    """Restarting does not have to wait for old connections to time out."""
+    port = free_port()
+    for _ in range(3):
+        with running(tendis_process(tmp_path, port=port)) as server, server.client() as client:
+            assert client.command("PING") == b"+PONG\r\n"

@@ -1,0 +1,208 @@
+"""Clients that do not read, trickle, vanish, or send a million commands at once."""
+
+from __future__ import annotations
+
+import random
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from tendis_py.stages.connection import OUTBOX_BYTES
+from tests.support.embedded import config_for, embedded
+from tests.support.load import bystander, connections
+from tests.support.resp import Disconnected, RawClient, encode_request
+from tests.support.servers import MODELS, ServerProcess, wait_until
+
+MB = 1024 * 1024
+PING = encode_request([b"PING"])
+GET_BIG = encode_request([b"GET", b"big"])
+
+
+def send_until_refused(client: RawClient, data: bytes, most: int) -> int:
+    """Send ``data`` over and over without reading; how often until the socket took no more for
+    half a second."""
+    client.socket.settimeout(0.5)
+    for count in range(most):
+        try:
+            client.send(data)
+        except TimeoutError:
+            return count
+    return most
+
+
+def reset(client: RawClient) -> None:
+    """Close with a TCP reset."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def test_a_client_that_never_reads_is_bounded(tendis: ServerProcess) -> None:
+    """It asks for 2 GB; its requests wait once OUTBOX_BYTES of replies do."""
+    with tendis.client() as client:
+        assert client.command("SET", "big", b"x" * MB) == b"+OK\r\n"
+    before = tendis.resident_bytes()
+    with bystander(tendis), tendis.client() as client:
+        send_until_refused(client, GET_BIG * 100, 20)
+        time.sleep(0.5)
+        grown = tendis.resident_bytes() - before
+        assert grown < OUTBOX_BYTES + 40 * MB, f"{grown // MB} MB"
+        client.socket.settimeout(10.0)
+        for _ in range(200):  # it was only late: all is there
+            assert len(client.reply()) == MB + 12
+    wait_until(lambda: tendis.resident_bytes() - before < 40 * MB, "the outbox is given back")
+
+
+def test_a_client_that_sends_more_than_it_reads_is_held_back(
+    tendis_default: ServerProcess,
+) -> None:
+    """Small replies: what bounds memory is that its input is not read any more."""
+    with tendis_default.client() as client:
+        client.command("SET", "kilo", b"x" * 1000)
+    request = encode_request([b"GET", b"kilo"])
+    before = tendis_default.resident_bytes()
+    with bystander(tendis_default), tendis_default.client() as client:
+        sent = send_until_refused(client, request * 10_000, 100)
+        assert sent < 100, "100 MB of requests for 1 GB of replies were all taken"
+        assert tendis_default.resident_bytes() - before < OUTBOX_BYTES + 60 * MB
+
+
+def test_a_request_may_come_one_byte_at_a_time(tendis: ServerProcess) -> None:
+    data = encode_request([b"SET", b"trickle", b"value"]) + b"GET trickle\r\n" + PING
+    with bystander(tendis), tendis.client() as client:
+        for at in range(len(data)):
+            client.send(data[at : at + 1])
+            time.sleep(0.001)
+        assert [client.reply() for _ in range(3)] == [
+            b"+OK\r\n",
+            b"$5\r\nvalue\r\n",
+            b"+PONG\r\n",
+        ]
+
+
+def test_clients_may_vanish_in_the_middle_of_a_reply(tendis: ServerProcess) -> None:
+    with tendis.client() as client:
+        client.command("SET", "big", b"x" * MB)
+    with bystander(tendis):
+        for _ in range(50):
+            client = tendis.client()
+            client.send(GET_BIG * random.randint(1, 30))
+            if random.random() < 0.5:
+                client.socket.recv(1000)
+            reset(client)
+
+
+def test_clients_may_vanish_in_the_middle_of_a_request(tendis: ServerProcess) -> None:
+    request = encode_request([b"SET", b"half", b"x" * 1000])
+    with bystander(tendis):
+        for _ in range(100):
+            client = tendis.client()
+            client.send(PING * 3 + request[: random.randrange(len(request))])
+            (reset if random.random() < 0.5 else RawClient.close)(client)
+        with tendis.client() as client:
+            assert client.command("GET", "half") == b"$-1\r\n"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_connection_is_left_behind(tmp_path: Path, model: str) -> None:
+    with embedded(config_for(tmp_path, threading_model=model)) as server:
+        address = ("127.0.0.1", server.port)
+        for _ in range(30):
+            with connections(address, 3) as (quiet, loud, half):
+                assert quiet.command("PING") == b"+PONG\r\n"
+                loud.send(PING * 1000)
+                half.send(b"*2\r\n$3\r\nGET\r\n$5\r\nab")
+                reset(loud)
+        wait_until(
+            lambda: not any(reactor.connections for reactor in server.reactors),
+            "all connections are closed",
+        )
+        assert len(server.services.clients) == 0
+
+
+def test_half_closing_does_not_lose_replies(tendis: ServerProcess) -> None:
+    """As in ``printf … | nc``: everything is sent, then the client's side is closed."""
+    with tendis.client() as client:
+        client.command("SET", "kilo", b"x" * 1000)
+    requests = encode_request([b"GET", b"kilo"]) * 20_000 + b"PING\r\n"
+    with tendis.client() as client:
+        sender = threading.Thread(
+            target=lambda: (client.send(requests), client.socket.shutdown(socket.SHUT_WR))
+        )
+        sender.start()
+        answer = client.until_closed()
+        sender.join(10.0)
+    assert answer == b"$1000\r\n%b\r\n" % (b"x" * 1000) * 20_000 + b"+PONG\r\n"
+
+
+def test_telnet_may_be_used(tendis: ServerProcess) -> None:
+    with tendis.client() as client:
+        client.send(b"\r\n  set telnet \"a \\x41\"\r\nGET telnet\nget 'telnet'\r\n")
+        assert [client.reply() for _ in range(3)] == [b"+OK\r\n", *[b"$3\r\na A\r\n"] * 2]
+
+
+def test_a_million_commands_at_once(tendis: ServerProcess) -> None:
+    """Sent by one thread, read by another; others get their turns."""
+    count = 1_000_000
+    with bystander(tendis), tendis.client(seconds=60.0) as client:
+        sender = threading.Thread(target=client.send, args=(PING * count,))
+        sender.start()
+        answer = client.exactly(7 * count)
+        sender.join(60.0)
+    assert answer == b"+PONG\r\n" * count
+
+
+def test_a_million_commands_in_a_redis_py_pipeline(tendis_default: ServerProcess) -> None:
+    """redis-py sends everything before it reads anything."""
+    client = redis.Redis(port=tendis_default.port, protocol=2, socket_timeout=120)
+    with client, bystander(tendis_default):
+        pipeline = client.pipeline(transaction=False)
+        for number in range(1_000_000):
+            pipeline.set(f"key:{number % 1000}", number)
+        assert all(pipeline.execute())
+        assert client.get("key:999") == b"999999"
+    with tendis_default.client() as raw:
+        raw.command("FLUSHALL")
+
+
+def test_many_connections_at_once(tendis: ServerProcess) -> None:
+    with bystander(tendis, most=3.0), connections(tendis.address, 1000) as clients:
+        for index, client in enumerate(clients):
+            client.send(encode_request([b"SET", b"many:%d" % index, b"%d" % index]))
+        for client in clients:
+            assert client.reply() == b"+OK\r\n"
+        for index, client in enumerate(clients):
+            client.send(encode_request([b"GET", b"many:%d" % index]))
+        for index, client in enumerate(clients):
+            assert client.reply() == b"$%d\r\n%d\r\n" % (len(str(index)), index)
+
+
+def test_replies_stay_in_order_under_mixed_sizes(tendis: ServerProcess) -> None:
+    """Large replies end a connection's turn, and what follows them waits: still in order."""
+    sizes = [0, 10, 70_000, 1, 300_000, 5, 65_536, 65_537, 2] * 20
+    with tendis.client(seconds=30.0) as client:
+        requests = []
+        for number, size in enumerate(sizes):
+            value = b"%06d" % number + b"v" * size
+            requests += [[b"SET", b"order", value], [b"GET", b"order"]]
+        sender = threading.Thread(
+            target=client.send, args=(b"".join(map(encode_request, requests)),)
+        )
+        sender.start()
+        for number, size in enumerate(sizes):
+            assert client.reply() == b"+OK\r\n"
+            assert client.reply()[-size - 8 :] == b"%06d" % number + b"v" * size + b"\r\n"
+        sender.join(10.0)
+
+
+def test_the_server_may_close_first(tendis_default: ServerProcess) -> None:
+    with tendis_default.client() as client:
+        client.send(b"*1\r\n:1\r\n")
+        client.reply()
+        with pytest.raises((Disconnected, ConnectionError)):
+            for _ in range(10):
+                client.command("PING")
