@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from time import perf_counter_ns
 
 from tendis_py.commands.context import Context
-from tendis_py.commands.registry import REGISTRY, Command, Lane
+from tendis_py.commands.registry import REGISTRY, Command, Lane, RunHandler
 from tendis_py.errors import (
     INTERNAL,
     NO_AUTH,
@@ -23,16 +25,28 @@ from tendis_py.errors import (
 )
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
-from tendis_py.services.histogram import LINEAR, SUM, WAIT, Buckets, new_buckets, tail_bucket
+from tendis_py.services.histogram import (
+    LINEAR,
+    SUM,
+    WAIT,
+    Buckets,
+    bucket_of,
+    new_buckets,
+    tail_bucket,
+)
 from tendis_py.session import Session
 from tendis_py.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
+SHORTEST_RUN = 4
+"""Pipelined requests of one command that are worth taking at once."""
+
 LARGE_REPLY = 64 * 1024
 """A reply this long ends a connection's turn, so that replies don't pile up before any is sent."""
 
 _table = REGISTRY.table
+_name_of = itemgetter(0)
 
 
 class CommandBuckets(dict[Command, Buckets]):
@@ -64,6 +78,7 @@ class Dispatcher:
         self.context = Context(tx, services)
         self.services = services
         self.defers = defers
+        self.pause = services.clients.pause
         self.buckets = CommandBuckets()
         self.slow: list[SlowCommand] = []
         self.processed = 0
@@ -92,16 +107,25 @@ class Dispatcher:
         """Run ``requests`` in order and append their encoded replies.
 
         ``read`` is when they came in (perf_counter_ns; None: just now). Returns how many were
-        taken: fewer than all when the session closes, a reply was large, or a slow command is
-        next and this dispatcher ``defers``.
+        taken: fewer than all when the session closes, a reply was large, CLIENT PAUSE holds the
+        next one back, or it is a slow one and this dispatcher ``defers``.
         """
         if read is None:
             read = perf_counter_ns()
         self.context.enter(session)
         taken = 0
         while taken < len(requests) and not session.closing:
-            run = self._run_plain if session.plain else self._run_gated
             rest = requests[taken:] if taken else requests
+            if self.pause.until:
+                if self.pause.holds(session, rest[0]):
+                    break
+                rest = rest[:1]
+            if not session.plain:
+                run = self._run_gated
+            elif len(rest) < SHORTEST_RUN:
+                run = self._run_plain
+            else:
+                run = self._run_pipeline
             count = run(session, rest, replies, read)
             if count == 0:
                 break
@@ -111,6 +135,57 @@ class Dispatcher:
         session.commands += taken
         self.processed += taken
         return taken
+
+    def _run_pipeline(
+        self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
+    ) -> int:
+        """As ``_run_plain``, taking runs of requests of one command at once where the command can:
+        a pipelined GET then costs 0.4 µs instead of 1.2."""
+        taken = 0
+        for name, group in groupby(requests, _name_of):
+            run = list(group)
+            command = _table.get(name)
+            if command is None or command.run is None or len(run) < SHORTEST_RUN:
+                count = self._run_plain(session, run, replies, read)
+            else:
+                count = self._run_at_once(session, command, command.run, run, replies, read)
+            taken += count
+            if count < len(run) or session.closing or not session.plain or self.pause.until:
+                break
+            if len(replies[-1]) > LARGE_REPLY:
+                break
+        return taken
+
+    def _run_at_once(
+        self,
+        session: Session,
+        command: Command,
+        handler: RunHandler,
+        requests: list[Request],
+        replies: list[bytes],
+        read: int,
+    ) -> int:
+        """Run requests of one command by its ``run`` handler, or one by one if it declines."""
+        started = perf_counter_ns()
+        try:
+            values = handler(self.context, requests)
+            encoders = session.encoders
+            payloads = values and [encoders[type(value)](value) for value in values]
+        except Exception:
+            self.context.tx.rollback_command()
+            payloads = None  # whatever it is, it will show in the one request that it concerns
+        if not payloads:
+            return self._run_plain(session, requests, replies, read)
+        replies += payloads
+        self.context.tx.undo.clear()
+        elapsed = perf_counter_ns() - started
+        count = len(requests)
+        buckets = self.buckets[command]
+        buckets[bucket_of(elapsed // count)] += count
+        buckets[SUM] += elapsed
+        buckets[WAIT] += (started - read) * count
+        session.last_command = command.name
+        return count
 
     def _run_plain(
         self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
@@ -157,7 +232,9 @@ class Dispatcher:
             started = now
             if elapsed > slow_ns and "skip_slowlog" not in command.flags:
                 self.slow.append(SlowCommand(session, request, read, elapsed))
-            if len(payload) > LARGE_REPLY or (special and (session.closing or not session.plain)):
+            if len(payload) > LARGE_REPLY or (
+                special and (session.closing or not session.plain or self.pause.until)
+            ):
                 break
         if command is not None:
             session.last_command = command.name
@@ -167,18 +244,19 @@ class Dispatcher:
         self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
     ) -> int:
         """Run one request of a session that has a gate: not authenticated, or replies off."""
-        if not session.authenticated:
+        if not self.services.admits(session):
             refusal = self._refuse_unauthenticated(session, requests[0])
             if refusal is not None:
                 replies.append(refusal)
                 return 1
-        mode = session.reply_mode
+        if session.reply_mode == "skip":
+            session.reply_mode = "skipping"
         output: list[bytes] = []
         count = self._run_plain(session, requests[:1], output, read)
-        if count and mode == session.reply_mode == "skip":
-            session.reply_mode = "on"
+        if session.reply_mode == "skipping":
+            session.reply_mode = "on" if count else "skip"
             session.compile_gates()
-        elif mode == "on" or session.reply_mode == "on":
+        elif session.reply_mode == "on":
             replies.extend(output)
         return count
 

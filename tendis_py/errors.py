@@ -61,6 +61,28 @@ SAME_OBJECT = "ERR source and destination objects are the same"
 NO_AUTH = "NOAUTH Authentication required."
 WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled."
 INTERNAL = "ERR internal error"
+NO_AUTH_HELLO = (
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+    "protocol version at the same time"
+)
+NO_PASSWORD = (
+    "ERR AUTH <password> called without any password configured for the default user. Are you "
+    "sure your configuration is correct?"
+)
+NO_PROTOCOL = "NOPROTO unsupported protocol version"
+PROTOCOL_NOT_INTEGER = "ERR Protocol version is not an integer or out of range"
+CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
+NO_SUCH_CLIENT = "ERR No such client"
+CLIENT_ID = "ERR Invalid client ID"
+CLIENT_ID_RANGE = "ERR client-id should be greater than 0"
+MAXAGE_NOT_INTEGER = "ERR maxage is not an integer or out of range"
+MAXAGE_RANGE = "ERR maxage should be greater than 0"
+PAUSE_MODE = "ERR CLIENT PAUSE mode must be WRITE or ALL"
+NOT_A_COMMAND = "ERR Invalid command specified"
+NO_KEY_ARGUMENTS = "ERR The command has no key arguments"
+NUMBER_OF_ARGUMENTS = "ERR Invalid number of arguments specified for command"
+INVALID_ARGUMENTS = "ERR Invalid arguments specified for command"
 SLOWLOG_COUNT = "ERR count should be greater than or equal to -1"
 TIMEOUT_NOT_INTEGER = "ERR timeout is not an integer or out of range"
 TIMEOUT_NEGATIVE = "ERR timeout is negative"
@@ -119,6 +141,28 @@ def invalid_expire(command: str) -> ReplyError:
 
 def unsupported_option(word: bytes) -> ReplyError:
     return ReplyError(f"ERR Unsupported option {printable(word)}")
+
+
+def hello_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Syntax error in HELLO option '{printable(option)}'")
+
+
+def client_attribute(attribute: bytes) -> ReplyError:
+    """A value of CLIENT SETINFO that won't do."""
+    name = printable(attribute)
+    return ReplyError(f"ERR {name} cannot contain spaces, newlines or special characters.")
+
+
+def unrecognized_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unrecognized option '{printable(option)}'")
+
+
+def unknown_client_type(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown client type '{printable(name)}'")
+
+
+def no_such_user(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR No such user '{printable(name)}'")
 
 
 def outside_range(low: int, high: int) -> ReplyError:

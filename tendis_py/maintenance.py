@@ -7,6 +7,7 @@ millisecond, so that clients' batches run in between.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
@@ -48,7 +49,7 @@ class Maintenance:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             while self._services.active_expiry and (due := self._expiry.due()):
-                await self._run_job(lambda tx, due=due: self._expiry.expire(tx, due), due.keys)
+                await self._run_job(partial(self._expiry.expire, due=due), due.keys)
 
     async def _sample(self) -> None:
         while True:

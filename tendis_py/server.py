@@ -56,7 +56,7 @@ class Server:
         self.keyspace = Keyspace(
             engine, databases=config.databases, cache_bytes=config.cache_size
         )
-        self.services = Services(config, self.keyspace, commands.may_write)
+        self.services = Services(config, self.keyspace, commands.concerned_by_pause)
         self.services.topology = self.statistics
         self.services.shutdown = self.shutdown
         self.listeners: list[socket.socket] = []
@@ -101,7 +101,7 @@ class Server:
                 ),
                 submission=model.submission,
                 queue=self.queue,
-                name=f"reactor-{index}",
+                number=index,
             )
             for index in range(reactors)
         ]

@@ -26,6 +26,14 @@ class Peer(Protocol):
     def output_bytes(self) -> int:
         """Bytes of replies that the socket has not taken yet."""
 
+    @property
+    def output_pieces(self) -> int:
+        """In how many replies, or parts of one, those bytes are kept."""
+
+    @property
+    def thread(self) -> int:
+        """The number of the I/O thread that serves it."""
+
     def close(self) -> None:
         """Have the connection closed soon; from any thread."""
 
@@ -85,18 +93,23 @@ class Session:
         self.net_out = 0
         self.closing = False
         """Set once the last reply is made: it is sent, and the connection closed."""
+        self.lib_name = b""
+        self.lib_version = b""
+        self.reply_mode = "on"
+        """Of CLIENT REPLY: on, off, skip (no reply to the next command) or skipping (nor to the
+        one that is running)."""
         self.reset(authenticated)
 
     def reset(self, authenticated: bool) -> None:
-        """Back to the state of a new connection (RESET)."""
+        """Back to the state of a new connection (RESET), but for what the client's library has
+        said of itself."""
         self.name = b""
-        self.lib_name = b""
-        self.lib_version = b""
         self.user = "default"
         self.database = 0
         self.no_evict = False
         self.no_touch = False
-        self.reply_mode = "on"
+        if self.reply_mode != "skipping":
+            self.reply_mode = "on"
         self.authenticated = authenticated
         self.use_protocol(2)
         self.compile_gates()

@@ -54,12 +54,11 @@ def test_rewrites_as_redis_does() -> None:
             (b"client-output-buffer-limit", b"normal 1mb 2000 3"),
             (b"client-query-buffer-limit", b"3mb"),
             (b"latency-tracking-info-percentiles", b""),
-            (b"bind", b"* -::*"),
             (b"rocksdb.a", b""),
             (b"rocksdb.c", b'"x" y'),
         ]
     )
-    config.dir = "/data"
+    config.dir, config.bind = "/data", ["*", "-::*"]
     assert rewrite_text(FILE.encode(), config).decode() == dedent("""\
         # head comment
 
@@ -105,18 +104,21 @@ def test_the_heading_is_written_once() -> None:
             b"requirepass": st.binary(max_size=8),
             b"appendfsync": st.sampled_from([b"always", b"no", b"everysec"]),
             b"cache-size": st.integers(0, 2**40).map(lambda n: b"%d" % n),
-            b"bind": st.sampled_from([b"", b"127.0.0.1", b"* -::*", b"a b c"]),
             b"latency-tracking": st.sampled_from([b"yes", b"no"]),
             b"client-output-buffer-limit": st.sampled_from([b"normal 1kb 1 1 replica 2 2 2"]),
             b"rocksdb.write_buffer_size": st.sampled_from([b"1", b'"', b"a b"]),
             b"latency-tracking-info-percentiles": st.sampled_from([b"", b"1 99.99"]),
         },
     ),
+    st.sampled_from([[], ["127.0.0.1"], ["*", "-::*"], ["a", "b", "c"]]),
     st.sampled_from(["", FILE.replace("not-known 1\n", "")]),
 )
-def test_what_is_rewritten_reads_back(changes: dict[bytes, bytes], file: str) -> None:
+def test_what_is_rewritten_reads_back(
+    changes: dict[bytes, bytes], bind: list[str], file: str
+) -> None:
     config = configured(file)
     config.set(list(changes.items()))
+    config.bind = bind
     written = rewrite_text(file.encode(), config)
     again = configured(written.decode())
     assert again.get([b"*"]) == config.get([b"*"])

@@ -289,15 +289,24 @@ def test_encodings_are_kept_on_disk(keyspace: Keyspace) -> None:
     tx.commit()
 
 
+# With a deadline, what Redis says of keys of 32 bytes and more depends on its allocator.
 @settings(max_examples=50)
 @given(
-    key=st.integers(1, 70).map(lambda size: b"k" * size),
-    value=st.integers(0, 60).map(lambda size: b"v" * size) | st.just(b"123"),
+    key=st.integers(1, 31).map(lambda size: b"k" * size),
+    together=st.integers(30, 44),
     expires=st.booleans(),
 )
+@example(b"k" * 31, 41, False)
+@example(b"k" * 32, 41, False)
+@example(b"k", 41, False)
+@example(b"k", 42, False)
+@example(b"k", 33, True)
+@example(b"k", 34, True)
+@example(b"k" * 41, 41, False)
 def test_encodings_are_those_of_redis(
-    redis_server: ServerProcess, key: bytes, value: bytes, expires: bool
+    redis_server: ServerProcess, key: bytes, together: int, expires: bool
 ) -> None:
+    value = b"v" * max(0, together - len(key))
     with redis_server.client() as client:
         client.command("DEL", key)
         client.command("SET", key, value, *(("EX", "100") if expires else ()))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from tendis_py.commands import (
+    client,
+    command,
     config,
+    connection,
     database,
     expire,
     info,
@@ -19,10 +22,15 @@ from tendis_py.commands import (
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.resp.requests import Request
 
-FAMILIES = (string, keys, expire, scan, database, object, server, info, config, slowlog, latency, lolwut)
+FAMILIES = (connection, client, command, string, keys, expire, scan, database, object, server, info, config, slowlog, latency, lolwut)
 
 
-def may_write(request: Request) -> bool:
-    """Whether a request's command is declared to write."""
-    command = REGISTRY.find(request)
-    return command is not None and command.writes
+def concerned_by_pause(request: Request, admitted: bool, writes_only: bool) -> bool:
+    """Whether CLIENT PAUSE is for this request. What will be refused anyway, such as a command of a
+    client that is not ``admitted`` yet, need not wait for that."""
+    found = REGISTRY.find(request)
+    if found is None or len(request) not in found.fits:
+        return False
+    if not admitted and "no_auth" not in found.flags:
+        return False
+    return not writes_only or not found.flags.isdisjoint(("write", "may_replicate"))

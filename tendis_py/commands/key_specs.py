@@ -80,6 +80,10 @@ class Keys:
     def is_range(self) -> bool:
         return self.count is None and self.keyword is None and not self.unknown
 
+    @property
+    def is_one_key(self) -> bool:
+        return self.is_range and self.last == 0 and self.complete and self.names_keys
+
     def positions(self, args: Request) -> Sequence[int]:
         """Positions of the keys in ``args``. NoKeysError when the arguments can't be right."""
         if self.unknown:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["REGISTRY", "Command", "Keys", "Lane", "Registry", "command", "container"]
 
 Handler = Callable[["Context", list[bytes]], Any]
+RunHandler = Callable[["Context", list[list[bytes]]], "list[Any] | None"]
+"""Takes a run of consecutive requests of one command at once, and returns a value for each; None,
+having done nothing, when they should be taken one by one after all."""
 
 FindKeys = Callable[[Request], list[tuple[int, str]]]
 """Arguments → position and flags of each key, ``(1, "RW access update")``."""
@@ -91,6 +94,7 @@ class Command:
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     single_key: int = 0
     """The position of the only key; 0 for a command that may have none or several."""
+    run: RunHandler | None = None
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -162,6 +166,12 @@ class Registry:
             return command.subcommands.get(request[1].lower())
         return command
 
+    def named(self, full_name: bytes) -> Command | None:
+        """The command of a full name, ``get`` or ``config|get``, in whatever case."""
+        name, bar, sub = full_name.partition(b"|")
+        command = self.lookup(name)
+        return command.subcommands.get(sub.lower()) if command is not None and bar else command
+
     def all(self) -> list[Command]:
         """Commands and subcommands, in order of name."""
         found = list(self.commands.values())
@@ -201,6 +211,7 @@ def command(
     lane: Lane | None = None,
     exclusive: bool = False,
     alters_session: bool = False,
+    run: RunHandler | None = None,
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
@@ -209,6 +220,7 @@ def command(
 
     The docstring's first paragraph is the summary of COMMAND DOCS. ``syntax`` spells the arguments
     as in Redis' manual (``"key value [NX | XX]"``), for the page of supported commands.
+    ``run`` takes runs of pipelined requests faster than the handler can one by one.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
     ``categories`` adds ACL categories to those that Redis derives from flags and group; one with
@@ -252,8 +264,9 @@ def command(
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,
+            run=run,
         )
-        if len(specs) == 1 and specs[0].is_range and specs[0].complete and specs[0].last == 0:
+        if len(specs) == 1 and specs[0].is_one_key:
             made.single_key = specs[0].first
         made.low = abs(arity)
         made.high = arity if arity > 0 else 2**31

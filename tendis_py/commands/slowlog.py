@@ -84,7 +84,7 @@ def _entry(entry: SlowlogEntry) -> list[Any]:
 )
 def slowlog_len(ctx: Context, args: list[bytes]) -> Any:
     """Returns the number of entries in the slow log."""
-    return len(ctx.services.slowlog.entries)
+    return len(ctx.services.slowlog)
 
 
 @command(

@@ -48,7 +48,13 @@ _LINEAR_PART = (
 # Reading
 
 
-@_command("get", 2, since="1.0.0", flags="readonly fast", keys=_READ, syntax="key")
+def _get_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    return strings.get_run(ctx.db, [key for _, key in requests])
+
+
+@_command(
+    "get", 2, since="1.0.0", flags="readonly fast", keys=_READ, syntax="key", run=_get_run
+)
 def get(ctx: Context, args: list[bytes]) -> Any:
     """Returns the string value of a key."""
     return strings.get(ctx.db, args[1])
@@ -170,16 +176,33 @@ _SET_OPTIONS = {
 }
 
 
+def _set_keys(args: list[bytes]) -> list[tuple[int, str]]:
+    gets = b"GET" in (option.upper() for option in args[3:])
+    return [(1, "RW access update" if gets else "OW update")]
+
+
+def _set_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    if any([len(request) != 3 for request in requests]):
+        return None
+    items = [(key, value) for _, key, value in requests]
+    return [OK] * len(items) if strings.put_run(ctx.db, items) else None
+
+
 @_command(
     "set",
     -3,
     since="1.0.0",
     flags="write denyoom",
-    keys=Keys("RW access update variable_flags"),
+    keys=Keys(
+        "RW access update variable_flags",
+        notes="RW and ACCESS due to the optional `GET` argument",
+    ),
+    find_keys=_set_keys,
     syntax=(
         "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
         "PXAT unix-time-milliseconds | KEEPTTL]"
     ),
+    run=_set_run,
 )
 def set_(ctx: Context, args: list[bytes]) -> Any:
     """Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."""
@@ -346,7 +369,7 @@ _GETEX_OPTIONS = {**EXPIRY, b"PERSIST": Option("expiry")}
     -2,
     since="6.2.0",
     flags="write fast",
-    keys=_UPDATE,
+    keys=Keys("RW access update", notes="RW and UPDATE because it changes the TTL"),
     syntax=(
         "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
         "PXAT unix-time-milliseconds | PERSIST]"
@@ -420,9 +443,3 @@ def incrbyfloat(ctx: Context, args: list[bytes]) -> Any:
     Uses 0 as initial value if the key doesn't exist.
     """
     return strings.increment_real(ctx.db, args[1], args[2])
-
-
-@command("ping", -1, group="connection", since="1.0.0", flags="fast")
-def ping(ctx: Context, args: list[bytes]) -> Any:
-    """Returns the server's liveliness response."""
-    return "PONG"

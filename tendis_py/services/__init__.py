@@ -15,21 +15,33 @@ from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
+from tendis_py.session import Session
 from tendis_py.storage.keyspace import Keyspace
 
 
 class Services:
     """One per server; handlers reach it as ``ctx.services``.
 
-    ``may_write`` tells whether a request's command is declared to write.
+    ``concerned_by_pause(request, admitted, writes_only)`` knows the commands: whether CLIENT PAUSE
+    is for this request of a client that is ``admitted`` or has to authenticate first.
     """
 
     def __init__(
-        self, config: Config, keyspace: Keyspace, may_write: Callable[[Request], bool]
+        self,
+        config: Config,
+        keyspace: Keyspace,
+        concerned_by_pause: Callable[[Request, bool, bool], bool],
     ) -> None:
         self.config = config
         self.keyspace = keyspace
-        self.clients = Clients(lambda: config.maxclients, Pause(may_write))
+        self.clients = Clients(
+            lambda: config.maxclients,
+            Pause(
+                lambda session, request, writes_only: concerned_by_pause(
+                    request, self.admits(session), writes_only
+                )
+            ),
+        )
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len)
         self.stats = Stats(self.clients)
         self.rates = Rates(self.stats)
@@ -45,6 +57,10 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def admits(self, session: Session) -> bool:
+        """Whether a client may run commands: it has authenticated, or no password is set."""
+        return session.authenticated or not self.config.requirepass
 
 
 def _no_server() -> None:

@@ -58,7 +58,7 @@ def upper_ns(bucket: int) -> int:
 
 def merge(parts: Iterable[Buckets]) -> Buckets:
     """All parts in one histogram; an empty one when there are none."""
-    copies = [part.copy() for part in parts]
+    copies = [part.copy() for part in parts if part[SUM] or part[0]]  # the others are empty
     return reduce(_plus, copies) if copies else new_buckets()
 
 

@@ -94,8 +94,6 @@ def rocksdb(services: Services) -> Fields:
                 "rows_estimate": number("estimate-num-keys", family),
             },
         )
-    yield (
-        "garbage_databases",
-        sum(1 for _ in islice(services.keyspace.dead_namespaces(), _MOST_DEAD)),
-    )
+    dead = islice(services.keyspace.dead_namespaces(), _MOST_DEAD)
+    yield "garbage_databases", sum(1 for _ in dead)
     yield "garbage_collections_estimate", number("estimate-num-keys", GARBAGE)

@@ -60,11 +60,11 @@ def server(services: Services) -> Fields:
 
 
 def clients(services: Services) -> Fields:
-    traffic = services.stats.traffic
+    recent = [traffic.recent_largest() for traffic in services.stats.traffic]
     yield "connected_clients", len(services.clients)
     yield "maxclients", services.config.maxclients
-    yield "client_recent_max_input_buffer", max((it.largest_input for it in traffic), default=0)
-    yield "client_recent_max_output_buffer", max((it.largest_output for it in traffic), default=0)
+    yield "client_recent_max_input_buffer", max((inputs for inputs, _ in recent), default=0)
+    yield "client_recent_max_output_buffer", max((outputs for _, outputs in recent), default=0)
     yield "blocked_clients", 0
     yield "peak_connected_clients", services.clients.peak
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -30,42 +31,54 @@ class SlowlogEntry:
 
 
 class Slowlog:
-    """``threshold_ns``: commands that take longer are logged; negative logs none."""
+    """``threshold_ns``: commands that take longer are logged. A maximum length that has become
+    less shows with the next entry, and 0 keeps the entries there are, as in Redis. Thread-safe."""
 
     def __init__(self, threshold_us: int, max_length: int) -> None:
+        self._lock = threading.Lock()
         self._ids = itertools.count()
+        self._entries: deque[SlowlogEntry] = deque()
+        self._max_length = max_length
         self.set_threshold(threshold_us)
-        self.entries: deque[SlowlogEntry] = deque(maxlen=max_length)
 
     def set_threshold(self, microseconds: int) -> None:
+        """Log commands that take so long; none when negative."""
         self.threshold_ns = microseconds * 1000 if microseconds >= 0 else NEVER_NS
 
     def set_max_length(self, length: int) -> None:
-        self.entries = deque(self.entries, maxlen=length)
+        self._max_length = length
 
     def add(
         self, session: Session, request: Request, elapsed_ns: int, stages_ns: dict[str, int]
     ) -> None:
-        entry = SlowlogEntry(
-            id=next(self._ids),
-            time=int(time.time()),
-            duration=elapsed_ns // 1000,
-            arguments=_shortened(request),
-            address=session.address,
-            name=session.name,
-            stages={name: ns // 1000 for name, ns in stages_ns.items()},
-        )
-        self.entries.append(entry)
+        with self._lock:
+            if not self._max_length:
+                return
+            entry = SlowlogEntry(
+                id=next(self._ids),
+                time=int(time.time()),
+                duration=elapsed_ns // 1000,
+                arguments=_shortened(request),
+                address=session.address,
+                name=session.name,
+                stages={name: ns // 1000 for name, ns in stages_ns.items()},
+            )
+            self._entries.append(entry)
+            while len(self._entries) > self._max_length:
+                self._entries.popleft()
 
     def latest(self, count: int | None = None) -> list[SlowlogEntry]:
         """Entries, the latest first; ``count`` of them at the most."""
-        entries = list(self.entries.copy())
-        entries.reverse()
-        return entries[:count]
+        with self._lock:
+            return list(itertools.islice(reversed(self._entries), count))
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def clear(self) -> None:
         """Forget all entries; ids go on."""
-        self.entries.clear()
+        with self._lock:
+            self._entries.clear()
 
 
 def _shortened(request: Request) -> list[bytes]:

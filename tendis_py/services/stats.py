@@ -7,7 +7,7 @@ is the difference.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from tendis_py.dispatch import Dispatcher
     from tendis_py.services.stages import StageTimes
 
+RECENT_LOOKS = 16
+"""Of a reactor at its connections: eight seconds."""
+
 
 class Traffic:
     """What one reactor counts of its connections. ``buffered`` are the bytes of input and output
-    that wait, ``largest_input`` and ``largest_output`` those of the connection with the most of
-    it, at the reactor's last look."""
+    that waited at its last look."""
 
     __slots__ = (
+        "_largest",
         "buffered",
         "input_limit_closed",
-        "largest_input",
-        "largest_output",
         "name",
         "net_input",
         "net_output",
@@ -43,7 +44,18 @@ class Traffic:
         self.name = name
         self.net_input = self.net_output = self.reads = self.writes = 0
         self.protocol_errors = self.input_limit_closed = self.output_limit_closed = 0
-        self.buffered = self.largest_input = self.largest_output = 0
+        self.buffered = 0
+        self._largest: deque[tuple[int, int]] = deque([(0, 0)], maxlen=RECENT_LOOKS)
+
+    def look(self, buffered: int, largest_input: int, largest_output: int) -> None:
+        """Twice a second: bytes that wait, in all, and of the connections with the most of it."""
+        self.buffered = buffered
+        self._largest.append((largest_input, largest_output))
+
+    def recent_largest(self) -> tuple[int, int]:
+        """The most bytes of input and of output that waited for one connection lately."""
+        inputs, outputs = zip(*self._largest.copy(), strict=True)
+        return max(inputs), max(outputs)
 
 
 @dataclass(frozen=True, slots=True)

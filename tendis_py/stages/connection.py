@@ -94,13 +94,22 @@ class Connection:
     def output_bytes(self) -> int:
         return self.outbox_bytes
 
+    @property
+    def output_pieces(self) -> int:
+        return len(self.outbox or ())
+
+    @property
+    def thread(self) -> int:
+        return self.reactor.number
+
     def close(self) -> None:
         self.reactor.close_soon(self)
 
     @property
     def ordinary(self) -> bool:
         """Whether a reply changes nothing but what the client has got."""
-        return self.parser.authenticated and not self.session.closing
+        session = self.session
+        return session.authenticated and self.parser.authenticated and not session.closing
 
     @property
     def readable(self) -> bool:

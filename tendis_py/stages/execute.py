@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from time import perf_counter_ns
 
@@ -66,14 +68,23 @@ class Executor:
     def run(self, batch: Batch) -> None:
         """Execute, commit and make durable; ``batch.replies`` is complete on return."""
         if batch.transaction is not None:
-            self._finish(batch, batch.transaction)
+            self._finish([batch], batch.transaction)
             self.tx.take_counters(batch.transaction)
             return
         batch.taken = perf_counter_ns()
         if self.locking is Locking.KEYS and touches_keys(batch.items):
             batch.claim = self.keyspace.locks.acquire(lock_set(batch.items))
+        self._begin()
         self._execute(batch)
-        self._finish(batch, self.tx)
+        self._finish([batch], self.tx)
+
+    def run_round(self, batches: list[Batch]) -> None:
+        """As ``run`` for several batches, all in one commit. For the only executing thread."""
+        self._begin()
+        for batch in batches:
+            batch.taken = perf_counter_ns()
+            self._execute(batch)
+        self._finish(batches, self.tx)
 
     def run_inline(self, batch: Batch) -> bool:
         """As ``run``, for a reactor, which must not wait: False when another thread holds keys
@@ -82,9 +93,10 @@ class Executor:
         if not self.keyspace.locks.try_exclusive(self._everything):
             return False
         batch.claim = self._everything
+        self._begin()
         self._execute(batch)
         try:
-            self._finish(batch, self.tx, may_wait=False)
+            self._finish([batch], self.tx, may_wait=False)
         except WriteStalledError:
             self._everything = Claim(None)  # the batch keeps the one it holds
             batch.transaction = self.tx
@@ -94,11 +106,14 @@ class Executor:
 
     def run_control(self, batch: Batch) -> None:
         """As ``run``, for requests that touch no key: they wait for nothing."""
+        self._begin()
         self._execute(batch)
-        self._finish(batch, self.tx)
+        self._finish([batch], self.tx)
+
+    def _begin(self) -> None:
+        self.tx.begin(time.time_ns() // 1_000_000)
 
     def _execute(self, batch: Batch) -> None:
-        self.tx.begin(time.time_ns() // 1_000_000)
         batch.started = perf_counter_ns()
         run = self.dispatcher.run
         replies = batch.replies
@@ -112,25 +127,31 @@ class Executor:
                 replies.append((session, payload, requests[taken:]))
                 batch.incomplete = True
         batch.executed = perf_counter_ns()
+        if self.dispatcher.slow:
+            batch.slow = self.dispatcher.slow
+            self.dispatcher.slow = []
 
-    def _finish(self, batch: Batch, tx: Transaction, *, may_wait: bool = True) -> None:
+    def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         try:
             if tx.commit(may_wait=may_wait) and self.services.config.appendfsync == "always":
                 self.keyspace.engine.sync()
         except StorageError as error:
             log.error("commit failed: %s", error)
             tx.rollback()
-            self._fail(batch, error)
-        batch.committed = perf_counter_ns()
-        if batch.claim is not None:
-            self.keyspace.locks.release(batch.claim)
-            batch.claim = None
+            for batch in batches:
+                self._fail(batch, error)
+        committed = perf_counter_ns()
+        for batch in batches:
+            batch.committed = committed
+            if batch.claim is not None:
+                self.keyspace.locks.release(batch.claim)
+                batch.claim = None
+            if batch.slow:
+                self._log_slow(batch)
+            if batch.incomplete and self.slow_lane is not None:
+                self._defer_slow(batch, self.slow_lane)
+            self.times.record(batch)
         self.keyspace.cache.trim()
-        if self.dispatcher.slow:
-            self._log_slow(batch)
-        if batch.incomplete and self.slow_lane is not None:
-            self._defer_slow(batch, self.slow_lane)
-        self.times.record(batch)
 
     def _fail(self, batch: Batch, error: StorageError) -> None:
         """No reply of a batch that is not in the log may look like success."""
@@ -141,7 +162,7 @@ class Executor:
             batch.replies[index] = session, encode(failure, session.protocol) * answered, rest
 
     def _log_slow(self, batch: Batch) -> None:
-        for slow in self.dispatcher.slow:
+        for slow in batch.slow:
             taken = batch.taken or batch.started
             self.services.slowlog.add(
                 slow.session,
@@ -155,7 +176,6 @@ class Executor:
                     "commit": batch.committed - batch.executed,
                 },
             )
-        self.dispatcher.slow.clear()
 
     @staticmethod
     def _defer_slow(batch: Batch, slow_lane: WorkQueue) -> None:
@@ -173,7 +193,7 @@ class Executor:
         if self.locking is Locking.KEYS:
             claim = self.keyspace.locks.acquire(job.keys)
         try:
-            self.tx.begin(time.time_ns() // 1_000_000)
+            self._begin()
             job.run(self.tx)
             self.tx.undo.clear()
             self.tx.commit()
@@ -264,13 +284,17 @@ class ExecutorPool:
     def _run_rounds(self, executor: Executor) -> None:
         while True:
             round_ = self.queue.take_all()
+            batches = [work for work in round_ if isinstance(work, Batch)]
+            if batches:
+                with _answering(batches):
+                    executor.run_round(batches)
             for work in round_:
+                if isinstance(work, Job):
+                    executor.run_job(work)
                 if work is not None:
-                    _run_work(executor, work)
                     self.queue.finished()
-            for work in round_:
-                if isinstance(work, Batch):
-                    work.reactor.responses.post(work)
+            for batch in batches:
+                batch.reactor.responses.post(batch)
             if round_[-1] is None:
                 return
 
@@ -279,9 +303,18 @@ def _run_work(executor: Executor, work: Work) -> None:
     if isinstance(work, Job):
         executor.run_job(work)
         return
-    try:
+    with _answering([work]):
         executor.run(work)
-    except Exception:  # a bug in a stage: answer, rather than leave connections hanging
+
+
+@contextmanager
+def _answering(batches: list[Batch]) -> Iterator[None]:
+    """Close the connections of a batch that a bug in a stage has left without its replies, rather
+    than leave them hanging."""
+    try:
+        yield
+    except Exception:
         log.exception("a batch failed")
-        for session, _ in work.items:
-            session.peer.close()
+        for batch in batches:
+            for session, _ in batch.items:
+                session.peer.close()

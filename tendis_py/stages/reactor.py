@@ -22,8 +22,8 @@ from time import monotonic, perf_counter_ns
 
 import trio
 
-from tendis_py.resp.replies import encode
 from tendis_py.errors import ReplyError
+from tendis_py.resp.replies import encode
 from tendis_py.resp.requests import FastReader, Request
 from tendis_py.services import Services
 from tendis_py.session import Session
@@ -87,9 +87,10 @@ class Reactor:
         *,
         submission: Submission,
         queue: WorkQueue | None = None,
-        name: str,
+        number: int,
     ) -> None:
-        self.name = name
+        self.number = number
+        self.name = name = f"reactor-{number}"
         self.responses = ResponseQueue()
         self.connections: dict[int, Connection] = {}
         self._services = services
@@ -104,11 +105,13 @@ class Reactor:
         self._held: list[Batch] = []
         self._ready: list[Connection] = []  # idle connections that have requests waiting
         self._paused: list[Connection] = []  # not read while the work queue is full
-        self._held_by_pause: list[Connection] = []  # CLIENT PAUSE
+        self._client_pause = services.clients.pause
+        self._held_by_pause: dict[Connection, None] = {}  # in order; CLIENT PAUSE
         self._stopping = False
         self._turns = self._requests = self._inline = self._queued = self._paused_reads = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
+        self._client_pause.on_end(lambda: self.responses.post(self._release_paused))
 
     # From other threads
 
@@ -134,9 +137,12 @@ class Reactor:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a request that was read is not answered yet; a hint, for any thread."""
+        """Whether a request that was read is not answered yet, but for those that CLIENT PAUSE
+        holds back; a hint, for any thread."""
         return any(
-            connection.busy or connection.waiting or connection.outbox
+            connection.busy
+            or connection.outbox
+            or (connection.waiting and connection not in self._held_by_pause)
             for connection in list(self.connections.values())
         )
 
@@ -173,14 +179,13 @@ class Reactor:
             if idle < IDLE_POLLS:
                 events = poll(0 if self._ready else POLL_SECONDS, MAX_EVENTS)
             else:
-                with trio.move_on_after(1 / self._services.config.hz):
+                with trio.move_on_after(self._patience()):
                     await trio.lowlevel.wait_readable(fd)
                 events = poll(0, MAX_EVENTS)
+            if self._held_by_pause and not self._client_pause.remaining:
+                self._release_paused()
             idle = 0 if events or self._ready else idle + 1
             self._turn(events)
-            if self._held_by_pause and not self._services.clients.pause.active:
-                self._ready += self._held_by_pause
-                self._held_by_pause.clear()
             if self._now >= self._next_cron:
                 self._cron()
                 await trio.lowlevel.checkpoint()
@@ -188,6 +193,11 @@ class Reactor:
             self._close(connection)
         self._epoll.close()
         self.responses.close()
+
+    def _patience(self) -> float:
+        """For how many seconds there is nothing to do unless a socket says so."""
+        seconds = 1 / self._services.config.hz
+        return min(seconds, self._client_pause.remaining) if self._held_by_pause else seconds
 
     def stop(self) -> None:
         """End ``run`` soon; from any thread."""
@@ -282,11 +292,6 @@ class Reactor:
     def _submit(
         self, items: list[tuple[Session, list[Request]]], received: int, read: int
     ) -> None:
-        pause = self._services.clients.pause
-        if pause.active:
-            items = self._hold_paused(items)
-            if not items:
-                return
         batch = Batch(self, items, received, read)
         self._requests += batch.requests
         if self._submission is Submission.INLINE:
@@ -330,29 +335,16 @@ class Reactor:
             if not connection.closed:
                 self._update_events(connection)
 
-    def _hold_paused(
-        self, items: list[tuple[Session, list[Request]]]
-    ) -> list[tuple[Session, list[Request]]]:
-        """Put requests aside that CLIENT PAUSE holds back; they run when the pause ends."""
-        pause = self._services.clients.pause
-        allowed = []
-        for session, requests in items:
-            if pause.holds(requests):
-                connection = self.connections[session.fd]
-                connection.busy = False
-                self._wait(connection, [], 0)
-                connection.waiting = requests + connection.waiting
-                connection.waiting_since = session.received
-                self._held_by_pause.append(connection)
-            else:
-                allowed.append((session, requests))
-        return allowed
-
     def _wait(self, connection: Connection, requests: list[Request], received: int) -> None:
         """Keep requests for later: the connection is busy."""
         connection.waiting += requests
         connection.waiting_bytes += received
         self._update_events(connection)
+
+    def _release_paused(self) -> None:
+        """CLIENT PAUSE is over: whom it held back goes on, in order."""
+        self._ready += self._held_by_pause
+        self._held_by_pause.clear()
 
     def _take_ready(self, items: list[tuple[Session, list[Request]]]) -> None:
         """Let connections go on whose requests had to wait."""
@@ -379,6 +371,7 @@ class Reactor:
                 continue
             if payload:
                 sent += len(payload)
+                session.net_out += len(payload)
                 writes += 1
                 try:
                     connection.send(payload)
@@ -405,13 +398,14 @@ class Reactor:
     def _go_on(self, connection: Connection) -> None:
         """An idle connection's next step: its waiting requests, its end, or nothing."""
         session = connection.session
-        if not connection.parser.authenticated:
-            connection.parser.authenticated = session.authenticated
+        connection.parser.authenticated = self._services.admits(session)
         if session.closing:
             connection.waiting = []
             connection.finished = True
         if connection.waiting:
-            if connection.outbox_bytes <= OUTBOX_BYTES:
+            if self._client_pause.holds(session, connection.waiting[0]):
+                self._held_by_pause[connection] = None
+            elif connection.outbox_bytes <= OUTBOX_BYTES:
                 self._ready.append(connection)
         elif connection.finished:
             self._finish(connection)
@@ -498,6 +492,7 @@ class Reactor:
         if connection.closed:
             return
         del self.connections[connection.fd]
+        self._held_by_pause.pop(connection, None)
         self._epoll.unregister(connection.fd)
         connection.close_socket()
         self._services.clients.remove(connection.session)
@@ -544,9 +539,9 @@ class Reactor:
                     log.warning("closing %s: it does not read", connection.session.address)
                     self._traffic.output_limit_closed += 1
                     self._close(connection)
-            elif timeout and not connection.busy and now - connection.session.last_active > timeout:
+            elif timeout and now - connection.session.last_active > timeout:
+                if connection.busy or connection.waiting:
+                    continue
                 log.info("closing idle client %s", connection.session.address)
                 self._close(connection)
-        self._traffic.buffered = buffered
-        self._traffic.largest_input = largest_input
-        self._traffic.largest_output = largest_output
+        self._traffic.look(buffered, largest_input, largest_output)

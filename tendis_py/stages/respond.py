@@ -55,6 +55,7 @@ class ResponseQueue:
         return [entries.popleft() for _ in range(len(entries))]
 
     def close(self) -> None:
+        self._signalled = True  # a late post must not write to a file descriptor of somebody else
         os.close(self.fd)
 
     def statistics(self) -> ResponseStatistics:

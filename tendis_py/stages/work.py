@@ -13,6 +13,7 @@ from tendis_py.resp.requests import Request
 from tendis_py.session import Session
 
 if TYPE_CHECKING:
+    from tendis_py.dispatch import SlowCommand
     from tendis_py.stages.reactor import Reactor
     from tendis_py.storage.locks import Claim
     from tendis_py.storage.transaction import Transaction
@@ -46,6 +47,7 @@ class Batch:
         "replied",
         "replies",
         "requests",
+        "slow",
         "started",
         "taken",
         "transaction",
@@ -63,6 +65,7 @@ class Batch:
         self.queued = self.taken = self.started = self.executed = self.committed = 0
         self.replied = self.written = 0
         self.replies: list[Reply] = []
+        self.slow: list[SlowCommand] = []
         self.incomplete = False
         """Whether some reply says that requests were not run."""
         self.transaction: Transaction | None = None

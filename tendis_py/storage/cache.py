@@ -7,6 +7,7 @@ what is asked for again moves back, the rest is dropped with the generation. Kno
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from tendis_py.storage.codec import Row
@@ -30,7 +31,16 @@ class CacheStatistics:
 class RowCache:
     """Meta key → row. Callers hold the key's lock, so that a stale row can't be put in."""
 
-    __slots__ = ("_discarding", "_old_bytes", "_rotations", "limit", "old", "young", "young_bytes")
+    __slots__ = (
+        "_discarding",
+        "_old_bytes",
+        "_rotations",
+        "_trimming",
+        "limit",
+        "old",
+        "young",
+        "young_bytes",
+    )
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -40,6 +50,7 @@ class RowCache:
         self.young_bytes = 0
         self._old_bytes = 0
         self._rotations = 0
+        self._trimming = threading.Lock()
 
     def recall(self, key: bytes) -> Row | None:
         """The row if the old generation has it; it becomes young again."""
@@ -70,17 +81,24 @@ class RowCache:
     def trim(self) -> None:
         """Keep to the limit. Called once a batch: freeing a whole generation at a time would hold
         the GIL for tens of milliseconds, so it goes in steps."""
-        discarding = self._discarding
-        if discarding:
-            pop = discarding.popitem
-            for _ in range(min(_DISCARD_PER_STEP, len(discarding))):
-                pop()
-        if self.young_bytes * 2 > self.limit:
+        if not self._trimming.acquire(blocking=False):
+            return  # another thread is at it
+        try:
+            discarding = self._discarding
             if discarding:
-                discarding.clear()
-            self._discarding, self.old, self.young = self.old, self.young, {}
-            self._old_bytes, self.young_bytes = self.young_bytes, 0
-            self._rotations += 1
+                pop = discarding.popitem
+                for _ in range(min(_DISCARD_PER_STEP, len(discarding))):
+                    pop()
+            if self.young_bytes * 2 > self.limit:
+                self._turn()
+        finally:
+            self._trimming.release()
+
+    def _turn(self) -> None:
+        self._discarding.clear()
+        self._discarding, self.old, self.young = self.old, self.young, {}
+        self._old_bytes, self.young_bytes = self.young_bytes, 0
+        self._rotations += 1
 
     def statistics(self) -> CacheStatistics:
         return CacheStatistics(

@@ -96,7 +96,7 @@ class Engine:
         if found is None and self._db.latest_sequence_number() == 0:
             self._db.put(FORMAT_KEY, FORMAT_VALUE)
         elif found != FORMAT_VALUE:
-            self._db.close()
+            self._release()
             raise StorageError(
                 f"'{self.path}' has data format {found!r}, this version reads {FORMAT_VALUE!r}; "
                 "nothing is migrated in silence"
@@ -156,32 +156,24 @@ class Engine:
     def items(
         self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with lower <= key < upper, as they were when the iteration began."""
+        """Rows with lower <= key < upper, as they were when the first was asked for."""
         if upper is not None and lower >= upper:
-            return iter(())
-        found: Iterator[Any] = iter(
-            self._families[family].items(
-                backwards=reverse,
-                from_key=upper if reverse else lower,
-                read_opt=_below(upper),
-            )
+            return
+        found: Any = self._families[family].items(
+            backwards=reverse, from_key=upper if reverse else lower, read_opt=_below(upper)
         )
-        return takewhile(lambda item: item[0] >= lower, found) if reverse else found
+        yield from takewhile(lambda item: item[0] >= lower, found) if reverse else found
 
     def keys(
         self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[bytes]:
         """As ``items``, without the values."""
         if upper is not None and lower >= upper:
-            return iter(())
-        found: Iterator[Any] = iter(
-            self._families[family].keys(
-                backwards=reverse,
-                from_key=upper if reverse else lower,
-                read_opt=_below(upper),
-            )
+            return
+        found: Any = self._families[family].keys(
+            backwards=reverse, from_key=upper if reverse else lower, read_opt=_below(upper)
         )
-        return takewhile(lower.__le__, found) if reverse else found
+        yield from takewhile(lower.__le__, found) if reverse else found
 
     # Writing
 
@@ -289,14 +281,22 @@ class Engine:
     def close(self) -> None:
         with contextlib.suppress(StorageError):
             self.sync()
+        self._release()
+
+    def _release(self) -> None:
+        """Close the folder, whose lock each column family holds on to."""
         self._families.clear()
         self._handles.clear()
         self._db.close()
 
 
 def _below(upper: bytes | None) -> ReadOptions:
-    """Options for an iteration that ends below ``upper``. There is no such option for the other
-    end: rocksdict's ``set_iterate_lower_bound`` sets the upper bound (0.3.29, tried)."""
+    """Options for an iteration that ends below ``upper``.
+
+    Two traps of rocksdict 0.3.29: RocksDB keeps a pointer into ``upper`` and rocksdict no
+    reference, so the caller must hold on to this very object while it iterates; and
+    ``set_iterate_lower_bound`` sets the upper bound, so that end is up to the caller, too.
+    """
     options = ReadOptions()
     if upper is not None:
         options.set_iterate_upper_bound(upper)

@@ -301,6 +301,41 @@ class Database:
             self.tx.hits += 1
         return row
 
+    def find_cached(self, keys: Iterable[bytes]) -> list[Row | None] | None:
+        """As ``find`` for each key, if the cache has them all and none has just expired; else
+        None, and nothing has happened."""
+        tx, prefix = self.tx, self.prefix
+        overlay, young, now = self._overlay, self._cache.young, self.tx.now
+        rows: list[Row | None] = []
+        for key in keys:
+            meta_key = prefix + key
+            row = overlay.get(meta_key) or young.get(meta_key)
+            if row is None:
+                return None
+            if row.expire_at and row.expire_at <= now:
+                if row is not ABSENT:
+                    return None
+                row = None
+            elif tx.touches:
+                row.atime = now
+            rows.append(row)
+        absent = rows.count(None)
+        tx.misses += absent
+        tx.hits += len(rows) - absent
+        return rows
+
+    def replace_cached(self, rows: list[tuple[bytes, Row]]) -> bool:
+        """As ``set`` for each (key, row without a deadline), if all replace rows that the cache
+        has, without a deadline or a version; else False, and nothing has happened."""
+        prefix, overlay, young = self.prefix, self._overlay, self._cache.young
+        changes = [(prefix + key, row) for key, row in rows]
+        for meta_key, _ in changes:
+            old = overlay.get(meta_key) or young.get(meta_key)
+            if old is None or old.expire_at or old.version:
+                return False
+        overlay.update(changes)  # nothing can fail from here on: there is nothing to undo
+        return True
+
     def _load(self, meta_key: bytes) -> Row:
         row = self._cache.recall(meta_key)
         if row is None:

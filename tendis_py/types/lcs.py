@@ -60,7 +60,7 @@ def matches(a: bytes, b: bytes) -> list[Match]:
         row = int.from_bytes(table[(i - 1) * width : i * width], "little")
         equal = b.rfind(a[i - 1], 0, j) + 1
         grows = (row & ((1 << j) - 1)).bit_length()
-        if grows >= equal:
+        if grows > equal:
             i -= 1
         j = max(equal, grows)
         end = i

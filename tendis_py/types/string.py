@@ -25,7 +25,11 @@ from tendis_py.types import long_double
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 _EMBEDDED_BYTES = 64
-"""Redis allocates object, key and value of a short string together when they fit into this."""
+"""Redis 8.2 allocates object, deadline, key and value together when they fit into this (kvobjSet
+in object.c)."""
+_OBJECT_BYTES = 16 + 3 + 4
+"""The object itself, and what key and value take besides their bytes."""
+_DEADLINE_BYTES = 8
 
 
 def checked(row: Row | None) -> StringRow | None:
@@ -42,9 +46,7 @@ def encoding(key: bytes, row: StringRow) -> str:
     value = row.value
     if strict_integer(value) is not None:
         return "int"
-    key_head, value_head = (1 if len(key) < 32 else 3), 3
-    deadline = 8 if row.expire_at else 0
-    taken = 16 + deadline + 1 + (key_head + len(key) + 1) + (value_head + len(value) + 1)
+    taken = _OBJECT_BYTES + len(key) + len(value) + (_DEADLINE_BYTES if row.expire_at else 0)
     return "embstr" if taken <= _EMBEDDED_BYTES else "raw"
 
 
@@ -59,6 +61,26 @@ def get(db: Database, key: bytes) -> bytes | None:
         raise wrong_type()
     value: bytes = row.value
     return value
+
+
+SHORT = 4096
+"""Longest value that ``get_run`` takes."""
+
+
+def get_run(db: Database, keys: Iterable[bytes]) -> list[bytes | None] | None:
+    """The strings of ``keys`` if all are at hand: in the cache, strings, short; else None."""
+    rows = db.find_cached(keys)
+    if rows is None:
+        return None
+    values: list[bytes | None] = []
+    for row in rows:
+        if row is None:
+            values.append(None)
+        elif row.type != STRING or len(row.value) > SHORT:
+            return None
+        else:
+            values.append(row.value)
+    return values
 
 
 def get_many(db: Database, keys: Iterable[bytes]) -> list[bytes | None]:
@@ -85,6 +107,13 @@ def part(db: Database, key: bytes, first: int, last: int) -> bytes:
 def put(db: Database, key: bytes, value: bytes) -> None:
     """Set ``key`` to ``value``, whatever it held before; it does not expire."""
     db.set(key, StringRow(value))
+
+
+def put_run(db: Database, items: list[tuple[bytes, bytes]]) -> bool:
+    """``put`` many; False, and nothing is done, unless all replace rows that are in the cache and
+    do not expire."""
+    now = db.now
+    return db.replace_cached([(key, StringRow(value, 0, False, now)) for key, value in items])
 
 
 def put_if(

@@ -1,0 +1,163 @@
+"""Commands on the connection itself: who the client is, which protocol it speaks, hello and bye."""
+
+from __future__ import annotations
+
+import hmac
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from tendis_py import REDIS_VERSION
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import command
+from tendis_py.errors import (
+    CLIENT_NAME,
+    NO_AUTH_HELLO,
+    NO_PASSWORD,
+    NO_PROTOCOL,
+    PROTOCOL_NOT_INTEGER,
+    SYNTAX,
+    WRONG_PASS,
+    ReplyError,
+    hello_option,
+    wrong_arity,
+)
+from tendis_py.resp.replies import OK
+from tendis_py.resp.requests import strict_integer
+
+DEFAULT_USER = b"default"
+"""The only user there is."""
+
+_command = partial(command, group="connection")
+_BEFORE_AUTHENTICATION = "noscript loading stale fast no_auth allow_busy"
+
+
+def is_plain(text: bytes) -> bool:
+    """Whether a name is fit for CLIENT LIST: printable ASCII without blanks."""
+    return all(33 <= byte <= 126 for byte in text)
+
+
+@_command(
+    "auth",
+    -2,
+    since="1.0.0",
+    flags=_BEFORE_AUTHENTICATION,
+    complexity="O(N) where N is the number of passwords defined for the user",
+    alters_session=True,
+    syntax="[username] password",
+)
+def auth(ctx: Context, args: list[bytes]) -> Any:
+    """Authenticates the connection."""
+    if len(args) > 3:
+        raise ReplyError(SYNTAX)
+    if len(args) == 2 and not ctx.services.config.requirepass:
+        raise ReplyError(NO_PASSWORD)
+    _authenticate(ctx, args[1] if len(args) == 3 else DEFAULT_USER, args[-1])
+    return OK
+
+
+def _authenticate(ctx: Context, username: bytes, password: bytes) -> None:
+    """Let the session in. ReplyError on wrong credentials: it stays what it was."""
+    wanted = ctx.services.config.requirepass.encode("utf-8", "surrogateescape")
+    # Digests, so that not even the password's length can be told from the time this takes.
+    right = hmac.compare_digest(sha256(password).digest(), sha256(wanted).digest()) or not wanted
+    if username != DEFAULT_USER or not right:
+        raise ReplyError(WRONG_PASS)
+    ctx.session.authenticated = True
+    ctx.session.compile_gates()
+
+
+@_command(
+    "hello",
+    -1,
+    since="6.0.0",
+    flags=_BEFORE_AUTHENTICATION,
+    alters_session=True,
+    syntax="[protover [AUTH username password] [SETNAME clientname]]",
+)
+def hello(ctx: Context, args: list[bytes]) -> Any:
+    """Handshakes with the Redis server."""
+    session = ctx.session
+    protocol = _protocol(args[1]) if len(args) > 1 else session.protocol
+    credentials, name = _hello_options(args)
+    if credentials is not None:
+        _authenticate(ctx, *credentials)
+    if not ctx.services.admits(session):
+        raise ReplyError(NO_AUTH_HELLO)
+    if name is not None:
+        session.name = name
+    if protocol != session.protocol:
+        session.use_protocol(protocol)
+    return {
+        b"server": b"redis",  # clients switch features on by this name
+        b"version": REDIS_VERSION.encode(),
+        b"proto": protocol,
+        b"id": session.id,
+        b"mode": b"standalone",
+        b"role": b"master",
+        b"modules": [],
+    }
+
+
+def _protocol(argument: bytes) -> int:
+    protocol = strict_integer(argument)
+    if protocol is None:
+        raise ReplyError(PROTOCOL_NOT_INTEGER)
+    if protocol not in (2, 3):
+        raise ReplyError(NO_PROTOCOL)
+    return protocol
+
+
+def _hello_options(args: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes | None]:
+    """Username and password, and the client's name, as far as they are given."""
+    credentials, name = None, None
+    at = 2
+    while at < len(args):
+        option, more = args[at].upper(), len(args) - at - 1
+        if option == b"AUTH" and more >= 2:
+            credentials = args[at + 1], args[at + 2]
+            at += 3
+        elif option == b"SETNAME" and more:
+            name = args[at + 1]
+            if not is_plain(name):
+                raise ReplyError(CLIENT_NAME)
+            at += 2
+        else:
+            raise hello_option(args[at])
+    return credentials, name
+
+
+@_command(
+    "ping",
+    -1,
+    since="1.0.0",
+    flags="fast",
+    tips=("request_policy:all_shards", "response_policy:all_succeeded"),
+    syntax="[message]",
+)
+def ping(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the server's liveliness response."""
+    if len(args) > 2:
+        raise wrong_arity("ping")
+    return args[1] if len(args) == 2 else "PONG"
+
+
+@_command("echo", 2, since="1.0.0", flags="loading stale fast", syntax="message")
+def echo(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the given string."""
+    return args[1]
+
+
+@_command("quit", -1, since="1.0.0", flags=_BEFORE_AUTHENTICATION, alters_session=True)
+def quit_(ctx: Context, args: list[bytes]) -> Any:
+    """Closes the connection."""
+    ctx.session.closing = True
+    return OK
+
+
+@_command("reset", 1, since="6.2.0", flags=_BEFORE_AUTHENTICATION, alters_session=True)
+def reset(ctx: Context, args: list[bytes]) -> Any:
+    """Resets the connection."""
+    ctx.session.reset(authenticated=not ctx.services.config.requirepass)
+    ctx.enter(ctx.session)
+    return "RESET"

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from tendis_py.storage import cache as module
+from tendis_py.storage.cache import RowCache
+from tendis_py.storage.codec import StringRow
+
+
+def row(size: int = 0) -> StringRow:
+    return StringRow(b"x" * size)
+
+
+@pytest.fixture
+def cache() -> RowCache:
+    return RowCache(100_000)
+
+
+def fill(cache: RowCache, name: bytes) -> None:
+    """Add enough for the young generation to turn."""
+    for number in range(6):
+        cache.add(b"%b%d" % (name, number), row(10_000))
+
+
+def test_what_was_added_is_young(cache: RowCache) -> None:
+    kept = row()
+    cache.add(b"k", kept)
+    assert cache.young[b"k"] is kept
+    assert cache.recall(b"k") is None
+
+
+def test_a_generation_turns_at_half_the_limit(cache: RowCache) -> None:
+    for number in range(4):
+        cache.add(b"%d" % number, row(10_000))
+        cache.trim()
+    assert len(cache.young) == 4
+    cache.add(b"4", row(10_000))
+    cache.trim()
+    assert not cache.young
+    assert len(cache.old) == 5
+
+
+def test_what_is_asked_for_again_stays(cache: RowCache) -> None:
+    wanted = row()
+    cache.add(b"wanted", wanted)
+    for name in (b"a", b"b", b"c", b"d"):
+        fill(cache, name)
+        cache.trim()
+        assert cache.recall(b"wanted") is wanted
+        assert cache.young[b"wanted"] is wanted
+        assert b"wanted" not in cache.old
+    assert b"a0" not in cache.young | cache.old
+
+
+def test_it_keeps_to_its_limit(cache: RowCache) -> None:
+    for number in range(1000):
+        cache.add(b"%d" % number, row(1000))
+        cache.trim()
+        figures = cache.statistics()
+        assert figures.bytes <= figures.limit * 1.02
+        assert figures.entries <= 100
+    assert cache.statistics().rotations > 15
+
+
+def test_an_update_replaces(cache: RowCache) -> None:
+    cache.add(b"k", row())
+    new = row(5)
+    cache.update({b"k": new, b"l": row()}, 5)
+    assert cache.young[b"k"] is new
+    assert cache.statistics().entries == 2
+
+
+def test_an_update_hides_what_is_old(cache: RowCache) -> None:
+    cache.add(b"k", row())
+    fill(cache, b"a")
+    cache.trim()
+    new = row()
+    cache.update({b"k": new}, 0)
+    fill(cache, b"b")
+    cache.trim()
+    assert cache.recall(b"k") is new
+
+
+def test_forget_and_clear(cache: RowCache) -> None:
+    cache.add(b"old", row())
+    fill(cache, b"a")
+    cache.trim()
+    cache.add(b"young", row())
+    cache.forget(b"old")
+    cache.forget(b"young")
+    cache.forget(b"never")
+    assert b"old" not in cache.old
+    assert b"young" not in cache.young
+    cache.clear()
+    assert (cache.statistics().entries, cache.statistics().bytes) == (0, 0)
+
+
+def test_a_generation_is_freed_in_steps(
+    cache: RowCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_DISCARD_PER_STEP", 2)
+    for name in (b"a", b"b"):
+        fill(cache, name)
+        cache.trim()
+    left = []
+    for _ in range(4):
+        left.append(len(cache._discarding))
+        cache.trim()
+    assert left == [6, 4, 2, 0]
+
+
+def test_threads_may_trim_at_the_same_time(
+    cache: RowCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_DISCARD_PER_STEP", 3)
+    interval = sys.getswitchinterval()
+    failures: list[BaseException] = []
+
+    def work(name: bytes) -> None:
+        try:
+            for number in range(3000):
+                cache.add(b"%b%d" % (name, number), row(2000))
+                cache.trim()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in (b"a", b"b", b"c")]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failures

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rocksdict import Options, Rdict
+
+from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.storage import engine as engine_module
+from tendis_py.storage.engine import FORMAT_KEY, META, ROWS, SCORE, Engine
+
+LETTERS = [bytes([code]) for code in b"abcdef"]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = Engine(tmp_path / "data")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def letters(engine: Engine) -> Engine:
+    engine.write((META, letter, letter.upper()) for letter in LETTERS)
+    engine.write([(SCORE, b"c", b"another family's")])
+    return engine
+
+
+def test_what_is_written_can_be_read(engine: Engine) -> None:
+    engine.write([(META, b"k", b"v"), (ROWS, b"k", b"w")], [(b"setting", b"s")])
+    assert engine.get(META, b"k") == b"v"
+    assert engine.get_many(ROWS, [b"k", b"none"]) == [b"w", None]
+    assert engine.get_setting(b"setting") == b"s"
+    assert list(engine.settings(b"sett")) == [(b"setting", b"s")]
+    engine.write([(META, b"k", None)])
+    assert engine.get(META, b"k") is None
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "found"),
+    [
+        (b"", None, b"abcdef"),
+        (b"c", None, b"cdef"),
+        (b"", b"c", b"ab"),
+        (b"b", b"e", b"bcd"),
+        (b"bb", b"dd", b"cd"),
+        (b"c", b"c", b""),
+        (b"e", b"b", b""),
+        (b"g", None, b""),
+        (b"", b"a", b""),
+    ],
+)
+def test_an_iteration_keeps_to_its_bounds(
+    letters: Engine, lower: bytes, upper: bytes | None, found: bytes
+) -> None:
+    assert b"".join(letters.keys(META, lower, upper)) == found
+    assert b"".join(letters.keys(META, lower, upper, reverse=True)) == found[::-1]
+    items = [(bytes([code]), bytes([code]).upper()) for code in found]
+    assert list(letters.items(META, lower, upper)) == items
+    assert list(letters.items(META, lower, upper, reverse=True)) == items[::-1]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_upper_bound_lives_as_long_as_the_iteration(engine: Engine, reverse: bool) -> None:
+    """rocksdict keeps no reference to the bytes that RocksDB compares keys with."""
+    engine.write((META, b"\0\0\0\1%03d" % number, b"") for number in range(100))
+    for length in range(300):
+        keys = engine.keys(META, b"\0\0\0\1", b"\0\0\0\2" + b"\0" * (length % 30), reverse=reverse)
+        next(keys)
+        garbage = [b"\0" * size for size in range(1, 60)]
+        assert len(list(keys)) == 99
+        assert garbage
+
+
+def test_an_iteration_does_not_see_later_writes(letters: Engine) -> None:
+    keys = letters.keys(META, b"", None)
+    assert next(keys) == b"a"
+    letters.write([(META, b"b", None), (META, b"g", b"")])
+    assert b"".join(keys) == b"bcdef"
+
+
+def test_ranges_are_deleted_before_changes_apply(letters: Engine) -> None:
+    letters.write([(META, b"c", b"new")], ranges=[(META, b"b", b"e")])
+    assert list(letters.items(META, b"", None)) == [
+        (b"a", b"A"), (b"c", b"new"), (b"e", b"E"), (b"f", b"F"),
+    ]  # fmt: skip
+    assert letters.get(SCORE, b"c") is not None
+
+
+def test_it_survives_a_crash_without_sync(letters: Engine, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    shutil.copytree(letters.path, left, ignore=shutil.ignore_patterns("LOCK"))
+    other = Engine(left)
+    assert b"".join(other.keys(META, b"", None)) == b"abcdef"
+    other.close()
+
+
+def test_sync_is_owed_after_a_write(engine: Engine) -> None:
+    engine.sync()
+    assert not engine.unsynced
+    engine.write([(META, b"k", b"v")])
+    assert engine.unsynced
+    engine.sync()
+    assert not engine.unsynced
+
+
+def test_flush_and_compact_keep_the_data(letters: Engine) -> None:
+    letters.write((), ranges=[(META, b"b", b"f")])
+    letters.flush()
+    letters.compact(META, b"b", b"f")
+    assert b"".join(letters.keys(META, b"", None)) == b"af"
+    assert letters.number("live-sst-files-size", META) > 0
+    assert letters.block_cache_usage() >= 0
+
+
+# Stalls
+
+
+class StallingDb:
+    """A database that refuses the first writes, as RocksDB does with ``no_slowdown``."""
+
+    def __init__(self, refusals: int, reason: str = "Result incomplete: Write stall") -> None:
+        self.refusals = refusals
+        self.reason = reason
+
+    def write(self, batch: object, options: object) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise Exception(self.reason)
+
+
+@pytest.fixture
+def stalled(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_db", StallingDb(3))
+        patch.setattr(engine_module, "_STALL_POLL_SECONDS", 0.0)
+        yield engine
+
+
+def test_a_write_waits_while_rocksdb_stalls(stalled: Engine) -> None:
+    stalled.write([(META, b"k", b"v")])
+    assert stalled.stalls == 1
+    assert stalled.stalled_seconds > 0
+    assert stalled.unsynced
+
+
+def test_a_write_that_may_not_wait_says_so(stalled: Engine) -> None:
+    batch, _ = stalled.new_batch()
+    for _ in range(3):
+        with pytest.raises(WriteStalledError):
+            stalled.write_batch(batch, may_wait=False)
+    stalled.write_batch(batch, may_wait=False)
+    assert stalled.stalls == 0
+
+
+def test_another_failure_is_an_error(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_db", StallingDb(1, "IO error: No space left on device"))
+        with pytest.raises(StorageError, match="write failed: IO error: No space left"):
+            engine.write([(META, b"k", b"v")])
+
+
+# Refusals
+
+
+def refusal(path: Path, **arguments: object) -> str:
+    with pytest.raises(StorageError) as caught:
+        Engine(path, **arguments)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_it_reopens_what_it_made(tmp_path: Path) -> None:
+    Engine(tmp_path / "data").close()
+    Engine(tmp_path / "data").close()
+
+
+def test_it_refuses_another_format(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.write((), [(FORMAT_KEY, b"tendis-py 2")])
+    engine.close()
+    assert "has data format b'tendis-py 2', this version reads b'tendis-py 1'" in refusal(tmp_path)
+    assert "nothing is migrated" in refusal(tmp_path)
+
+
+def test_it_refuses_a_folder_without_a_format(tmp_path: Path) -> None:
+    database = Rdict(str(tmp_path), Options(raw_mode=True))
+    database.put(b"k", b"v")
+    database.close()
+    assert "has data format None" in refusal(tmp_path)
+
+
+def test_it_refuses_the_database_of_another_program(tmp_path: Path) -> None:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    Rdict(str(tmp_path), options, column_families={"theirs": options}).close()
+    before = {entry.name for entry in tmp_path.iterdir()}
+    assert "holds a RocksDB database of another program (column families default, theirs)" in (
+        refusal(tmp_path)
+    )
+    assert {entry.name for entry in tmp_path.iterdir()} == before
+
+
+def test_it_refuses_a_folder_in_use(engine: Engine) -> None:
+    script = (
+        "import sys, pathlib\n"
+        "from tendis_py.storage.engine import Engine\n"
+        "from tendis_py.errors import StorageError\n"
+        "try: Engine(pathlib.Path(sys.argv[1]))\n"
+        "except StorageError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(engine.path)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output == f"'{engine.path}' is in use by another process (its LOCK file is held)\n"
+
+
+def test_it_refuses_a_folder_it_can_not_make(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "Can't use data folder" in refusal(tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("no_such_option", "1", "rocksdb.no_such_option: rocksdict has no such option"),
+        ("write_buffer_size", "many", "'many' is not a number or yes/no"),
+        ("write_buffer_size", "4q", "'4q' is not a number or yes/no"),
+        ("compression_type", "brotli", "unknown compression 'brotli'"),
+        ("write_buffer_size", "1.5", "rocksdb.write_buffer_size: "),
+    ],
+)
+def test_it_refuses_options_that_rocksdb_does_not_have(
+    tmp_path: Path, name: str, value: str, reason: str
+) -> None:
+    assert reason in refusal(tmp_path, options={name: value})
+
+
+def test_it_takes_options_by_name(tmp_path: Path) -> None:
+    options = {
+        "write_buffer_size": "16mb",
+        "max_background_jobs": "3",
+        "compression_type": "zstd",
+        "level_compaction_dynamic_level_bytes": "no",
+        "memtable_prefix_bloom_ratio": "0.1",
+    }
+    Engine(tmp_path, options=options).close()
+    stored = "".join(path.read_text() for path in tmp_path.glob("OPTIONS-*"))
+    assert "write_buffer_size=16777216" in stored
+    assert "compression=kZSTD" in stored
