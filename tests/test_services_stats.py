@@ -23,7 +23,7 @@ from tendis_py.storage.transaction import Transaction
 
 
 class NoPeer:
-    input_bytes = output_bytes = 0
+    input_bytes = output_bytes = output_pieces = thread = 0
 
     def close(self) -> None:
         raise AssertionError("nobody closes it")

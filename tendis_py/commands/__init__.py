@@ -22,7 +22,23 @@ from tendis_py.commands import (
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.resp.requests import Request
 
-FAMILIES = (connection, client, command, string, keys, expire, scan, database, object, server, info, config, slowlog, latency, lolwut)
+FAMILIES = (
+    connection,
+    client,
+    command,
+    string,
+    keys,
+    expire,
+    scan,
+    database,
+    object,
+    server,
+    info,
+    config,
+    slowlog,
+    latency,
+    lolwut,
+)
 
 
 def concerned_by_pause(request: Request, admitted: bool, writes_only: bool) -> bool:

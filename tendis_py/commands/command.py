@@ -193,7 +193,8 @@ def info(found: Command) -> list[Any]:
         OrderedSet(f"@{category}" for category in CATEGORIES if category in found.categories),
         OrderedSet(tip.encode() for tip in found.tips),
         OrderedSet(map(_key_spec, found.keys)),
-        OrderedSet(map(info, found.subcommands.values())),
+        # An array, but where there are none: that is how Redis answers.
+        [info(sub) for sub in found.subcommands.values()] or OrderedSet(),
     ]
 
 

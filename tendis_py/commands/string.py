@@ -52,9 +52,7 @@ def _get_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     return strings.get_run(ctx.db, [key for _, key in requests])
 
 
-@_command(
-    "get", 2, since="1.0.0", flags="readonly fast", keys=_READ, syntax="key", run=_get_run
-)
+@_command("get", 2, since="1.0.0", flags="readonly fast", keys=_READ, syntax="key", run=_get_run)
 def get(ctx: Context, args: list[bytes]) -> Any:
     """Returns the string value of a key."""
     return strings.get(ctx.db, args[1])

@@ -38,6 +38,7 @@ def follow(services: Services) -> None:
             raise ValueError(str(error)) from None
         engine_options = wanted
 
+    services.stats.latencies.track(config.latency_tracking)
     config.on_change(
         "slowlog-log-slower-than", lambda: slowlog.set_threshold(config.slowlog_log_slower_than)
     )

@@ -229,8 +229,10 @@ def touches_keys(items: list[tuple[Session, list[Request]]]) -> bool:
     for _, requests in items:
         for request in requests:
             command = _find(request)
-            if command is not None and command.lane is not Lane.CONTROL and (
-                command.keys or command.exclusive or command.flags & {"write", "readonly"}
+            if (
+                command is not None
+                and command.lane is not Lane.CONTROL
+                and (command.keys or command.exclusive or command.flags & {"write", "readonly"})
             ):
                 return True
     return False
@@ -254,7 +256,9 @@ class ExecutorPool:
     """Threads that take from one queue. ``rounds``: each takes everything queued as one round
     and answers only when all of it has run (redis-io's fan-in)."""
 
-    def __init__(self, queue: WorkQueue, executors: list[Executor], *, rounds: bool = False) -> None:
+    def __init__(
+        self, queue: WorkQueue, executors: list[Executor], *, rounds: bool = False
+    ) -> None:
         self.queue = queue
         self.executors = executors
         self._loop = self._run_rounds if rounds else self._run

@@ -37,15 +37,15 @@ DEADLINE_SIZE = 8
 class Row:
     """One key's meta row, decoded. Replaced, never changed in place, but for ``atime``."""
 
-    __slots__ = ("atime", "expire_at")
+    __slots__ = ("atime", "expire_at", "value")
 
-    type: int
+    type: ClassVar[int]
     expire_at: int
     """Unix time in ms at which the key expires; 0 when it does not."""
     atime: int
     """Unix time in ms of the last access, as far as the cache remembers."""
     value: Any
-    version: int
+    version: ClassVar[int] = 0
     """Names the rows of a large collection; 0 when the value is whole in this row."""
 
     def encode(self) -> bytes:
@@ -63,10 +63,9 @@ class Row:
 class StringRow(Row):
     """A string. ``raw`` remembers that it was edited in place, for OBJECT ENCODING."""
 
-    __slots__ = ("raw", "value")
+    __slots__ = ("raw",)
 
     type = STRING
-    version: ClassVar[int] = 0
 
     def __init__(self, value: bytes, expire_at: int = 0, raw: bool = False, atime: int = 0) -> None:
         self.value = value
@@ -75,9 +74,10 @@ class StringRow(Row):
         self.atime = atime
 
     def encode(self) -> bytes:
+        value: bytes = self.value
         if not self.expire_at and not self.raw:
-            return _PLAIN_STRING + self.value
-        return _HEAD.pack(FORMAT, STRING, self.raw, self.expire_at) + self.value
+            return _PLAIN_STRING + value
+        return _HEAD.pack(FORMAT, STRING, self.raw, self.expire_at) + value
 
     def size(self) -> int:
         return len(self.value)
@@ -92,10 +92,9 @@ class AbsentRow(Row):
     __slots__ = ()
 
     type = -1
-    value: ClassVar[None] = None
-    version: ClassVar[int] = 0
 
     def __init__(self) -> None:
+        self.value = None
         self.expire_at = 1
         self.atime = 0
 

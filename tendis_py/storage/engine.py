@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rocksdict import (
     BlockBasedOptions,
@@ -138,8 +138,8 @@ class Engine:
 
     def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
         """The values of ``keys``, read with the GIL released."""
-        values: list[bytes | None] = self._families[family].get(keys)
-        return values
+        values: Any = self._families[family].get(cast(Any, keys))
+        return cast("list[bytes | None]", values)
 
     def get_setting(self, key: bytes) -> bytes | None:
         """A row of the default column family: format, database pointers, counters."""
@@ -148,7 +148,8 @@ class Engine:
 
     def settings(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All rows of the default column family under ``prefix``."""
-        for key, value in self._db.items(from_key=prefix):
+        rows: Iterator[tuple[Any, Any]] = self._db.items(from_key=prefix)
+        for key, value in rows:
             if not key.startswith(prefix):
                 return
             yield key, value

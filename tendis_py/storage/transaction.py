@@ -276,7 +276,8 @@ class Database:
         tx = self.tx
         if row.expire_at and row.expire_at <= tx.now:
             tx.misses += 1
-            return self._expire(meta_key, row)
+            self._expire(meta_key, row)
+            return None
         tx.hits += 1
         if tx.touches:
             row.atime = tx.now
@@ -289,7 +290,8 @@ class Database:
             self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
         )
         if row.expire_at and row.expire_at <= self.tx.now:
-            return self._expire(meta_key, row)
+            self._expire(meta_key, row)
+            return None
         return row
 
     def inspect(self, key: bytes) -> Row | None:
@@ -301,25 +303,24 @@ class Database:
             self.tx.hits += 1
         return row
 
-    def find_cached(self, keys: Iterable[bytes]) -> list[Row | None] | None:
-        """As ``find`` for each key, if the cache has them all and none has just expired; else
-        None, and nothing has happened."""
-        tx, prefix = self.tx, self.prefix
-        overlay, young, now = self._overlay, self._cache.young, self.tx.now
-        rows: list[Row | None] = []
-        for key in keys:
-            meta_key = prefix + key
-            row = overlay.get(meta_key) or young.get(meta_key)
-            if row is None:
-                return None
-            if row.expire_at and row.expire_at <= now:
-                if row is not ABSENT:
-                    return None
-                row = None
-            elif tx.touches:
+    def find_cached(self, keys: list[bytes]) -> list[Row] | None:
+        """As ``find`` for each key, ABSENT standing for no such key, if all are at hand: in the
+        cache, without a deadline, not written by this batch; else None, and nothing has
+        happened."""
+        tx = self.tx
+        if self._overlay:
+            return None
+        found = list(map(self._cache.young.get, map(self.prefix.__add__, keys)))
+        if None in found:
+            return None
+        rows: list[Row] = found  # type: ignore[assignment]
+        absent = rows.count(ABSENT)
+        if absent < sum([1 for row in rows if row.expire_at]):
+            return None
+        if tx.touches:
+            now = tx.now
+            for row in rows:
                 row.atime = now
-            rows.append(row)
-        absent = rows.count(None)
         tx.misses += absent
         tx.hits += len(rows) - absent
         return rows
@@ -361,8 +362,7 @@ class Database:
         young = self._cache.young
         old = overlay.get(meta_key) or young.get(meta_key) or self._load(meta_key)
         if old.expire_at or old.version or row.expire_at:
-            alive = not old.expire_at or old.expire_at > self.tx.now
-            self.put(key, row, old if alive else self._expire(meta_key, old))
+            self.put(key, row, self.peek(key))
             return
         tx = self.tx
         row.atime = tx.now

@@ -63,24 +63,12 @@ def get(db: Database, key: bytes) -> bytes | None:
     return value
 
 
-SHORT = 4096
-"""Longest value that ``get_run`` takes."""
-
-
-def get_run(db: Database, keys: Iterable[bytes]) -> list[bytes | None] | None:
-    """The strings of ``keys`` if all are at hand: in the cache, strings, short; else None."""
+def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
+    """The strings of ``keys`` if the cache has them all; else None."""
     rows = db.find_cached(keys)
-    if rows is None:
+    if rows is None or any([row.type > STRING for row in rows]):
         return None
-    values: list[bytes | None] = []
-    for row in rows:
-        if row is None:
-            values.append(None)
-        elif row.type != STRING or len(row.value) > SHORT:
-            return None
-        else:
-            values.append(row.value)
-    return values
+    return [row.value for row in rows]
 
 
 def get_many(db: Database, keys: Iterable[bytes]) -> list[bytes | None]:

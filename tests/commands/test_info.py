@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import socket
 import statistics
 import threading
 import time
@@ -40,7 +40,8 @@ def ask(client: RawClient, line: str) -> Any:
 
 def info(client: RawClient, *sections: str) -> dict[str, Any]:
     """INFO as redis-py reads it."""
-    return dict(parse_info(ask(client, " ".join(["INFO", *sections])).decode()))
+    text = ask(client, " ".join(["INFO", *sections])).decode()
+    return dict(parse_info(text))  # type: ignore[no-untyped-call]
 
 
 def titles(client: RawClient, *sections: str) -> list[str]:
@@ -52,10 +53,10 @@ def pairs(flat: list[Any]) -> dict[bytes, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-DEFAULT = (
-    "Server Clients Memory Persistence Threads Stats Replication CPU Modules Errorstats Cluster "
-    "Keyspace Stages RocksDB"
-).split()
+DEFAULT = [
+    *("Server", "Clients", "Memory", "Persistence", "Threads", "Stats", "Replication", "CPU"),
+    *("Modules", "Errorstats", "Cluster", "Keyspace", "Stages", "RocksDB"),
+]
 
 
 def test_sections(client: RawClient) -> None:
@@ -86,7 +87,7 @@ def test_figures_follow_what_happens(server: Server, client: RawClient) -> None:
     for line in ("SET k v", "SET t v PX 100000", "GET k", "GET nothing", "GET", "NOSUCH"):
         ask(client, line)
     with RawClient((HOST, server.port)):
-        wait_until(lambda: info(client, "clients")["connected_clients"] == 2)
+        wait_until(lambda: info(client, "clients")["connected_clients"] == 2, "two clients")
     found = info(client, "everything")
     assert found["db0"] == {"keys": 2, "expires": 1, "avg_ttl": 0, "subexpiry": 0}
     assert found["cmdstat_get"]["calls"] == 2
@@ -120,7 +121,7 @@ def test_commands_a_second(client: RawClient) -> None:
             ask(client, "PING")
         return bool(info(client, "stats")["instantaneous_ops_per_sec"] > 50)
 
-    wait_until(busy)
+    wait_until(busy, "a rate")
 
 
 def test_info_is_quick(client: RawClient) -> None:
@@ -154,7 +155,7 @@ def test_settings_take_effect(server: Server, client: RawClient) -> None:
     for queue in (server.queue, server.slow_queue):
         assert (queue.max_requests, queue.max_bytes) == (7, 2 * MB)
     assert info(client, "latencystats") == {}
-    assert logging.getLogger("tendis_py").level < logging.INFO
+    assert logging.getLogger("tendis_py").level == logging.INFO
     ask(client, "CONFIG SET loglevel notice")
 
 
@@ -198,8 +199,9 @@ def test_input_limit(server: Server, client: RawClient) -> None:
     ask(client, "CONFIG SET client-query-buffer-limit 1mb")
     with RawClient((HOST, server.port)) as greedy:
         head = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % (4 * MB)
-        with pytest.raises((Disconnected, ConnectionError)):
+        with contextlib.suppress(ConnectionError):
             greedy.send(head + bytes(4 * MB) + b"\r\n")
+        with pytest.raises((Disconnected, ConnectionError)):
             greedy.reply()
     assert info(client, "stats")["client_query_buffer_limit_disconnections"] == 1
     with RawClient((HOST, server.port)) as modest:  # many small requests are not one large one
@@ -214,13 +216,14 @@ def test_output_limit(server: Server, client: RawClient, limit: str) -> None:
     client.command("SET", "k", value)
     client.command("CONFIG", "SET", "client-output-buffer-limit", limit)
     with RawClient((HOST, server.port)) as deaf:
-        deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.send(b"GET k\r\n" * 12)
         began = time.monotonic()
-        wait_until(lambda: info(client, "stats")["client_output_buffer_limit_disconnections"] == 1)
+        wait_until(
+            lambda: info(client, "stats")["client_output_buffer_limit_disconnections"] == 1,
+            "the client that does not read is closed",
+        )
         took = time.monotonic() - began
     assert (took > 0.9) is ("1mb 1" in limit)
-    assert info(client, "clients")["client_recent_max_output_buffer"] >= 0
 
 
 # SLOWLOG
@@ -287,11 +290,10 @@ def test_who_may_debug(tmp_path: Path, setting: str, allowed: bool) -> None:
 
 @pytest.mark.parametrize("line", ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN SAVE NOW FORCE"])
 def test_shutdown(tmp_path: Path, line: str) -> None:
-    with embedded(config_for(tmp_path)) as server:
-        with RawClient((HOST, server.port)) as client:
-            ask(client, "SET k v")
-            with pytest.raises(Disconnected):
-                ask(client, line)
+    with embedded(config_for(tmp_path)) as server, RawClient((HOST, server.port)) as client:
+        ask(client, "SET k v")
+        with pytest.raises(Disconnected):
+            ask(client, line)
     with embedded(config_for(tmp_path)) as server, RawClient((HOST, server.port)) as client:
         assert ask(client, "GET k") == b"v"
 
@@ -299,7 +301,7 @@ def test_shutdown(tmp_path: Path, line: str) -> None:
 def test_bgsave(client: RawClient) -> None:
     ask(client, "SET k v")
     assert ask(client, "BGSAVE").text == "Background saving started"
-    wait_until(lambda: info(client, "persistence")["rdb_bgsave_in_progress"] == 0)
+    wait_until(lambda: info(client, "persistence")["rdb_bgsave_in_progress"] == 0, "saved")
     found = info(client, "persistence")
     assert found["rdb_last_bgsave_status"] == "ok"
     assert (found["rdb_changes_since_last_save"], found["rdb_saves"]) == (0, 1)
@@ -319,3 +321,16 @@ def test_histogram(client: RawClient) -> None:
     found = pairs(ask(client, "LATENCY HISTOGRAM slowlog"))
     assert set(found) == {b"slowlog|len", b"slowlog|reset"}
     assert list(pairs(ask(client, "LATENCY HISTOGRAM slowlog|LEN"))) == [b"slowlog|len"]
+
+
+def test_latency_tracking_may_be_off_from_the_start(tmp_path: Path) -> None:
+    with (
+        embedded(config_for(tmp_path, latency_tracking="no")) as server,
+        RawClient((HOST, server.port)) as client,
+    ):
+        ask(client, "SET k v")
+        assert ask(client, "LATENCY HISTOGRAM set") == []
+        ask(client, "CONFIG SET latency-tracking yes")
+        ask(client, "SET k v")
+        assert pairs(ask(client, "LATENCY HISTOGRAM set")[1])[b"calls"] == 1
+        assert info(client, "commandstats")["cmdstat_set"]["calls"] == 2

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tendis_py.storage import expiry as module
+from tendis_py.storage.codec import deadline_key
+from tendis_py.storage.engine import EXPIRES
+from tendis_py.storage.expiry import SLICE, Expiry
+from tests.storage.conftest import NOW, LargeRow, Store
+
+FUTURE = 2**60
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@pytest.fixture
+def expiry(store: Store) -> Expiry:
+    return Expiry(store.keyspace)
+
+
+def sweep(store: Store, expiry: Expiry) -> int:
+    """Run jobs as the maintenance does, until nothing is due; how many it took."""
+    jobs = 0
+    store.tx.begin(now())
+    while due := expiry.due():
+        expiry.expire(store.tx, due)
+        store.commit(now())
+        jobs += 1
+    store.tx.begin(NOW)
+    return jobs
+
+
+def test_nothing_is_due_at_first(store: Store, expiry: Expiry) -> None:
+    assert expiry.due() is None
+
+
+def test_what_is_due_goes_and_the_rest_stays(store: Store, expiry: Expiry) -> None:
+    store.put(b"due", expire_at=NOW + 1)
+    store.put(b"later", expire_at=FUTURE)
+    store.put(b"never")
+    store.put(b"due", expire_at=NOW + 2, database=1)
+    store.commit()
+    assert sweep(store, expiry) == 1
+    assert [key[4:] for key in store.meta()] == [b"later", b"never"]
+    assert [deadline for deadline, _ in store.expires()] == [FUTURE]
+    assert store.tx.expired == 2
+    store.reopen()
+    store.check()
+
+
+def test_the_keys_to_lock_are_user_keys(store: Store, expiry: Expiry) -> None:
+    store.put(b"a", expire_at=NOW + 1)
+    store.put(b"a", expire_at=NOW + 2, database=1)
+    store.put(b"b", expire_at=NOW + 3)
+    store.commit()
+    due = expiry.due()
+    assert due is not None
+    assert due.keys == {b"a", b"b"}
+    assert [deadline for deadline, _ in due.entries] == [NOW + 1, NOW + 2, NOW + 3]
+
+
+def test_a_sweep_goes_in_slices(store: Store, expiry: Expiry) -> None:
+    for number in range(3 * SLICE + 1):
+        store.put(b"%d" % number, expire_at=NOW + 1)
+    store.commit()
+    assert sweep(store, expiry) == 4
+    assert store.meta() == store.expires() == []
+    store.check()
+
+
+def test_a_key_that_got_another_deadline_stays(store: Store, expiry: Expiry) -> None:
+    """It changed between the look and the job."""
+    store.put(b"a", expire_at=NOW + 1)
+    store.put(b"b", expire_at=NOW + 1)
+    store.put(b"c", expire_at=NOW + 1)
+    store.commit()
+    due = expiry.due()
+    assert due is not None
+    store.put(b"a", expire_at=FUTURE)
+    store.put(b"b", expire_at=0)
+    store.delete(b"c")
+    store.commit(now())
+    expiry.expire(store.tx, due)
+    store.commit()
+    assert [key[4:] for key in store.meta()] == [b"a", b"b"]
+    assert [deadline for deadline, _ in store.expires()] == [FUTURE]
+    assert store.tx.expired == 0
+    store.check()
+
+
+def test_a_stale_entry_goes_alone(store: Store, expiry: Expiry) -> None:
+    store.put(b"a", b"v")
+    prefix = store.db.prefix
+    for meta_key in (prefix + b"a", prefix + b"none", b"\xff\0\0\0of no database"):
+        store.tx.put(EXPIRES, deadline_key(NOW, meta_key), b"")
+    store.commit()
+    sweep(store, expiry)
+    assert store.expires() == []
+    assert store.value(b"a") == b"v"
+
+
+def test_an_entry_stays_when_the_clock_was_set_back(store: Store, expiry: Expiry) -> None:
+    store.put(b"a", expire_at=NOW + 1)
+    store.commit()
+    due = expiry.due()
+    assert due is not None
+    store.tx.begin(NOW)
+    expiry.expire(store.tx, due)
+    store.commit()
+    assert store.value(b"a") == b"v"
+    assert len(store.expires()) == 1
+    sweep(store, expiry)
+    assert store.meta() == store.expires() == []
+
+
+def test_a_deadline_committed_late_is_swept(store: Store, expiry: Expiry) -> None:
+    """The sweep passed by between the command and its commit."""
+    store.put(b"a", expire_at=NOW + 1)
+    assert expiry.due() is None
+    store.commit()
+    sweep(store, expiry)
+    assert store.meta() == store.expires() == []
+
+
+def test_the_mark_stands_where_sweeping_goes_on(store: Store, expiry: Expiry) -> None:
+    for number in range(SLICE + 1):
+        store.put(b"%d" % number, expire_at=NOW + 1 + number)
+    store.commit()
+    before = now()
+    assert expiry.due() is not None
+    assert store.keyspace.expiry_low_water.deadline == NOW + 1
+    sweep(store, expiry)
+    assert store.keyspace.expiry_low_water.deadline > before
+
+
+def test_a_large_collection_is_left_to_the_reclaimer(store: Store, expiry: Expiry) -> None:
+    store.db.put(b"a", LargeRow(7, NOW + 1), None)
+    store.commit()
+    sweep(store, expiry)
+    assert store.garbage() == [7]
+    assert store.meta() == []
+
+
+def test_it_goes_on_after_a_restart(store: Store) -> None:
+    store.put(b"a", expire_at=NOW + 1)
+    store.commit()
+    store.crash()
+    sweep(store, Expiry(store.keyspace))
+    assert store.meta() == store.expires() == []
+    store.check()
+
+
+def test_entries_of_a_flushed_database_go(store: Store, expiry: Expiry) -> None:
+    store.put(b"a", expire_at=NOW + 1)
+    store.commit()
+    store.tx.flush_databases([0])
+    store.put(b"a", b"new")
+    store.commit()
+    sweep(store, expiry)
+    assert store.expires() == []
+    assert store.value(b"a") == b"new"
+
+
+def test_a_deadline_now_is_due(
+    store: Store, expiry: Expiry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(b"a", expire_at=NOW + 7)
+    store.commit()
+    clock = NOW + 6
+    monkeypatch.setattr(module.time, "time_ns", lambda: clock * 1_000_000)
+    assert expiry.due() is None
+    clock = NOW + 7
+    assert expiry.due() is not None

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tendis_py.storage import reclaim as module
+from tendis_py.storage.codec import Row
+from tendis_py.storage.codec import decode as decode_row
+from tendis_py.storage.reclaim import SLICE, Reclaimer
+from tests.storage.conftest import LargeRow, Store
+
+FUTURE = 2**60
+
+
+def reclaim(store: Store, reclaimer: Reclaimer | None = None) -> int:
+    """Run jobs as the maintenance does, until there is nothing left; how many it took."""
+    reclaimer = reclaimer or Reclaimer(store.keyspace)
+    steps = 0
+    while reclaimer.find():
+        reclaimer.step(store.tx)
+        store.commit()
+        steps += 1
+    reclaimer.compact()
+    return steps
+
+
+def flush(store: Store, *databases: int) -> None:
+    store.tx.flush_databases(databases)
+    store.commit()
+
+
+def fill(store: Store, number: int, database: int = 0) -> None:
+    for index in range(number):
+        store.put(b"%d" % index, b"v", expire_at=FUTURE if index % 2 else 0, database=database)
+    store.commit()
+
+
+def test_there_is_nothing_to_do_at_first(store: Store) -> None:
+    assert not Reclaimer(store.keyspace).find()
+
+
+def test_a_flushed_database_leaves_the_disk(store: Store) -> None:
+    fill(store, 10)
+    fill(store, 4, database=1)
+    flush(store, 0)
+    store.put(b"new", b"v", expire_at=FUTURE)
+    store.commit()
+    assert len(store.meta()) == 15
+    reclaim(store)
+    assert len(store.meta()) == 5
+    assert len(store.expires()) == 3
+    assert store.value(b"new") == b"v"
+    assert store.value(b"3", 1) == b"v"
+    assert not list(store.keyspace.dead_namespaces())
+    store.check()
+    store.reopen()
+    assert not Reclaimer(store.keyspace).find()
+    assert len(store.keyspace.counts) == 3
+    store.check()
+
+
+def test_it_goes_in_slices(store: Store) -> None:
+    fill(store, 3 * SLICE + 1)
+    flush(store, 0)
+    assert reclaim(store) == 5
+    assert store.meta() == store.expires() == []
+
+
+def test_several_databases_one_after_the_other(store: Store) -> None:
+    for database in range(3):
+        fill(store, 3, database)
+    flush(store, 0, 1, 2)
+    fill(store, 2)
+    flush(store, 0)
+    assert len(list(store.keyspace.dead_namespaces())) == 4
+    reclaim(store)
+    assert store.meta() == store.expires() == []
+    store.check()
+
+
+def test_it_begins_again_after_a_crash(store: Store) -> None:
+    fill(store, 2 * SLICE)
+    flush(store, 0)
+    reclaimer = Reclaimer(store.keyspace)
+    assert reclaimer.find()
+    reclaimer.step(store.tx)
+    store.commit()
+    assert len(store.expires()) < SLICE
+    store.crash()
+    reclaim(store)
+    assert store.meta() == store.expires() == []
+    assert not list(store.keyspace.dead_namespaces())
+
+
+def test_a_swapped_database_is_not_dead(store: Store) -> None:
+    fill(store, 3)
+    store.tx.swap_databases(0, 1)
+    flush(store, 0)
+    assert not Reclaimer(store.keyspace).find()
+    flush(store, 1)
+    reclaim(store)
+    assert store.meta() == []
+
+
+def test_what_a_batch_wrote_before_it_flushed_goes_too(store: Store) -> None:
+    fill(store, 1)
+    store.put(b"same batch", expire_at=FUTURE)
+    store.tx.undo.clear()
+    flush(store, 0)
+    reclaim(store)
+    assert store.meta() == store.expires() == []
+    store.check()
+
+
+def test_large_collections_are_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {b"5": 5, b"7": 7}
+
+    def decode(raw: bytes) -> Row:
+        row = decode_row(raw)
+        return LargeRow(versions[row.value]) if row.value in versions else row
+
+    monkeypatch.setattr(module, "decode", decode)
+    for value in (b"5", b"6", b"7"):
+        store.put(value, value)
+    store.commit()
+    flush(store, 0)
+    reclaim(store)
+    assert store.garbage() == [5, 7]
+
+
+def test_its_space_is_given_back(store: Store) -> None:
+    rows = 2 * module.COMPACTION_ROWS
+    for index in range(rows):
+        store.put(b"%06d" % index, b"%d" % (index * 7919 % rows) * 20)
+    store.commit()
+    store.engine.flush()
+    flush(store, 0)
+    before = table_bytes(store.folder)
+    reclaim(store)
+    assert before > 100_000
+    assert table_bytes(store.folder) < before / 10
+
+
+def table_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.sst"))
+
+
+def test_compaction_leaves_the_others_alone(store: Store) -> None:
+    fill(store, 5, database=1)
+    fill(store, module.COMPACTION_ROWS)
+    flush(store, 0)
+    reclaim(store)
+    assert len(store.meta()) == 5
+    assert store.db.counts().keys == 0
+    store.forget()
+    assert [store.value(b"%d" % index, 1) for index in range(6)] == [b"v"] * 5 + [None]
+    store.check()

@@ -1,0 +1,575 @@
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.storage import transaction as module
+from tendis_py.storage.codec import LIST, STRING, StringRow
+from tendis_py.storage.engine import META, ROWS, Engine
+from tests.storage.conftest import NOW, LargeRow, Store
+
+LATER = NOW + 5000
+
+# Reading and writing
+
+
+def test_a_batch_reads_its_own_writes(store: Store) -> None:
+    store.put(b"a", b"1")
+    assert store.value(b"a") == b"1"
+    assert store.db.counts().keys == 1
+    assert store.meta() == []
+    store.delete(b"a")
+    assert store.value(b"a") is None
+    store.put(b"a", b"2")
+    store.commit()
+    assert store.value(b"a") == b"2"
+    store.forget()
+    assert store.value(b"a") == b"2"
+
+
+def test_another_transaction_sees_only_what_is_committed(store: Store) -> None:
+    other = store.transaction()
+    store.put(b"a", b"1")
+    assert other.database(0).counts().keys == 0
+    store.commit()
+    row = other.database(0).peek(b"a")
+    assert row is not None
+    assert row.value == b"1"
+    assert other.database(0).counts().keys == 1
+
+
+def test_databases_are_apart(store: Store) -> None:
+    store.put(b"a", b"0")
+    store.put(b"a", b"1", database=1)
+    store.commit()
+    store.delete(b"a", database=1)
+    store.commit()
+    assert store.value(b"a") == b"0"
+    assert store.value(b"a", 1) is None
+
+
+@pytest.mark.parametrize("key", [b"", b"\0", b"\xff" * 20, b"x" * 10_000])
+def test_a_key_is_any_bytes(store: Store, key: bytes) -> None:
+    store.put(key, b"v", expire_at=LATER)
+    store.commit()
+    store.reopen()
+    assert store.value(key) == b"v"
+    assert [name for _, name in store.expires()] == [store.db.prefix + key]
+
+
+def test_an_expired_row_is_deleted_when_it_is_met(store: Store) -> None:
+    store.put(b"a", expire_at=NOW + 10)
+    store.commit(NOW + 9)
+    assert store.value(b"a") == b"v"
+    store.commit(NOW + 10)
+    assert store.value(b"a") is None
+    assert store.tx.expired == 1
+    assert store.value(b"a") is None
+    assert store.tx.expired == 1
+    store.commit()
+    assert store.meta() == store.expires() == []
+    assert store.db.counts().keys == 0
+    store.check()
+
+
+def test_an_expired_row_on_disk_is_deleted_when_it_is_met(store: Store) -> None:
+    store.put(b"a", expire_at=NOW + 10)
+    store.commit()
+    store.reopen()
+    store.tx.begin(NOW + 10)
+    assert store.db.find(b"a") is None
+    store.commit()
+    assert store.meta() == []
+    store.check()
+
+
+# What leaves a trace
+
+
+def test_find_counts_and_touches(store: Store) -> None:
+    store.put(b"a")
+    store.commit(NOW + 100)
+    row = store.db.find(b"a")
+    assert row is not None
+    assert row.atime == NOW + 100
+    assert store.db.find(b"b") is None
+    assert (store.tx.hits, store.tx.misses) == (1, 1)
+
+
+def test_inspect_counts_and_does_not_touch(store: Store) -> None:
+    store.put(b"a")
+    store.commit(NOW + 100)
+    row = store.db.inspect(b"a")
+    assert row is not None
+    assert row.atime == NOW
+    assert store.db.inspect(b"b") is None
+    assert (store.tx.hits, store.tx.misses) == (1, 1)
+
+
+def test_peek_leaves_no_trace(store: Store) -> None:
+    store.put(b"a")
+    store.commit(NOW + 100)
+    row = store.db.peek(b"a")
+    assert row is not None
+    assert row.atime == NOW
+    assert store.db.peek(b"b") is None
+    assert (store.tx.hits, store.tx.misses) == (0, 0)
+
+
+def test_a_client_may_ask_not_to_touch(store: Store) -> None:
+    store.put(b"a")
+    store.commit(NOW + 100)
+    store.tx.touches = False
+    row = store.db.find(b"a")
+    assert row is not None
+    assert row.atime == NOW
+    assert store.tx.hits == 1
+
+
+def test_counters_move_to_another_transaction(store: Store) -> None:
+    store.db.find(b"a")
+    other = store.transaction()
+    other.take_counters(store.tx)
+    assert (other.misses, store.tx.misses) == (1, 0)
+
+
+# Taking back
+
+
+def test_a_failed_command_is_taken_back_alone(store: Store) -> None:
+    store.put(b"kept", b"1", expire_at=LATER)
+    store.put(b"gone", b"1")
+    store.commit()
+    store.put(b"kept", b"2")
+    store.tx.undo.clear()
+    store.put(b"kept", b"3", expire_at=LATER + 1)
+    store.put(b"new", b"v", expire_at=LATER)
+    store.delete(b"gone")
+    store.tx.put(ROWS, b"row", b"element")
+    store.tx.discard_version(7)
+    store.tx.rollback_command()
+    assert [store.value(key) for key in (b"kept", b"new", b"gone")] == [b"2", None, b"1"]
+    assert (store.db.counts().keys, store.db.counts().expires) == (2, 0)
+    store.commit()
+    assert store.engine.get(ROWS, b"row") is None
+    assert store.garbage() == store.expires() == []
+    store.reopen()
+    store.check()
+
+
+def test_a_failed_commit_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put(b"a", b"1")
+    store.commit()
+    store.put(b"a", b"2", expire_at=LATER)
+    store.put(b"b")
+    store.tx.undo.clear()
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise StorageError("write failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "write_batch", fail)
+        with pytest.raises(StorageError):
+            store.tx.commit()
+    store.tx.rollback()
+    assert not store.tx.dirty
+    assert store.value(b"a") == b"1"
+    assert store.value(b"b") is None
+    assert (store.db.counts().keys, store.db.counts().expires) == (1, 0)
+    store.check()
+
+
+def test_a_stalled_commit_is_made_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put(b"a", b"1", expire_at=LATER)
+    store.tx.undo.clear()
+
+    def stall(*arguments: object, **options: object) -> None:
+        raise WriteStalledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "write_batch", stall)
+        with pytest.raises(WriteStalledError):
+            store.tx.commit(may_wait=False)
+    assert store.keyspace.size(0).keys == 0
+    assert store.tx.commit()
+    assert store.keyspace.size(0).keys == 1
+    store.check()
+
+
+def test_commit_says_whether_the_batch_wrote(store: Store) -> None:
+    assert not store.tx.commit()
+    store.put(b"a")
+    store.tx.undo.clear()
+    assert store.tx.commit()
+    store.tx.begin(NOW)
+    assert not store.tx.commit()
+
+
+def test_commit_knows_of_what_an_iteration_committed_before(store: Store) -> None:
+    """What asks whether to fsync is the end of the batch."""
+    store.put(b"a")
+    store.tx.undo.clear()
+    assert list(store.db.keys()) == [b"a"]
+    assert store.tx.commit()
+    store.tx.begin(NOW)
+    assert not store.tx.commit()
+
+
+def test_changes_are_counted(store: Store) -> None:
+    store.put(b"a")
+    store.put(b"b")
+    store.commit()
+    store.delete(b"a")
+    store.commit()
+    assert store.tx.changes == 3
+
+
+# Deadlines
+
+
+def test_the_expiry_index_follows_the_row(store: Store) -> None:
+    for expire_at in (LATER, LATER + 1, 0, LATER + 2):
+        store.put(b"a", expire_at=expire_at)
+        store.commit()
+        assert [deadline for deadline, _ in store.expires()] == ([expire_at] if expire_at else [])
+        assert store.db.counts().expires == bool(expire_at)
+    store.delete(b"a")
+    store.commit()
+    assert store.expires() == []
+    store.check()
+
+
+def test_several_deadlines_in_one_batch_leave_one(store: Store) -> None:
+    for expire_at in (LATER, LATER + 1, 0, LATER, LATER + 3):
+        store.put(b"a", expire_at=expire_at)
+        store.tx.undo.clear()
+    store.commit()
+    assert [deadline for deadline, _ in store.expires()] == [LATER + 3]
+    store.check()
+
+
+def test_a_commit_lowers_the_low_water_mark(store: Store) -> None:
+    store.keyspace.expiry_low_water.raise_to(LATER + 1)
+    store.put(b"a", expire_at=LATER)
+    assert store.keyspace.expiry_low_water.deadline == LATER + 1
+    store.commit()
+    assert store.keyspace.expiry_low_water.deadline == LATER
+    store.put(b"b", expire_at=LATER + 10)
+    store.commit()
+    assert store.keyspace.expiry_low_water.deadline == LATER
+
+
+# Large collections
+
+
+def put_large(store: Store, key: bytes, version: int, expire_at: int = 0) -> None:
+    store.db.put(key, LargeRow(version, expire_at), store.db.peek(key))
+    store.commit()
+
+
+def test_a_deleted_collection_is_left_to_the_reclaimer(store: Store) -> None:
+    put_large(store, b"a", 7)
+    store.delete(b"a")
+    store.commit()
+    assert store.garbage() == [7]
+
+
+def test_so_is_an_overwritten_one(store: Store) -> None:
+    put_large(store, b"a", 7)
+    put_large(store, b"a", 7)
+    assert store.garbage() == []
+    put_large(store, b"a", 8)
+    assert store.garbage() == [7]
+    store.put(b"a", b"string")
+    store.commit()
+    assert store.garbage() == [7, 8]
+    put_large(store, b"a", 9)
+    store.db.set(b"a", StringRow(b"string"))
+    store.commit()
+    assert store.garbage() == [7, 8, 9]
+
+
+def test_so_is_an_expired_one(store: Store) -> None:
+    put_large(store, b"a", 7, LATER)
+    store.tx.begin(LATER)
+    assert store.value(b"a") is None
+    store.commit()
+    assert store.garbage() == [7]
+
+
+def test_a_carried_row_keeps_its_elements(store: Store) -> None:
+    put_large(store, b"a", 7, LATER)
+    put_large(store, b"b", 8)
+    other = store.tx.database(1)
+    moves = ((store.db, b"a", store.db, b"b"), (store.db, b"b", other, b"c"))
+    for source, key, target, name in moves:
+        row = source.peek(key)
+        assert row is not None
+        old = target.peek(name)
+        source.detach(key, row)
+        target.put(name, row, old)
+        store.commit()
+    assert store.garbage() == [8]
+    found = other.peek(b"c")
+    assert found is not None
+    assert (found.version, found.expire_at) == (7, LATER)
+    assert [(deadline, key) for deadline, key in store.expires()] == [(LATER, other.prefix + b"c")]
+    assert store.db.counts().keys == 0
+    store.check()
+
+
+# Whole databases
+
+
+def fill(store: Store, *keys: bytes, database: int = 0) -> None:
+    for key in keys:
+        store.put(key, b"v", database=database)
+    store.commit()
+
+
+def test_flushing_empties(store: Store) -> None:
+    fill(store, b"a", b"b")
+    fill(store, b"c", database=1)
+    store.put(b"d", expire_at=LATER)
+    store.tx.undo.clear()
+    store.tx.flush_databases([0])
+    assert store.value(b"a") is None
+    assert store.db.counts().keys == 0
+    assert list(store.tx.database(1).keys()) == [b"c"]
+    store.put(b"a", b"new")
+    store.commit()
+    assert list(store.db.keys()) == [b"a"]
+    store.reopen()
+    assert list(store.db.keys()) == [b"a"]
+    assert store.value(b"a") == b"new"
+    assert store.value(b"c", 1) == b"v"
+    assert store.keyspace.size(0).expires == 0
+
+
+def test_flushing_what_is_empty_costs_nothing(store: Store) -> None:
+    before = list(store.keyspace.namespaces)
+    store.tx.flush_databases([0, 1, 2])
+    assert not store.tx.commit()
+    assert store.keyspace.namespaces == before
+
+
+def test_a_flush_shows_when_it_is_committed(store: Store) -> None:
+    fill(store, b"a")
+    other = store.transaction()
+    store.tx.flush_databases([0])
+    other.begin(NOW)
+    assert other.database(0).peek(b"a") is not None
+    store.commit()
+    other.begin(NOW)
+    assert other.database(0).peek(b"a") is None
+    assert other.database(0).counts().keys == 0
+
+
+def test_a_flush_that_can_not_be_committed_never_was(store: Store) -> None:
+    fill(store, b"a")
+    before = list(store.keyspace.namespaces)
+    store.tx.flush_databases([0])
+    store.put(b"b")
+    store.tx.rollback()
+    store.tx.begin(NOW)
+    assert list(store.db.keys()) == [b"a"]
+    assert store.keyspace.namespaces == before
+    store.tx.flush_databases([0])
+    store.commit()
+    assert list(store.db.keys()) == []
+
+
+def test_swapping(store: Store) -> None:
+    fill(store, b"a")
+    fill(store, b"b", b"c", database=1)
+    store.put(b"d", b"v")
+    store.tx.undo.clear()
+    store.tx.swap_databases(0, 1)
+    assert [store.db.counts().keys, store.tx.database(1).counts().keys] == [2, 2]
+    store.put(b"e", b"v")
+    store.commit()
+    for _ in range(2):
+        assert list(store.db.keys()) == [b"b", b"c", b"e"]
+        assert list(store.tx.database(1).keys()) == [b"a", b"d"]
+        store.check()
+        store.reopen()
+
+
+def test_swapping_with_itself_and_back(store: Store) -> None:
+    fill(store, b"a")
+    store.tx.swap_databases(0, 0)
+    store.commit()
+    assert list(store.db.keys()) == [b"a"]
+    store.tx.swap_databases(0, 2)
+    store.tx.swap_databases(2, 0)
+    store.commit()
+    store.reopen()
+    assert list(store.db.keys()) == [b"a"]
+
+
+def test_swapping_and_flushing_in_one_batch(store: Store) -> None:
+    fill(store, b"a")
+    fill(store, b"b", database=1)
+    store.tx.swap_databases(0, 1)
+    store.tx.flush_databases([1])
+    store.put(b"c")
+    store.commit()
+    store.crash()
+    assert list(store.db.keys()) == [b"b", b"c"]
+    assert list(store.tx.database(1).keys()) == []
+    store.check()
+
+
+# Iteration
+
+
+def test_keys_are_in_order_and_alive(store: Store) -> None:
+    fill(store, b"b", b"a", b"", b"\xff", b"ab")
+    assert list(store.db.keys()) == [b"", b"a", b"ab", b"b", b"\xff"]
+    assert list(store.db.keys(b"a")) == [b"a", b"ab"]
+    assert list(store.db.keys(b"\xff")) == [b"\xff"]
+    store.put(b"aa", expire_at=NOW + 1)
+    store.commit(NOW + 1)
+    assert list(store.db.keys()) == [b"", b"a", b"ab", b"b", b"\xff"]
+    assert [key for key, _ in store.db.rows(b"a", b"aa")] == [b"ab"]
+    assert [key for key, _ in store.db.rows(b"", b"b")] == [b"b", b"\xff"]
+
+
+def test_a_command_iterates_before_it_writes(store: Store) -> None:
+    store.put(b"a")
+    with pytest.raises(AssertionError):
+        list(store.db.keys())
+
+
+@pytest.mark.parametrize("deadline", [0, LATER])
+def test_pages_put_together_are_all_keys(store: Store, deadline: int) -> None:
+    names = sorted(b"%d" % number for number in range(100))
+    for name in names:
+        store.put(name, expire_at=deadline)
+    store.commit()
+    fill(store, b"other", database=1)
+    for limit in (1, 7, 99, 100, 101):
+        found: list[bytes] = []
+        start: bytes | None = b""
+        while start is not None:
+            keys, start = store.db.page(b"", start, limit)
+            assert len(keys) <= limit
+            found += keys
+        assert found == names
+
+
+def test_a_page_of_a_prefix(store: Store) -> None:
+    fill(store, b"a", b"b1", b"b2", b"b3", b"c")
+    assert store.db.page(b"b", b"", 10) == ([b"b1", b"b2", b"b3"], None)
+    assert store.db.page(b"b", b"", 2) == ([b"b1", b"b2"], b"b3")
+    assert store.db.page(b"b", b"b3", 2) == ([b"b3"], None)
+    assert store.db.page(b"b", b"z", 2) == ([], None)
+    assert store.db.page(b"x", b"", 2) == ([], None)
+
+
+def test_a_page_leaves_out_other_types_and_the_expired(store: Store) -> None:
+    fill(store, b"a", b"b", b"c")
+    store.put(b"bb", expire_at=NOW + 1)
+    store.commit(NOW + 1)
+    assert store.db.page(b"", b"", 3) == ([b"a", b"b"], b"c")
+    assert store.db.page(b"", b"", 9, STRING) == ([b"a", b"b", b"c"], None)
+    assert store.db.page(b"", b"", 9, LIST) == ([], None)
+    assert store.db.page(b"", b"", 2, LIST) == ([], b"bb")
+
+
+def test_a_page_of_large_values_ends_early(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE_BYTES", 1000)
+    for number in range(10):
+        store.put(b"%d" % number, b"x" * 400)
+    store.commit()
+    keys, rest = store.db.page(b"", b"", 10, STRING)
+    assert 0 < len(keys) < 5
+    assert rest == b"%d" % len(keys)
+
+
+# Random keys
+
+
+def test_no_random_key_of_nothing(store: Store) -> None:
+    fill(store, b"a", database=1)
+    assert store.db.random_key() is None
+    store.put(b"gone", expire_at=NOW + 1)
+    store.commit(NOW + 1)
+    assert store.db.random_key() is None
+
+
+def test_a_random_key_of_few_is_uniform(store: Store) -> None:
+    names = [b"a", b"b", b"bb", b"zzz", b""]
+    fill(store, *names)
+    drawn = Counter(store.db.random_key() for _ in range(500))
+    assert set(drawn) == set(names)
+    assert min(drawn.values()) > 50
+
+
+def test_any_of_many_keys_can_come_up(store: Store) -> None:
+    names = [b"user:%03d" % number for number in range(300)] + [b"user", b"v"]
+    fill(store, *names)
+    fill(store, b"other", database=1)
+    drawn = {store.db.random_key() for _ in range(8000)}
+    assert drawn <= set(names)
+    assert len(drawn) > 290
+    assert {b"user", b"v"} <= drawn
+
+
+def test_a_random_key_is_alive(store: Store) -> None:
+    fill(store, *[b"k%d" % number for number in range(10)])
+    for number in range(300):
+        store.put(b"x%d" % number, expire_at=NOW + 1)
+    store.commit(NOW + 1)
+    assert {store.db.random_key() for _ in range(100)} <= {b"k%d" % n for n in range(10)}
+    for number in range(10):
+        store.delete(b"k%d" % number)
+    store.commit(NOW + 1)
+    assert store.db.random_key() is None
+
+
+# What the disk holds
+
+
+def test_ranges_are_deleted_before_rows_are_written(store: Store) -> None:
+    store.tx.put(ROWS, b"b", b"1")
+    store.commit()
+    store.tx.put(ROWS, b"a", b"2")
+    store.tx.ranges.append((ROWS, b"a", b"c"))
+    store.commit()
+    assert list(store.engine.items(ROWS, b"", None)) == [(b"a", b"2")]
+
+
+def test_rows_of_other_families_are_read_through_the_batch(store: Store) -> None:
+    store.tx.put(ROWS, b"r", b"1")
+    assert store.tx.get(ROWS, b"r") == b"1"
+    store.commit()
+    assert store.tx.get(ROWS, b"r") == b"1"
+    store.tx.put(ROWS, b"r", None)
+    assert store.tx.get(ROWS, b"r") is None
+    store.commit()
+    assert store.engine.get(ROWS, b"r") is None
+
+
+def test_a_batch_is_one_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[Any] = []
+    write = Engine.write_batch
+
+    def counting(engine: Engine, batch: Any, **options: Any) -> None:
+        writes.append(batch)
+        write(engine, batch, **options)
+
+    monkeypatch.setattr(Engine, "write_batch", counting)
+    for number, database in itertools.product(range(5), range(3)):
+        store.put(b"%d" % number, expire_at=LATER, database=database)
+        store.tx.undo.clear()
+    store.delete(b"1")
+    store.tx.swap_databases(0, 1)
+    store.commit()
+    assert len(writes) == 1
+    assert len(store.meta()) == 14
+    assert store.engine.get(META, store.db.prefix + b"2") is not None
