@@ -61,7 +61,9 @@ def _serve(config: Config) -> int:
             pidfile.write_text(f"{os.getpid()}\n")
         trio.run(_run, config)
     except (StorageError, OSError, BaseExceptionGroup) as failure:
-        expected = [error for error in _leaves(failure) if isinstance(error, (StorageError, OSError))]
+        expected = [
+            error for error in _leaves(failure) if isinstance(error, (StorageError, OSError))
+        ]
         if not expected:
             raise
         for error in expected:
@@ -88,9 +90,7 @@ async def _run(config: Config) -> None:
 
 async def _stop_on_signal(signals: object, server: Server, scope: trio.CancelScope) -> None:
     async for number in signals:  # type: ignore[attr-defined]
-        logger.log(
-            log.NOTICE, "Received %s, scheduling shutdown...", signal.Signals(number).name
-        )
+        logger.log(log.NOTICE, "Received %s, scheduling shutdown...", signal.Signals(number).name)
         server.shutdown()
         return
 
@@ -98,7 +98,13 @@ async def _stop_on_signal(signals: object, server: Server, scope: trio.CancelSco
 def _banner(server: Server) -> None:
     config = server.config
     say = logger.log
-    say(log.NOTICE, "tendis-py %s (speaks Redis %s), pid %d", __version__, REDIS_VERSION, os.getpid())
+    say(
+        log.NOTICE,
+        "tendis-py %s (speaks Redis %s), pid %d",
+        __version__,
+        REDIS_VERSION,
+        os.getpid(),
+    )
     say(
         log.NOTICE,
         "threading model %s: %d reactors, %d executors",

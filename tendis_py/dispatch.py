@@ -40,6 +40,10 @@ from tendis_py.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
+LONGEST_RUN_NS = 5_000_000
+"""What a run taken at once surely stays below; with a lower slowlog threshold requests run one by
+one, so that each can be logged."""
+
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
 
@@ -142,6 +146,8 @@ class Dispatcher:
     ) -> int:
         """As ``_run_plain``, taking runs of requests of one command at once where the command can:
         a pipelined GET then costs 0.4 µs instead of 1.2."""
+        if self.services.slowlog.threshold_ns < LONGEST_RUN_NS:
+            return self._run_plain(session, requests, replies, read)
         taken = 0
         names = list(map(_name_of, requests))
         if names.count(names[0]) == len(names):

@@ -9,12 +9,11 @@ import contextlib
 import gc
 import itertools
 import logging
-import os
 import resource
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -53,9 +52,7 @@ class Server:
         self.config = config
         self.model = MODELS[config.threading_model]
         engine = Engine(Path(config.dir) / "tendis-data", options=config.rocksdb)
-        self.keyspace = Keyspace(
-            engine, databases=config.databases, cache_bytes=config.cache_size
-        )
+        self.keyspace = Keyspace(engine, databases=config.databases, cache_bytes=config.cache_size)
         self.services = Services(config, self.keyspace, commands.concerned_by_pause)
         self.services.topology = self.statistics
         self.services.shutdown = self.shutdown
@@ -71,7 +68,9 @@ class Server:
         model, config, services = self.model, self.config, self.services
         reactors = model.reactor_count(config.io_threads)
         executors = model.executor_count(config.executor_threads)
-        alone = reactors + executors == 1 or (model.submission is Submission.QUEUE and executors == 1)
+        alone = reactors + executors == 1 or (
+            model.submission is Submission.QUEUE and executors == 1
+        )
         locking = Locking.NONE if alone else Locking.KEYS
         self.pools: list[ExecutorPool] = []
         self.queue: WorkQueue | None = None
@@ -85,6 +84,7 @@ class Server:
                     config.work_queue_max_requests, config.work_queue_max_bytes
                 )
                 slow = Executor(services, locking=locking, name="slow")
+                slow.tx.yields = True
                 self.pools.append(ExecutorPool(self.slow_queue, [slow]))
             workers = [
                 Executor(
@@ -223,9 +223,7 @@ class Server:
         several = len(self.reactors) > 1
         port = self._port
         for index, reactor in enumerate(self.reactors):
-            opened = open_listeners(
-                self.config, reuse_port=several, port=port, unix=index == 0
-            )
+            opened = open_listeners(self.config, reuse_port=several, port=port, unix=index == 0)
             for listener in opened:
                 if port == 0 and listener.family != socket.AF_UNIX:
                     port = listener.getsockname()[1]
@@ -251,9 +249,7 @@ class Server:
         for reactor in self.reactors:
             reactor.stop()
 
-    async def run_job(
-        self, run: Callable[[Transaction], None], keys: set[bytes] | None
-    ) -> None:
+    async def run_job(self, run: Callable[[Transaction], None], keys: set[bytes] | None) -> None:
         """Run background work the way requests go; returns when it is committed."""
         done = trio.Event()
 

@@ -22,7 +22,7 @@ from tendis_py.errors import (
     outside_range,
     syntax_error,
 )
-from tendis_py.resp.requests import strict_integer
+from tendis_py.numbers import strict_integer
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 

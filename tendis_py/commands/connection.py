@@ -22,8 +22,8 @@ from tendis_py.errors import (
     hello_option,
     wrong_arity,
 )
+from tendis_py.numbers import strict_integer
 from tendis_py.resp.replies import OK
-from tendis_py.resp.requests import strict_integer
 
 DEFAULT_USER = b"default"
 """The only user there is."""

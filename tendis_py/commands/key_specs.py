@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tendis_py.resp.requests import Request, strict_integer
+from tendis_py.numbers import strict_integer
+from tendis_py.resp.requests import Request
 
 KEY_FLAGS = (
     "RO",

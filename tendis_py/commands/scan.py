@@ -9,7 +9,8 @@ from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Lane, command
 from tendis_py.errors import INVALID_CURSOR, NO_NOVALUES, ReplyError, syntax_error
-from tendis_py.resp.requests import strict_integer
+from tendis_py.numbers import strict_integer
+from tendis_py.resp.replies import Stream
 from tendis_py.types import keys
 
 DEFAULT_COUNT = 10
@@ -96,4 +97,4 @@ def scan(ctx: Context, args: list[bytes]) -> Any:
 )
 def keys_(ctx: Context, args: list[bytes]) -> Any:
     """Returns all key names that match a pattern."""
-    return keys.matching(ctx.db, args[1])
+    return Stream(keys.matching(ctx.db, args[1]))

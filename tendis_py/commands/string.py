@@ -180,7 +180,7 @@ def _set_keys(args: list[bytes]) -> list[tuple[int, str]]:
 
 
 def _set_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
-    if any([len(request) != 3 for request in requests]):
+    if set(map(len, requests)) != {3}:
         return None
     items = [(key, value) for _, key, value in requests]
     return [OK] * len(items) if strings.put_run(ctx.db, items) else None

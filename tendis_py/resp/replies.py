@@ -13,6 +13,7 @@ Python value        RESP3                       RESP2
 ``float``           double                      bulk string
 ``bool``            boolean                     integer 0 or 1
 ``list``, ``tuple``  array                      array
+``Stream``          array                       array
 ``dict``            map                         flat array
 ``set``             set                         array
 ``OrderedSet``      set                         array
@@ -26,7 +27,8 @@ Python value        RESP3                       RESP2
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from tendis_py.errors import ReplyError
@@ -58,6 +60,16 @@ class Push(list[Any]):
     __slots__ = ()
 
 
+class Stream:
+    """An array whose elements are made while they are encoded: a long reply then holds neither
+    all of them at once nor the GIL for long. Elements are of the types above."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.values = values
+
+
 class NullArray:
     __slots__ = ()
 
@@ -67,6 +79,7 @@ OK = Encoded(b"+OK\r\n")
 NO_REPLY = Encoded(b"")
 
 _SMALL = 4096
+_STREAM_CHUNK = 1024
 _BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
 _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
 
@@ -145,6 +158,20 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
     return encode
 
 
+def _stream(encoders: dict[type, Encode]) -> Encode:
+    def encode(stream: Stream) -> bytes:
+        values = iter(stream.values)
+        count = 0
+        chunks = [b""]
+        while part := [encoders[type(value)](value) for value in islice(values, _STREAM_CHUNK)]:
+            count += len(part)
+            chunks.append(b"".join(part))
+        chunks[0] = b"*%d\r\n" % count
+        return b"".join(chunks)
+
+    return encode
+
+
 def _map(head: bytes, encoders: dict[type, Encode], per_pair: int) -> Encode:
     def encode(pairs: dict[Any, Any]) -> bytes:
         parts = [head % (len(pairs) * per_pair)]
@@ -166,6 +193,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
     }
     array = _aggregate(b"*", encoders)
     encoders[list] = encoders[tuple] = array
+    encoders[Stream] = _stream(encoders)
     if protocol == 2:
         encoders[type(None)] = _null_bulk
         encoders[NullArray] = _null_array

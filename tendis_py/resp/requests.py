@@ -21,6 +21,7 @@ from typing import Any
 import hiredis
 
 from tendis_py.errors import ProtocolError
+from tendis_py.numbers import strict_integer
 
 Request = list[bytes]
 
@@ -245,17 +246,6 @@ class RequestParser:
             requests.append(self._arguments)
             self._arguments = []
         return end + 2
-
-
-def strict_integer(digits: bytes | bytearray) -> int | None:
-    """A signed 64-bit decimal in its one canonical spelling, else None (Redis' string2ll)."""
-    try:
-        value = int(digits) if len(digits) <= 20 else None
-    except ValueError:
-        return None
-    if value is None or b"%d" % value != digits or not -(2**63) <= value < 2**63:
-        return None
-    return value
 
 
 _ESCAPES = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}  # \n \r \t \b \a

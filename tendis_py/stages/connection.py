@@ -19,10 +19,10 @@ from tendis_py.session import Session
 if TYPE_CHECKING:
     from tendis_py.stages.reactor import Reactor
 
-RECEIVE_BYTES = 32 * 1024
+RECEIVE_BYTES = 16 * 1024
 """Read at a time: also what bounds one connection's share of a turn."""
 
-WAITING_BYTES = 4 * RECEIVE_BYTES
+WAITING_BYTES = 8 * RECEIVE_BYTES
 """Input of a busy connection beyond which it is not read any more."""
 
 OUTBOX_BYTES = 64 * 1024 * 1024
@@ -55,7 +55,13 @@ class Connection:
     )
 
     def __init__(
-        self, sock: socket.socket, reactor: Reactor, fast: FastReader, *, max_bulk: int, secure: bool
+        self,
+        sock: socket.socket,
+        reactor: Reactor,
+        fast: FastReader,
+        *,
+        max_bulk: int,
+        secure: bool,
     ) -> None:
         self.socket = sock
         self.fd = sock.fileno()

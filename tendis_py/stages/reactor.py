@@ -289,9 +289,7 @@ class Reactor:
 
     # Submitting
 
-    def _submit(
-        self, items: list[tuple[Session, list[Request]]], received: int, read: int
-    ) -> None:
+    def _submit(self, items: list[tuple[Session, list[Request]]], received: int, read: int) -> None:
         batch = Batch(self, items, received, read)
         self._requests += batch.requests
         if self._submission is Submission.INLINE:
@@ -477,6 +475,9 @@ class Reactor:
         self._epoll.modify(connection.fd, connection.events)
 
     def _end_of_input(self, connection: Connection) -> None:
+        if connection in self._held_by_pause and connection.parser.error is None:
+            self._close(connection)  # nobody waits for what has not run, as in Redis
+            return
         connection.finished = True
         if connection.busy or connection.waiting:
             self._update_events(connection)

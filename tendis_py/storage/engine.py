@@ -61,7 +61,7 @@ class Engine:
         db_options = self._options(options or {})
         try:
             self._db = Rdict(
-                str(path), db_options, column_families={name: db_options for name in COLUMN_FAMILIES}
+                str(path), db_options, column_families=dict.fromkeys(COLUMN_FAMILIES, db_options)
             )
         except Exception as error:
             raise StorageError(_explain_open_failure(path, str(error))) from None

@@ -11,9 +11,10 @@ a command that fails is undone alone. Whoever uses a Transaction holds the locks
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from tendis_py.storage.codec import (
     ABSENT,
@@ -33,6 +34,13 @@ from tendis_py.storage.random_key import random_key
 _NO_COUNTS = Counts()
 _MISSING: Any = object()
 
+T = TypeVar("T")
+
+ROWS_BETWEEN_RESTS = 256
+REST_SECONDS = 0.0001
+"""With both, KEYS over a million keys takes about twice as long, and the p99 of ten others beside
+it falls to a half."""
+
 NEVER = 1 << 64
 """A deadline (ms) after all others."""
 
@@ -47,6 +55,8 @@ class Transaction:
     def __init__(self, keyspace: Keyspace) -> None:
         self.keyspace = keyspace
         self.now = 0
+        self.yields = False
+        """Whether long iterations make way for other threads: set on the slow lane."""
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
         self.meta: dict[bytes, Row] = {}
@@ -238,6 +248,19 @@ class Transaction:
         self._moved[index] = namespace
         self.settings.update([self.keyspace.database_setting(index, namespace)])
 
+    def paced(self, rows: Iterator[T]) -> Iterator[T]:
+        """``rows``; on the slow lane with short rests, in which other threads get the GIL without
+        having to wait for it."""
+        if not self.yields:
+            return rows
+        return self._rest_between(rows)
+
+    @staticmethod
+    def _rest_between(rows: Iterator[T]) -> Iterator[T]:
+        while part := list(islice(rows, ROWS_BETWEEN_RESTS)):
+            yield from part
+            time.sleep(REST_SECONDS)
+
     def settle(self) -> None:
         """Commit what earlier commands of the batch wrote, so that an iteration sees it."""
         if self.dirty:
@@ -270,9 +293,7 @@ class Database:
     def find(self, key: bytes) -> Row | None:
         """The row of ``key`` for a reader: counted as hit or miss, and as a use of the key."""
         meta_key = self.prefix + key
-        row = (
-            self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
-        )
+        row = self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
         tx = self.tx
         if row.expire_at and row.expire_at <= tx.now:
             tx.misses += 1
@@ -286,9 +307,7 @@ class Database:
     def peek(self, key: bytes) -> Row | None:
         """As ``find``, but it leaves no trace: for writers, and for OBJECT and the like."""
         meta_key = self.prefix + key
-        row = (
-            self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
-        )
+        row = self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
         if row.expire_at and row.expire_at <= self.tx.now:
             self._expire(meta_key, row)
             return None
@@ -303,27 +322,46 @@ class Database:
             self.tx.hits += 1
         return row
 
-    def find_cached(self, keys: list[bytes]) -> list[Row] | None:
-        """As ``find`` for each key, ABSENT standing for no such key, if all are at hand: in the
-        cache, without a deadline, not written by this batch; else None, and nothing has
-        happened."""
+    def find_many(self, keys: list[bytes]) -> list[Row]:
+        """As ``find`` for each key, ABSENT standing for no such key. What the cache does not have
+        is read by list, with the GIL released."""
         tx = self.tx
-        if self._overlay:
-            return None
-        found = list(map(self._cache.young.get, map(self.prefix.__add__, keys)))
-        if None in found:
-            return None
-        rows: list[Row] = found  # type: ignore[assignment]
-        absent = rows.count(ABSENT)
-        if absent < sum([1 for row in rows if row.expire_at]):
-            return None
-        if tx.touches:
-            now = tx.now
-            for row in rows:
-                row.atime = now
-        tx.misses += absent
-        tx.hits += len(rows) - absent
-        return rows
+        if not self._overlay:
+            rows = self._cached(list(map(self.prefix.__add__, keys)))
+            absent = rows.count(ABSENT)
+            if absent == sum([1 for row in rows if row.expire_at]):
+                tx.misses += absent
+                tx.hits += len(rows) - absent
+                if tx.touches:
+                    now = tx.now
+                    for row in rows:
+                        row.atime = now
+                return rows
+        return [self.find(key) or ABSENT for key in keys]
+
+    def _cached(self, meta_keys: list[bytes]) -> list[Row]:
+        """The rows of ``meta_keys``, all in the cache afterwards."""
+        found = list(map(self._cache.young.get, meta_keys))
+        if None not in found:
+            return found  # type: ignore[return-value]
+        missing = {
+            meta_key
+            for meta_key, row in zip(meta_keys, found, strict=True)
+            if row is None and self._cache.recall(meta_key) is None
+        }
+        wanted = list(missing)
+        for meta_key, raw in zip(
+            wanted, self.tx.keyspace.engine.get_many(META, wanted), strict=True
+        ):
+            self._cache.add(meta_key, self._decoded(raw))
+        return [self._cache.young[meta_key] for meta_key in meta_keys]
+
+    def _decoded(self, raw: bytes | None) -> Row:
+        if raw is None:
+            return ABSENT
+        row = decode(raw)
+        row.atime = self.tx.now
+        return row
 
     def replace_cached(self, rows: list[tuple[bytes, Row]]) -> bool:
         """As ``set`` for each (key, row without a deadline), if all replace rows that the cache
@@ -340,12 +378,7 @@ class Database:
     def _load(self, meta_key: bytes) -> Row:
         row = self._cache.recall(meta_key)
         if row is None:
-            raw = self.tx.keyspace.engine.get(META, meta_key)
-            if raw is None:
-                row = ABSENT
-            else:
-                row = decode(raw)
-                row.atime = self.tx.now
+            row = self._decoded(self.tx.keyspace.engine.get(META, meta_key))
             self._cache.add(meta_key, row)
         return row
 
@@ -386,7 +419,9 @@ class Database:
                 expires = self._move_deadline(meta_key, old.expire_at, row.expire_at)
             if old.version and old.version != row.version:
                 tx.discard_version(old.version)
-        tx.undo.append((overlay, meta_key, overlay.get(meta_key, _MISSING), self.namespace, keys, expires))
+        tx.undo.append(
+            (overlay, meta_key, overlay.get(meta_key, _MISSING), self.namespace, keys, expires)
+        )
         overlay[meta_key] = row
         if keys or expires:
             tx.count(self.namespace, keys, expires)
@@ -411,7 +446,9 @@ class Database:
         tx = self.tx
         expires = self._move_deadline(meta_key, row.expire_at, 0) if row.expire_at else 0
         overlay = self._overlay
-        tx.undo.append((overlay, meta_key, overlay.get(meta_key, _MISSING), self.namespace, -1, expires))
+        tx.undo.append(
+            (overlay, meta_key, overlay.get(meta_key, _MISSING), self.namespace, -1, expires)
+        )
         overlay[meta_key] = ABSENT
         tx.count(self.namespace, -1, expires)
 
@@ -442,8 +479,9 @@ class Database:
         self.tx.settle()
         lower = self.prefix + max(prefix, start)
         now = self.tx.now
-        for meta_key, raw in self.tx.keyspace.engine.items(
-            META, lower, upper_bound(self.prefix + prefix)
+        engine = self.tx.keyspace.engine
+        for meta_key, raw in self.tx.paced(
+            engine.items(META, lower, upper_bound(self.prefix + prefix))
         ):
             if is_alive(raw, now):
                 yield meta_key[NAMESPACE_SIZE:], raw
@@ -456,7 +494,8 @@ class Database:
             return
         self.tx.settle()
         lower = self.prefix + prefix
-        for meta_key in self.tx.keyspace.engine.keys(META, lower, upper_bound(lower)):
+        engine = self.tx.keyspace.engine
+        for meta_key in self.tx.paced(engine.keys(META, lower, upper_bound(lower))):
             yield meta_key[NAMESPACE_SIZE:]
 
     def page(
@@ -472,7 +511,9 @@ class Database:
         engine = self.tx.keyspace.engine
         lower, upper = self.prefix + max(prefix, start), upper_bound(self.prefix + prefix)
         if type_ is None and not self.counts().expires:
-            keys = [key[NAMESPACE_SIZE:] for key in islice(engine.keys(META, lower, upper), limit + 1)]
+            keys = [
+                key[NAMESPACE_SIZE:] for key in islice(engine.keys(META, lower, upper), limit + 1)
+            ]
             return keys[:limit], keys[limit] if len(keys) > limit else None
         keys = []
         read = 0

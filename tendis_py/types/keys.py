@@ -6,7 +6,7 @@ and moving carry the row and leave them where they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from tendis_py.errors import NO_SUCH_KEY, ReplyError
 from tendis_py.glob import compile_glob, literal_prefix
@@ -176,10 +176,9 @@ def _carry(
 # Iteration
 
 
-def matching(db: Database, pattern: bytes) -> list[bytes]:
+def matching(db: Database, pattern: bytes) -> Iterator[bytes]:
     """All keys that match a glob pattern. Reads only those that begin as every match does."""
-    matches = compile_glob(pattern)
-    return [key for key in db.keys(literal_prefix(pattern)) if matches(key)]
+    return filter(compile_glob(pattern), db.keys(literal_prefix(pattern)))
 
 
 def scan(

@@ -6,8 +6,6 @@ bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tendis_py.errors import (
     NOT_FINITE,
     NOT_FLOAT,
@@ -17,7 +15,7 @@ from tendis_py.errors import (
     ReplyError,
     wrong_type,
 )
-from tendis_py.resp.requests import strict_integer
+from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import STRING, Row, StringRow
 from tendis_py.storage.transaction import Database
 from tendis_py.types import long_double
@@ -64,17 +62,16 @@ def get(db: Database, key: bytes) -> bytes | None:
 
 
 def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
-    """The strings of ``keys`` if the cache has them all; else None."""
-    rows = db.find_cached(keys)
-    if rows is None or any([row.type > STRING for row in rows]):
+    """The strings of ``keys``; None when one of them is of another type."""
+    rows = db.find_many(keys)
+    if max([row.type for row in rows]) > STRING:
         return None
     return [row.value for row in rows]
 
 
-def get_many(db: Database, keys: Iterable[bytes]) -> list[bytes | None]:
+def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:
     """The strings of ``keys``; None for an absent key and for one of another type."""
-    rows = map(db.find, keys)
-    return [row.value if row is not None and row.type == STRING else None for row in rows]
+    return [row.value if row.type == STRING else None for row in db.find_many(keys)]
 
 
 def part(db: Database, key: bytes, first: int, last: int) -> bytes:

@@ -142,8 +142,12 @@ any_double = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.floats(-1e6, 1e6),
     st.integers(-(2**64), 2**64).map(float),
-    st.builds(lambda number, places: round(number, places), st.floats(-1e9, 1e9), st.integers(0, 9)),
-    st.builds(lambda digit, power: float(f"{digit}e{power}"), st.integers(1, 99), st.integers(-12, 25)),
+    st.builds(
+        lambda number, places: round(number, places), st.floats(-1e9, 1e9), st.integers(0, 9)
+    ),
+    st.builds(
+        lambda digit, power: float(f"{digit}e{power}"), st.integers(1, 99), st.integers(-12, 25)
+    ),
 )
 
 
@@ -158,9 +162,7 @@ any_double = st.one_of(
 @example(268199.13722178666)
 @example(-79145.35012353223)
 @example(-535.01173)
-def test_doubles_are_printed_as_redis_prints_them(
-    redis_client: RawClient, number: float
-) -> None:
+def test_doubles_are_printed_as_redis_prints_them(redis_client: RawClient, number: float) -> None:
     """Redis' grisu2 does not always find the fewest digits (1.4 doubles in 1000): there only the
     value has to be the same."""
     redis_client.command("ZADD", "z", repr(number), "m")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,15 +51,9 @@ class Store:
         return self.tx.database(0)
 
     def reopen(self) -> None:
+        """Close and open again; what was not committed is lost. To RocksDB, which does not flush
+        when it closes, this is a crash."""
         self.engine.close()
-        self.open()
-
-    def crash(self) -> None:
-        """Go on with what an interrupted process leaves: the files as they are now."""
-        copy = self.folder.with_name(self.folder.name + "+")
-        shutil.copytree(self.folder, copy, ignore=shutil.ignore_patterns("LOCK"))
-        self.engine.close()
-        self.folder = copy
         self.open()
 
     def forget(self) -> None:

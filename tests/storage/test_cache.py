@@ -98,9 +98,7 @@ def test_forget_and_clear(cache: RowCache) -> None:
     assert (cache.statistics().entries, cache.statistics().bytes) == (0, 0)
 
 
-def test_a_generation_is_freed_in_steps(
-    cache: RowCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_generation_is_freed_in_steps(cache: RowCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_DISCARD_PER_STEP", 2)
     for name in (b"a", b"b"):
         fill(cache, name)

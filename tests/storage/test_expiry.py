@@ -148,7 +148,7 @@ def test_a_large_collection_is_left_to_the_reclaimer(store: Store, expiry: Expir
 def test_it_goes_on_after_a_restart(store: Store) -> None:
     store.put(b"a", expire_at=NOW + 1)
     store.commit()
-    store.crash()
+    store.reopen()
     sweep(store, Expiry(store.keyspace))
     assert store.meta() == store.expires() == []
     store.check()

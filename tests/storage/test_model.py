@@ -1,4 +1,4 @@
-"""Random commands, failures, crashes and background work against a plain dict."""
+"""Random commands, failures, restarts and background work against a plain dict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Value = tuple[bytes, int]
 
 
 class Model(RuleBasedStateMachine):
-    """``expected`` is what a reader sees now, ``durable`` what a crash leaves."""
+    """``expected`` is what a reader sees now, ``durable`` what a restart leaves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,8 +132,8 @@ class Model(RuleBasedStateMachine):
         self._begin()
 
     @rule()
-    def crash(self) -> None:
-        self.store.crash()
+    def restart(self) -> None:
+        self.store.reopen()
         self.expected = [dict(database) for database in self.durable]
         self._begin()
 

@@ -79,7 +79,7 @@ def test_several_databases_one_after_the_other(store: Store) -> None:
     store.check()
 
 
-def test_it_begins_again_after_a_crash(store: Store) -> None:
+def test_it_begins_again_after_a_restart(store: Store) -> None:
     fill(store, 2 * SLICE)
     flush(store, 0)
     reclaimer = Reclaimer(store.keyspace)
@@ -87,7 +87,7 @@ def test_it_begins_again_after_a_crash(store: Store) -> None:
     reclaimer.step(store.tx)
     store.commit()
     assert len(store.expires()) < SLICE
-    store.crash()
+    store.reopen()
     reclaim(store)
     assert store.meta() == store.expires() == []
     assert not list(store.keyspace.dead_namespaces())

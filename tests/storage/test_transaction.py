@@ -418,7 +418,7 @@ def test_swapping_and_flushing_in_one_batch(store: Store) -> None:
     store.tx.flush_databases([1])
     store.put(b"c")
     store.commit()
-    store.crash()
+    store.reopen()
     assert list(store.db.keys()) == [b"b", b"c"]
     assert list(store.tx.database(1).keys()) == []
     store.check()

@@ -24,7 +24,9 @@ def _spell(argument: Aggregate) -> str:
     kind, token = fields["type"].decode(), fields.get("token", b"").decode()
     if token == "" and "token" in fields:
         token = '""'
-    body = _body(kind, fields, bracketed="optional" in flags and not token and "multiple" not in flags)
+    body = _body(
+        kind, fields, bracketed="optional" in flags and not token and "multiple" not in flags
+    )
     if "multiple" not in flags:
         shown = f"{token} {body}".strip()
     elif "multiple_token" in flags or kind == "pure-token":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tests.support.resp import Address, RawClient
 from tests.support.servers import ServerProcess
 
+
 @dataclass
 class Bystander:
     """Waits that one ordinary client saw, in seconds, and what went wrong for it."""
@@ -53,7 +54,9 @@ def bystander(server: ServerProcess, *, most: float = 1.0) -> Iterator[Bystander
 
 
 @contextlib.contextmanager
-def connections(address: Address, count: int, *, seconds: float = 10.0) -> Iterator[list[RawClient]]:
+def connections(
+    address: Address, count: int, *, seconds: float = 10.0
+) -> Iterator[list[RawClient]]:
     """``count`` clients, all closed at the end."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(RawClient(address, seconds=seconds)) for _ in range(count)]

@@ -156,9 +156,7 @@ class RawClient:
     Every receive and send raises TimeoutError after ``seconds``.
     """
 
-    def __init__(
-        self, address: Address, *, protocol: int = 2, seconds: float = SECONDS
-    ) -> None:
+    def __init__(self, address: Address, *, protocol: int = 2, seconds: float = SECONDS) -> None:
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(seconds)

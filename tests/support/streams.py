@@ -27,7 +27,15 @@ _fragments = st.sampled_from(
     [b"*1\r\n", b"*2\r\n", b"*0\r\n", b"*-1\r\n", b"*\r\n", b"*01\r\n", b"*+1\r\n", b"* 1\r\n"]
     + [b"*1\r", b"*1", b"*", b"*1000000000\r\n", b"*2147483648\r\n", b"*99999999999999999999\r\n"]
     + [b"$1\r\na\r\n", b"$3\r\nGET\r\n", b"$0\r\n\r\n", b"$-1\r\n", b"$a\r\n", b"$\r\n", b"$1\r"]
-    + [b"$4294967296\r\n", b"$3\r\nab", b"$1\r\nabc", b"+OK\r\n", b":1\r\n", b"-ERR x\r\n", b"_\r\n"]
+    + [
+        b"$4294967296\r\n",
+        b"$3\r\nab",
+        b"$1\r\nabc",
+        b"+OK\r\n",
+        b":1\r\n",
+        b"-ERR x\r\n",
+        b"_\r\n",
+    ]
     + [b",1.5\r\n", b"#t\r\n", b"(123\r\n", b"=7\r\ntxt:abc\r\n", b"%1\r\n", b"~1\r\n", b">1\r\n"]
     + [b"|1\r\n", b"!3\r\nabc\r\n", b"\r\n", b"\n", b"\r", b"PING\r\n", b"\xff\r\n"]
 )

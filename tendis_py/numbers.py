@@ -1,0 +1,14 @@
+"""Integers as Redis spells them. Knows nothing of the rest of the package."""
+
+from __future__ import annotations
+
+
+def strict_integer(digits: bytes | bytearray) -> int | None:
+    """A signed 64-bit decimal in its one canonical spelling, else None (Redis' string2ll)."""
+    try:
+        value = int(digits) if len(digits) <= 20 else None
+    except ValueError:
+        return None
+    if value is None or b"%d" % value != digits or not -(2**63) <= value < 2**63:
+        return None
+    return value
