@@ -61,9 +61,8 @@ def _serve(config: Config) -> int:
             pidfile.write_text(f"{os.getpid()}\n")
         trio.run(_run, config)
     except (StorageError, OSError, BaseExceptionGroup) as failure:
-        expected = [
-            error for error in _leaves(failure) if isinstance(error, (StorageError, OSError))
-        ]
+        kinds = (StorageError, OSError)
+        expected = [error for error in _leaves(failure) if isinstance(error, kinds)]
         if not expected:
             raise
         for error in expected:

@@ -36,7 +36,7 @@ class StorageError(Exception):
     """The data folder can't be opened or written; the message says why, for an operator."""
 
 
-def printable(raw: bytes) -> str:
+def printable(raw: bytes | bytearray) -> str:
     """``raw`` as text for an error message: lossless, newlines blanked as Redis does."""
     return raw.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
 

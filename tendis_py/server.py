@@ -26,7 +26,13 @@ from tendis_py.config import Config
 from tendis_py.errors import too_many_clients
 from tendis_py.maintenance import Maintenance
 from tendis_py.services import Services
-from tendis_py.stages.accept import Doorkeeper, deal, describe, open_listeners
+from tendis_py.stages.accept import (
+    Doorkeeper,
+    close_listener,
+    deal,
+    describe,
+    open_listeners,
+)
 from tendis_py.stages.execute import Executor, ExecutorPool, Locking
 from tendis_py.stages.reactor import Reactor, Submission
 from tendis_py.stages.work import Job, WorkQueue
@@ -186,7 +192,7 @@ class Server:
         finally:
             with trio.CancelScope(shield=True):
                 for listener in self.listeners:
-                    listener.close()
+                    close_listener(listener)
                 await trio.to_thread.run_sync(self.services.saving.finish)
                 await trio.to_thread.run_sync(self.keyspace.engine.close)
 

@@ -18,7 +18,9 @@ from tests.support.servers import (
 )
 
 _SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
-settings.register_profile("default", deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile(
+    "default", deadline=None, max_examples=150, suppress_health_check=_SLOW_IS_FINE
+)
 settings.register_profile(
     "full", deadline=None, max_examples=2000, suppress_health_check=_SLOW_IS_FINE
 )

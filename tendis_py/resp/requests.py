@@ -20,7 +20,7 @@ from typing import Any
 
 import hiredis
 
-from tendis_py.errors import ProtocolError
+from tendis_py.errors import ProtocolError, printable
 from tendis_py.numbers import strict_integer
 
 Request = list[bytes]
@@ -39,6 +39,8 @@ _HEADER_SIZE = [len(b"*%d\r\n" % n) for n in range(10_000)]
 _BULK_SIZE = [len(b"$%d\r\n\r\n" % n) + n for n in range(CHUNK_BYTES)]
 _header_size = _HEADER_SIZE.__getitem__
 _bulk_size = _BULK_SIZE.__getitem__
+_bytes_length = bytes.__len__
+_list_length = list.__len__
 
 
 class FastReader:
@@ -59,7 +61,8 @@ class FastReader:
         None when the chunk needs the incremental parser: it is not an array of bulk strings, or a
         header in it may announce a huge array.
         """
-        if chunk.count(b"*") == 1:
+        arrays = chunk.count(b"*")
+        if arrays == 1:
             if chunk[0] != 42 or chunk.find(b"\r\n", 1, 7) < 0:
                 return None
         elif chunk[0] != 42 or _LONG_ARRAY_HEADER.search(chunk) is not None:
@@ -67,22 +70,29 @@ class FastReader:
         try:
             self._feed(chunk)
             requests = list(iter(self._gets, _MORE))
-            # What these requests take on the wire if each is an array of bulk strings. Any other
-            # element (integer, null, nested array …) has no length, or another one.
+            if len(requests) > arrays:  # a push or a set
+                raise hiredis.ProtocolError
+            bulks = chunk.count(b"$")
+            # What these requests take on the wire if each is an array of bulk strings. Another
+            # element (integer, null, nested array …) is not bytes, or takes another size.
             if len(requests) == 1:
                 request = requests[0]
-                size = _HEADER_SIZE[len(request)]
+                size = _HEADER_SIZE[_list_length(request)]
+                bulks -= len(request)
                 for argument in request:
-                    size += _BULK_SIZE[len(argument)]
+                    size += _BULK_SIZE[_bytes_length(argument)]
             else:
-                size = sum(map(_header_size, map(len, requests)))
-                size += sum(map(_bulk_size, map(len, chain.from_iterable(requests))))
+                size = sum(map(_header_size, map(_list_length, requests)))
+                size += sum(map(_bulk_size, map(_bytes_length, chain.from_iterable(requests))))
+                bulks -= sum(map(len, requests))
+            if bulks < 0:  # a simple string
+                raise hiredis.ProtocolError
         except (hiredis.HiredisError, TypeError, IndexError):
             self._renew()
             return None
         if size != len(chunk):
             self._renew()
-            if size > len(chunk):
+            if not chunk.startswith(b"".join(map(hiredis.pack_command, map(tuple, requests)))):
                 return None
         if not all(requests):
             requests = [request for request in requests if request]
@@ -120,6 +130,11 @@ class RequestParser:
         self._arguments: Request = []
         self._missing = 0  # arguments still to come of the request being read
         self._bulk_length = -1  # announced length of the argument being read
+
+    def discard(self) -> None:
+        """Give up what was received of a request that is not complete."""
+        self._buffer = None
+        self._arguments = []
 
     @property
     def buffered(self) -> int:
@@ -225,7 +240,7 @@ class RequestParser:
         if end < 0 or end + 1 >= len(buffer):
             return -1
         if buffer[position] != 36:  # not '$'
-            raise ProtocolError(f"expected '$', got '{chr(buffer[position])}'")
+            raise ProtocolError(f"expected '$', got '{printable(buffer[position : position + 1])}'")
         length = strict_integer(buffer[position + 1 : end])
         if length is None or not 0 <= length <= self.max_bulk:
             raise ProtocolError("invalid bulk length")
@@ -250,12 +265,14 @@ class RequestParser:
 
 _ESCAPES = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}  # \n \r \t \b \a
 _SPACE = b" \t\n\v\f\r"
+_WORD_END = b" \t\n\r"
 _HEX = b"0123456789abcdefABCDEF"
 
 
 def split_inline(line: bytes) -> Request:
-    """Split an inline request into arguments, with Redis' quoting (sdssplitargs)."""
-    if b'"' not in line and b"'" not in line:
+    """Split an inline request into arguments, with Redis' quoting (sdssplitargs). Of the white
+    space only ``_WORD_END`` ends a word."""
+    if not any(special in line for special in (b'"', b"'", b"\v", b"\f")):
         return line.split()
     arguments: Request = []
     position = 0
@@ -274,7 +291,7 @@ def _split_argument(line: bytes, position: int) -> tuple[bytes, int]:
     while position < len(line):
         byte = line[position]
         if not quote:
-            if byte in _SPACE:
+            if byte in _WORD_END:
                 break
             if byte in b"\"'":
                 quote = byte

@@ -107,6 +107,14 @@ def _bind_unix(config: Config) -> socket.socket:
     return sock
 
 
+def close_listener(listener: socket.socket) -> None:
+    """Stop listening; a Unix socket's path is removed."""
+    path = listener.getsockname() if listener.family == socket.AF_UNIX else None
+    listener.close()
+    if path:
+        Path(path).unlink(missing_ok=True)
+
+
 def describe(listener: socket.socket) -> str:
     """``127.0.0.1:6379`` or the path of a Unix socket."""
     name = listener.getsockname()

@@ -182,6 +182,7 @@ class Connection:
 
     def close_socket(self) -> None:
         self.closed = True
+        self.parser.discard()
         self.outbox = None
         self.outbox_bytes = 0
         self.waiting = []

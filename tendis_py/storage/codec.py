@@ -109,9 +109,7 @@ def decode(raw: bytes) -> Row:
     """The row whose ``encode`` gave ``raw``; ValueError when no version of this code wrote it."""
     layout, type_, encoding, expire_at = _HEAD.unpack_from(raw)
     if layout != FORMAT or type_ != STRING or encoding > 1:
-        raise ValueError(
-            f"meta row of unknown format {layout}, type {type_} or encoding {encoding}"
-        )
+        raise ValueError(f"meta row of format {layout}, type {type_}, encoding {encoding}: unknown")
     return StringRow(raw[_HEAD.size :], expire_at, bool(encoding))
 
 

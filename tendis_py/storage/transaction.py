@@ -340,21 +340,19 @@ class Database:
         return [self.find(key) or ABSENT for key in keys]
 
     def _cached(self, meta_keys: list[bytes]) -> list[Row]:
-        """The rows of ``meta_keys``, all in the cache afterwards."""
+        """The rows of ``meta_keys``, which the cache has taken in."""
         found = list(map(self._cache.young.get, meta_keys))
         if None not in found:
             return found  # type: ignore[return-value]
-        missing = {
-            meta_key
-            for meta_key, row in zip(meta_keys, found, strict=True)
-            if row is None and self._cache.recall(meta_key) is None
-        }
-        wanted = list(missing)
-        for meta_key, raw in zip(
-            wanted, self.tx.keyspace.engine.get_many(META, wanted), strict=True
-        ):
-            self._cache.add(meta_key, self._decoded(raw))
-        return [self._cache.young[meta_key] for meta_key in meta_keys]
+        rows = dict(zip(meta_keys, found, strict=True))
+        for meta_key, row in rows.items():
+            rows[meta_key] = row or self._cache.recall(meta_key)
+        wanted = [meta_key for meta_key, row in rows.items() if row is None]
+        values = self.tx.keyspace.engine.get_many(META, wanted)
+        for meta_key, raw in zip(wanted, values, strict=True):
+            rows[meta_key] = row = self._decoded(raw)
+            self._cache.add(meta_key, row)
+        return [rows[meta_key] for meta_key in meta_keys]  # type: ignore[misc]
 
     def _decoded(self, raw: bytes | None) -> Row:
         if raw is None:

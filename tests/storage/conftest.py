@@ -1,5 +1,3 @@
-"""A keyspace in a folder of its own, that tests may close, crash and open again."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -7,104 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tendis_py.storage.codec import DEADLINE_SIZE, StringRow, is_alive, split_deadline_key
-from tendis_py.storage.engine import EXPIRES, GARBAGE, META, Engine
-from tendis_py.storage.keyspace import Keyspace
-from tendis_py.storage.transaction import Database, Transaction
-
-DATABASES = 3
-NOW = 1_000_000
-
-
-class LargeRow(StringRow):
-    """A row whose elements are elsewhere, as a large collection's are."""
-
-    __slots__ = ("version",)
-
-    def __init__(self, version: int, expire_at: int = 0) -> None:
-        super().__init__(b"", expire_at)
-        self.version = version
-
-    def with_expiry(self, expire_at: int) -> LargeRow:
-        return LargeRow(self.version, expire_at)
-
-
-class Store:
-    """An open keyspace with one transaction, its clock at NOW."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.open()
-
-    def open(self) -> None:
-        self.engine = Engine(self.folder)
-        self.keyspace = Keyspace(self.engine, databases=DATABASES, cache_bytes=1 << 20)
-        self.tx = self.transaction()
-
-    def transaction(self, now: int = NOW) -> Transaction:
-        tx = Transaction(self.keyspace)
-        tx.begin(now)
-        return tx
-
-    @property
-    def db(self) -> Database:
-        return self.tx.database(0)
-
-    def reopen(self) -> None:
-        """Close and open again; what was not committed is lost. To RocksDB, which does not flush
-        when it closes, this is a crash."""
-        self.engine.close()
-        self.open()
-
-    def forget(self) -> None:
-        """Empty the row cache, so that reads go to the disk."""
-        self.keyspace.cache.clear()
-
-    def put(self, key: bytes, value: bytes = b"v", expire_at: int = 0, database: int = 0) -> None:
-        db = self.tx.database(database)
-        db.put(key, StringRow(value, expire_at), db.peek(key))
-
-    def delete(self, key: bytes, database: int = 0) -> None:
-        db = self.tx.database(database)
-        row = db.peek(key)
-        assert row is not None
-        db.delete(key, row)
-
-    def value(self, key: bytes, database: int = 0) -> bytes | None:
-        row = self.tx.database(database).peek(key)
-        return None if row is None else row.value
-
-    def commit(self, now: int = NOW) -> None:
-        """Commit as after a batch, and begin the next one."""
-        self.tx.undo.clear()
-        self.tx.commit()
-        self.tx.begin(now)
-
-    # What is on the disk
-
-    def meta(self) -> list[bytes]:
-        return list(self.engine.keys(META, b"", None))
-
-    def expires(self) -> list[tuple[int, bytes]]:
-        return [split_deadline_key(raw) for raw in self.engine.keys(EXPIRES, b"", None)]
-
-    def garbage(self) -> list[int]:
-        return [int.from_bytes(raw, "big") for raw in self.engine.keys(GARBAGE, b"", None)]
-
-    def check(self) -> None:
-        """The figures and the expiry index agree with the rows of every database."""
-        indexed = set(self.expires())
-        for index, namespace in enumerate(self.keyspace.namespaces):
-            prefix = namespace.to_bytes(4, "big")
-            rows = dict(self.engine.items(META, prefix, (namespace + 1).to_bytes(4, "big")))
-            deadlines = {
-                (int.from_bytes(raw[3 : 3 + DEADLINE_SIZE], "big"), key)
-                for key, raw in rows.items()
-                if not is_alive(raw, 1 << 64)
-            }
-            size = self.keyspace.size(index)
-            assert (size.keys, size.expires) == (len(rows), len(deadlines))
-            assert {entry for entry in indexed if entry[1].startswith(prefix)} == deadlines
+from tests.support.store import Store
 
 
 @pytest.fixture

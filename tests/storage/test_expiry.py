@@ -4,11 +4,10 @@ import time
 
 import pytest
 
-from tendis_py.storage import expiry as module
 from tendis_py.storage.codec import deadline_key
 from tendis_py.storage.engine import EXPIRES
 from tendis_py.storage.expiry import SLICE, Expiry
-from tests.storage.conftest import NOW, LargeRow, Store
+from tests.support.store import NOW, LargeRow, Store
 
 FUTURE = 2**60
 
@@ -68,7 +67,7 @@ def test_a_sweep_goes_in_slices(store: Store, expiry: Expiry) -> None:
         store.put(b"%d" % number, expire_at=NOW + 1)
     store.commit()
     assert sweep(store, expiry) == 4
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
     store.check()
 
 
@@ -114,7 +113,7 @@ def test_an_entry_stays_when_the_clock_was_set_back(store: Store, expiry: Expiry
     assert store.value(b"a") == b"v"
     assert len(store.expires()) == 1
     sweep(store, expiry)
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
 
 
 def test_a_deadline_committed_late_is_swept(store: Store, expiry: Expiry) -> None:
@@ -123,7 +122,7 @@ def test_a_deadline_committed_late_is_swept(store: Store, expiry: Expiry) -> Non
     assert expiry.due() is None
     store.commit()
     sweep(store, expiry)
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
 
 
 def test_the_mark_stands_where_sweeping_goes_on(store: Store, expiry: Expiry) -> None:
@@ -150,7 +149,7 @@ def test_it_goes_on_after_a_restart(store: Store) -> None:
     store.commit()
     store.reopen()
     sweep(store, Expiry(store.keyspace))
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
     store.check()
 
 
@@ -171,7 +170,7 @@ def test_a_deadline_now_is_due(
     store.put(b"a", expire_at=NOW + 7)
     store.commit()
     clock = NOW + 6
-    monkeypatch.setattr(module.time, "time_ns", lambda: clock * 1_000_000)
+    monkeypatch.setattr(time, "time_ns", lambda: clock * 1_000_000)
     assert expiry.due() is None
     clock = NOW + 7
     assert expiry.due() is not None

@@ -8,7 +8,7 @@ import pytest
 from tendis_py.errors import StorageError
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace, LowWater
-from tests.storage.conftest import Store
+from tests.support.store import Store
 
 
 def test_databases_start_empty_and_apart(store: Store) -> None:
@@ -63,8 +63,8 @@ def test_versions_and_cursors_are_never_used_again(store: Store) -> None:
         store.reopen()
     assert sorted(set(versions)) == versions
     assert sorted(set(cursors)) == cursors
-    assert 0 < min(versions)
-    assert 0 < min(cursors)
+    assert min(versions) > 0
+    assert min(cursors) > 0
     assert max(cursors) < 2**53  # a client may keep it in a double
 
 

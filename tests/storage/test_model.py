@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tendis_py.storage.codec import StringRow
 from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.reclaim import Reclaimer
-from tests.storage.conftest import DATABASES, Store
+from tests.support.store import DATABASES, Store
 
 KEYS = st.sampled_from([b"", b"a", b"b", b"ba", b"\xff", b"k" * 30])
 INDEXES = st.integers(0, DATABASES - 1)

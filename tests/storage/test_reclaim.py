@@ -8,7 +8,7 @@ from tendis_py.storage import reclaim as module
 from tendis_py.storage.codec import Row
 from tendis_py.storage.codec import decode as decode_row
 from tendis_py.storage.reclaim import SLICE, Reclaimer
-from tests.storage.conftest import LargeRow, Store
+from tests.support.store import LargeRow, Store
 
 FUTURE = 2**60
 
@@ -64,7 +64,7 @@ def test_it_goes_in_slices(store: Store) -> None:
     fill(store, 3 * SLICE + 1)
     flush(store, 0)
     assert reclaim(store) == 5
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
 
 
 def test_several_databases_one_after_the_other(store: Store) -> None:
@@ -75,7 +75,7 @@ def test_several_databases_one_after_the_other(store: Store) -> None:
     flush(store, 0)
     assert len(list(store.keyspace.dead_namespaces())) == 4
     reclaim(store)
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
     store.check()
 
 
@@ -89,7 +89,7 @@ def test_it_begins_again_after_a_restart(store: Store) -> None:
     assert len(store.expires()) < SLICE
     store.reopen()
     reclaim(store)
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
     assert not list(store.keyspace.dead_namespaces())
 
 
@@ -109,7 +109,7 @@ def test_what_a_batch_wrote_before_it_flushed_goes_too(store: Store) -> None:
     store.tx.undo.clear()
     flush(store, 0)
     reclaim(store)
-    assert store.meta() == store.expires() == []
+    assert store.is_empty
     store.check()
 
 
