@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -36,8 +36,8 @@ def only_writes(session: Session, request: Request, writes_only: bool) -> bool:
     return not writes_only or request[0] == b"SET"
 
 
-@pytest.fixture()
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Moves the time that pauses go by."""
     now = [1000.0]
     monkeypatch.setattr(clients, "monotonic", lambda: now[0])
@@ -45,10 +45,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
     def advance(seconds: float) -> None:
         now[0] += seconds
 
-    yield advance
+    return advance
 
 
-@pytest.fixture()
+@pytest.fixture
 def pause(clock: Callable[[float], None]) -> Pause:
     return Pause(only_writes)
 

@@ -78,6 +78,7 @@ NULL_ARRAY = NullArray()
 OK = Encoded(b"+OK\r\n")
 NO_REPLY = Encoded(b"")
 
+_WHOLE = 2.0**62
 _SMALL = 4096
 _STREAM_CHUNK = 1024
 _BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
@@ -85,19 +86,32 @@ _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
 
 
 def format_double(value: float) -> bytes:
-    """A double in the fewest digits that read back as the same double, as Redis prints it."""
+    """A double in the fewest digits that read back as the same double, laid out as Redis does:
+    integers up to 2**62 in full, the rest by the rules of fpconv's ``emit_digits``."""
     if math.isinf(value):
         return b"inf" if value > 0 else b"-inf"
     if math.isnan(value):
         return b"nan"
-    if value == int(value) and abs(value) < 1e17:
-        return b"-0" if value == 0 and math.copysign(1, value) < 0 else b"%d" % int(value)
-    text = repr(value)
-    mantissa, _, exponent = text.partition("e")
-    if exponent:
-        sign, digits = exponent[0], exponent.lstrip("+-").lstrip("0")
-        return f"{mantissa.removesuffix('.0')}e{sign if sign == '-' else '+'}{digits}".encode()
-    return text.encode()
+    if abs(value) <= _WHOLE and value == int(value):
+        return b"%d" % int(value)
+    sign = "-" if value < 0 else ""
+    head, _, tail = repr(abs(value)).partition("e")
+    whole, _, fraction = head.partition(".")
+    fraction = "" if fraction == "0" else fraction
+    exponent = int(tail or 0) - len(fraction)  # of the last digit
+    digits = (whole + fraction).lstrip("0")
+    exponent += len(digits) - len(digits.rstrip("0"))
+    digits = digits.rstrip("0")
+    leading = exponent + len(digits) - 1  # the exponent of the first digit
+    if exponent >= 0 and abs(leading) < len(digits) + 7:
+        text = digits + "0" * exponent
+    elif exponent < 0 and (exponent > -7 or abs(leading) < 4):
+        padded = digits.rjust(1 - exponent, "0")
+        text = f"{padded[:exponent]}.{padded[exponent:]}"
+    else:
+        point = "." if len(digits) > 1 else ""
+        text = f"{digits[0]}{point}{digits[1:]}e{'-' if leading < 0 else '+'}{abs(leading)}"
+    return f"{sign}{text}".encode()
 
 
 def _bulk(value: bytes) -> bytes:

@@ -84,7 +84,10 @@ class Engine:
             raise StorageError(f"Can't use data folder '{self.path}': {error.strerror}") from None
         if "CURRENT" not in names:
             return
-        families = set(Rdict.list_cf(str(self.path), Options(raw_mode=True)))
+        try:
+            families = set(Rdict.list_cf(str(self.path), Options(raw_mode=True)))
+        except Exception as error:
+            raise StorageError(_explain_open_failure(self.path, str(error))) from None
         if not families <= {"default", *COLUMN_FAMILIES}:
             raise StorageError(
                 f"'{self.path}' holds a RocksDB database of another program (column families "

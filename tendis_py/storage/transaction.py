@@ -405,7 +405,8 @@ class Database:
         tx = self.tx
         overlay = self._overlay
         meta_key = self.prefix + key
-        row.atime = tx.now
+        if tx.touches or not row.atime:
+            row.atime = tx.now
         keys = expires = 0
         if old is None:
             keys = 1

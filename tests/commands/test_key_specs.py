@@ -8,9 +8,9 @@ import pytest
 
 from tendis_py.commands.key_specs import Keys, NoKeysError, all_positions, legacy_range, movable
 from tests.support.documentation import as_pairs
+from tests.support.reference import split_arguments
 from tests.support.resp import Aggregate, Error, Simple
 from tests.support.servers import ServerProcess
-from tests.support.transcript import split_arguments
 
 FOUND_OTHERWISE = {"sort", "sort_ro", "migrate"}
 """Commands whose specifications leave keys out."""

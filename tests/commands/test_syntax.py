@@ -68,7 +68,7 @@ def test_alternatives_may_be_repeated_without_grouping_them() -> None:
     ["[a", "a]", "<a | b", "a [b ...]", "a | ", "a b [c b ...]", "[A | B [A | C ...]]", "[...]"],
 )
 def test_nonsense_is_refused(syntax: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         parse(syntax)
 
 

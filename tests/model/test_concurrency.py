@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable
 
+from tests.support.load import Work, together
 from tests.support.resp import RawClient
 from tests.support.servers import ServerProcess
-
-Work = Callable[[RawClient], None]
-
-
-def together(server: ServerProcess, *works: Work) -> None:
-    """Run each in a thread with a client of its own, all starting at once; raises what the first
-    that failed raised."""
-    start = threading.Barrier(len(works))
-    errors: list[BaseException] = []
-
-    def run(work: Work) -> None:
-        try:
-            with server.client() as client:
-                start.wait(10.0)
-                work(client)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30.0)
-        assert not thread.is_alive(), "a client is still waiting for its replies"
-    if errors:
-        raise errors[0]
 
 
 def flush(server: ServerProcess) -> None:
@@ -49,7 +22,7 @@ def test_increments_are_counted_once_each(tendis: ServerProcess) -> None:
         for depth in (1, 1, 1, 2, 5, 10, 30) * 10:
             seen.extend(client.pipeline([[b"INCR", b"counter"]] * depth))
 
-    together(tendis, *[increment] * 8)
+    together(tendis.address, *[increment] * 8)
     assert len(set(seen)) == len(seen) == 8 * 500
     with tendis.client() as client:
         assert client.value("GET", "counter") == b"4000"
@@ -66,7 +39,7 @@ def test_nothing_appended_is_lost(tendis: ServerProcess) -> None:
         return work
 
     letters = [b"a", b"b", b"c", b"d", b"e", b"f"]
-    together(tendis, *map(append, letters))
+    together(tendis.address, *map(append, letters))
     with tendis.client() as client:
         for log in ("log", "log2"):
             assert Counter(client.value("GET", log)) == {ord(letter): 100 for letter in letters}
@@ -94,7 +67,7 @@ def test_several_keys_are_written_and_read_as_one(tendis: ServerProcess) -> None
                 assert len(values) >= 6 or b"$-1" in reply
                 assert len(set(values[:6])) == 1 or reply.count(b"$-1") == 6, reply
 
-    together(tendis, write(0), write(2), write(4), read, read)
+    together(tendis.address, write(0), write(2), write(4), read, read)
 
 
 def test_a_token_is_taken_once(tendis: ServerProcess) -> None:
@@ -109,7 +82,7 @@ def test_a_token_is_taken_once(tendis: ServerProcess) -> None:
             replies = client.pipeline([[b"GETDEL", token] for token in tokens[first : first + 10]])
             taken.extend(reply for reply in replies if reply != b"$-1\r\n")
 
-    together(tendis, *[take] * 5)
+    together(tendis.address, *[take] * 5)
     assert len(taken) == len(set(taken)) == 300
 
 
@@ -129,7 +102,7 @@ def test_one_of_many_wins(tendis: ServerProcess) -> None:
             if client.command(*request) in (b":1\r\n", b"+OK\r\n"):
                 won.append(number)
 
-    together(tendis, *[claim] * 5)
+    together(tendis.address, *[claim] * 5)
     assert sorted(won) == list(range(200))
 
 
@@ -154,7 +127,7 @@ def test_emptying_databases_meanwhile_does_no_harm(tendis: ServerProcess) -> Non
             client.command("KEYS", "*")
             client.command("RANDOMKEY")
 
-    together(tendis, write, write, write, upset)
+    together(tendis.address, write, write, write, upset)
     with tendis.client() as client:
         for database in (0, 1):
             client.command("SELECT", database)

@@ -98,7 +98,9 @@ with_deadline = st.one_of(
 
 
 @settings(max_examples=12)
-@given(before=st.lists(with_deadline, min_size=3, max_size=12), after=st.lists(COMMANDS, max_size=6))
+@given(
+    before=st.lists(with_deadline, min_size=3, max_size=12), after=st.lists(COMMANDS, max_size=6)
+)
 def test_keys_end_when_redis_ends_them(
     tendis: ServerProcess,
     redis_server: ServerProcess,

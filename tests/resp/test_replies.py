@@ -24,7 +24,6 @@ from tendis_py.resp.replies import (
     format_double,
 )
 from tests.support.resp import RawClient, decode, split_replies
-from tests.support.servers import ServerProcess
 
 TABLE = [
     (b"", b"$0\r\n\r\n", b"$0\r\n\r\n"),

@@ -130,6 +130,17 @@ def test_a_client_may_ask_not_to_touch(store: Store) -> None:
     assert store.tx.hits == 1
 
 
+def test_such_a_client_keeps_the_age_of_what_it_alters(store: Store) -> None:
+    store.put(b"a")
+    store.commit(NOW + 100)
+    store.tx.touches = False
+    for key, deadline, age in ((b"a", LATER, 100), (b"new", 0, 0)):
+        old = store.db.peek(key)
+        row = old.with_expiry(deadline) if old else StringRow(b"v")
+        store.db.put(key, row, old)
+        assert store.tx.now - row.atime == age
+
+
 def test_counters_move_to_another_transaction(store: Store) -> None:
     store.db.find(b"a")
     other = store.transaction()

@@ -5,11 +5,37 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tests.support.resp import Address, RawClient
 from tests.support.servers import ServerProcess
+
+Work = Callable[[RawClient], None]
+
+
+def together(address: Address, *works: Work, seconds: float = 30.0) -> None:
+    """Run each in a thread with a client of its own, all starting at once; raises what the first
+    that failed raised."""
+    start = threading.Barrier(len(works))
+    errors: list[BaseException] = []
+
+    def run(work: Work) -> None:
+        try:
+            with RawClient(address) as client:
+                start.wait(seconds)
+                work(client)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+        assert not thread.is_alive(), "a client is still waiting for its replies"
+    if errors:
+        raise errors[0]
 
 
 @dataclass

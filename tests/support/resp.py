@@ -7,6 +7,7 @@ Knows no server; ``RawClient`` is a blocking socket whose every wait is bounded.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -128,15 +129,18 @@ def _decode(source: Bytes) -> Any:
         count = int(text) * (2 if marker == "%" else 1)
         items = [_decode(source) for _ in range(count)]
         return items if marker == "*" else Aggregate(marker, items)
-    shown = text.decode("utf-8", "surrogateescape")
-    return {
-        "+": lambda: Simple(shown),
-        "-": lambda: Error(shown),
-        ":": lambda: int(text),
-        ",": lambda: float(text),
-        "#": lambda: text == b"t",
-        "_": lambda: None,
-    }[marker]()
+    return _LINES[marker](text.decode("utf-8", "surrogateescape"))
+
+
+_LINES: dict[str, Callable[[str], Any]] = {
+    "+": Simple,
+    "-": Error,
+    ":": int,
+    ",": float,
+    "#": lambda text: text == "t",
+    "_": lambda text: None,
+}
+"""Marker of a reply that is one line → its value."""
 
 
 def encode_request(arguments: list[bytes] | tuple[bytes, ...]) -> bytes:

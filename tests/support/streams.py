@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from tests.support.resp import encode_request
@@ -11,8 +13,10 @@ arguments = st.lists(words | st.binary(max_size=12), min_size=1, max_size=5)
 multibulk = arguments.map(encode_request)
 
 _inline_pieces = st.sampled_from(
-    [b"a", b"b", b" ", b"\t", b"\v", b"'", b'"', b"\\", b"\\x41", b"\\n", b"\\'", b'\\"', b"\r"]
-    + [b"\xe9", b"$", b"x4", b"  "]
+    [
+        *(b"a", b"b", b" ", b"\t", b"\v", b"'", b'"', b"\\", b"\\x41", b"\\n", b"\\'", b'\\"'),
+        *(b"\r", b"\xe9", b"$", b"x4", b"  ", b"\0"),
+    ]
 )
 inline = st.builds(
     lambda pieces, end: b"k" + b"".join(pieces) + end,
@@ -24,20 +28,31 @@ good = st.lists(multibulk | inline, max_size=6).map(b"".join)
 """Requests that are mostly in order; an inline one may have bad quotes."""
 
 _fragments = st.sampled_from(
-    [b"*1\r\n", b"*2\r\n", b"*0\r\n", b"*-1\r\n", b"*\r\n", b"*01\r\n", b"*+1\r\n", b"* 1\r\n"]
-    + [b"*1\r", b"*1", b"*", b"*1000000000\r\n", b"*2147483648\r\n", b"*99999999999999999999\r\n"]
-    + [b"$1\r\na\r\n", b"$3\r\nGET\r\n", b"$0\r\n\r\n", b"$-1\r\n", b"$a\r\n", b"$\r\n", b"$1\r"]
-    + [
-        b"$4294967296\r\n",
-        b"$3\r\nab",
-        b"$1\r\nabc",
-        b"+OK\r\n",
-        b":1\r\n",
-        b"-ERR x\r\n",
-        b"_\r\n",
+    [
+        *(
+            b"*1\r\n",
+            b"*2\r\n",
+            b"*0\r\n",
+            b"*-1\r\n",
+            b"*\r\n",
+            b"*01\r\n",
+            b"*+1\r\n",
+            b"* 1\r\n",
+        ),
+        *(
+            b"*1\r",
+            b"*1",
+            b"*",
+            b"*1000000000\r\n",
+            b"*2147483648\r\n",
+            b"*99999999999999999999\r\n",
+        ),
+        *(b"$1\r\na\r\n", b"$3\r\nGET\r\n", b"$0\r\n\r\n", b"$-1\r\n", b"$a\r\n", b"$\r\n"),
+        *(b"$1\r", b"$1\r\n", b"$7\r\n", b"$4294967296\r\n", b"$3\r\nab", b"$1\r\nabc"),
+        *(b"+OK\r\n", b"+\r\n", b":1\r\n", b"-ERR x\r\n", b"_\r\n", b",1.5\r\n", b"#t\r\n"),
+        *(b"(123\r\n", b"=7\r\ntxt:abc\r\n", b"!3\r\nabc\r\n", b"%1\r\n", b"~1\r\n", b">1\r\n"),
+        *(b"|1\r\n", b"\r\n", b"\n", b"\r", b"PING\r\n", b"\xff\r\n"),
     ]
-    + [b",1.5\r\n", b"#t\r\n", b"(123\r\n", b"=7\r\ntxt:abc\r\n", b"%1\r\n", b"~1\r\n", b">1\r\n"]
-    + [b"|1\r\n", b"!3\r\nabc\r\n", b"\r\n", b"\n", b"\r", b"PING\r\n", b"\xff\r\n"]
 )
 hostile = st.lists(_fragments | multibulk, max_size=8).map(b"".join)
 """Pieces of every RESP type, whole and cut, in any order."""
@@ -62,4 +77,4 @@ def cut(draw: st.DrawFn, data: bytes) -> list[bytes]:
     """``data`` in pieces, none of them empty."""
     places = draw(st.lists(st.integers(1, max(1, len(data) - 1)), max_size=8, unique=True))
     bounds = [0, *sorted(place for place in places if place < len(data)), len(data)]
-    return [data[low:high] for low, high in zip(bounds, bounds[1:], strict=False) if low < high]
+    return [data[low:high] for low, high in pairwise(bounds) if low < high]

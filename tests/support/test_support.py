@@ -70,7 +70,7 @@ def test_transcripts_are_read(tmp_path: Path) -> None:
     assert (third.arguments, third.marks) == ([b"KEYS", b"*"], "%")
     assert (fourth.connection, fourth.marks) == (3, "!")
     path.write_text("SET a 1\nGET 'a\n")
-    with pytest.raises(ValueError, match="x.txt:2"):
+    with pytest.raises(ValueError, match=r"x\.txt:2"):
         read_transcript(path)
 
 

@@ -32,7 +32,7 @@ def idle_reactors_sleep(tendis: ServerProcess) -> Iterator[None]:
         client.command("CONFIG", "SET", "hz", "10")
 
 
-@pytest.fixture()
+@pytest.fixture
 def control(tendis: ServerProcess) -> Iterator[RawClient]:
     """A client that pauses writes; they are not paused any more when the test ends."""
     with tendis.client() as client:
@@ -167,14 +167,18 @@ def test_nothing_is_written_once_the_pause_is_confirmed(
                 keys = [b"%d:%d:%d" % (name, turn, number) for number in range(1000)]
                 client.pipeline([[b"SET", key, b""] for key in keys])
 
+    def they_write() -> bool:
+        size = control.value("DBSIZE")
+        time.sleep(0.005)
+        return bool(control.value("DBSIZE") > size)
+
     threads = [threading.Thread(target=write, args=(name,)) for name in range(WRITERS)]
     for thread in threads:
         thread.start()
     try:
         for _ in range(5):
             # DBSIZE, since reading a key would wait for those who are writing it.
-            before = control.value("DBSIZE")
-            wait_until(lambda before=before: control.value("DBSIZE") > before, "they write")
+            wait_until(they_write, "they write")
             assert control.command("CLIENT", "PAUSE", LONG, "WRITE") == b"+OK\r\n"
             before = control.value("DBSIZE")
             time.sleep(0.05)

@@ -6,15 +6,17 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.resp import Disconnected, RawClient, decode, encode_request
+from tests.support.reference import split_arguments
+from tests.support.resp import SECONDS, Disconnected, RawClient, decode, encode_request
 from tests.support.servers import ServerProcess, wait_until
-from tests.support.transcript import split_arguments
 
 
 @pytest.fixture(params=["redis", "tendis-py"])
@@ -57,7 +59,10 @@ def pipelined(client: RawClient, *lines: str) -> bytes:
         (["CLIENT REPLY SKIP", "CLIENT REPLY X", "PING"], b"+PONG\r\n"),
         (["CLIENT REPLY OFF", "RESET", "PING"], b"+RESET\r\n+PONG\r\n"),
         (["CLIENT REPLY SKIP", "RESET", "PING"], b"+PONG\r\n"),
-        (["CLIENT REPLY OFF", "SET k 1", "INCR k", "CLIENT REPLY ON", "GET k"], b"+OK\r\n$1\r\n2\r\n"),
+        (
+            ["CLIENT REPLY OFF", "SET k 1", "INCR k", "CLIENT REPLY ON", "GET k"],
+            b"+OK\r\n$1\r\n2\r\n",
+        ),
     ],
 )
 def test_client_reply(either: ServerProcess, lines: list[str], expected: bytes) -> None:
@@ -147,7 +152,7 @@ def test_clients_come_and_go_while_others_are_killed(tendis: ServerProcess) -> N
 
 
 def fields(line: bytes) -> dict[str, str]:
-    return dict(word.split("=", 1) for word in line.decode().split())  # type: ignore[misc]
+    return dict(word.split("=", 1) for word in line.decode().split())
 
 
 def test_fields_of_client_list(redis_server: ServerProcess, tendis: ServerProcess) -> None:
@@ -176,16 +181,16 @@ def test_fields_of_client_list(redis_server: ServerProcess, tendis: ServerProces
 
 def test_client_list_knows_the_others(tendis: ServerProcess) -> None:
     with tendis.client() as client, tendis.client() as other:
-        other.command("CLIENT", "SETNAME", "other")
-        other.command("GET", "a")
         number = other.value("CLIENT", "ID")
+        other.command("CLIENT", "SETNAME", "other")
+        assert other.command("GET", "nothing") == b"$-1\r\n"
         line = fields(client.value("CLIENT", "LIST", "ID", number))
         assert line["name"] == "other"
         assert line["cmd"] == "get"
-        sent = encode_request([b"CLIENT", b"SETNAME", b"other"]) + encode_request([b"GET", b"a"])
-        sent += encode_request([b"CLIENT", b"ID"])
-        received = len(b"+OK\r\n$-1\r\n") + len(b":%d\r\n" % number)
-        assert (line["tot-net-in"], line["tot-net-out"]) == (str(len(sent)), str(received))
+        requests = ["CLIENT ID", "CLIENT SETNAME other", "GET nothing"]
+        sent = b"".join(encode_request(request.encode().split()) for request in requests)
+        assert int(line["tot-net-in"]) == len(sent)
+        assert int(line["tot-net-out"]) == len(b":%d\r\n+OK\r\n$-1\r\n" % number)
         assert line["tot-cmds"] == "3"
 
 
@@ -206,7 +211,7 @@ def test_unsent_replies_show_in_client_list(tendis: ServerProcess) -> None:
 # AUTH
 
 
-@pytest.fixture()
+@pytest.fixture
 def locked(either: ServerProcess) -> Iterator[ServerProcess]:
     """A server whose password may be changed: at the end it has none."""
     with either.client() as client:
@@ -247,7 +252,7 @@ def test_who_waits_at_the_door_may_enter_while_it_is_open(locked: ServerProcess)
         ["AUTH one", "PING"],
         ["AUTH default one", "PING"],
         ["AUTH wrong", "AUTH default wrong", "AUTH nobody one", "AUTH a b c", "AUTH", "PING"],
-        ["HELLO", "HELLO 3", "HELLO 5", "HELLO x", "HELLO 3 SETNAME a", "HELLO 3 SETNAME \"a b\""],
+        ["HELLO", "HELLO 3", "HELLO 5", "HELLO x", "HELLO 3 SETNAME a", 'HELLO 3 SETNAME "a b"'],
         ["HELLO 3 FOO", "HELLO 3 AUTH default", "HELLO 3 AUTH default wrong", "PING"],
         ["HELLO 3 AUTH default wrong SETNAME a", "AUTH one", "CLIENT GETNAME"],
         ["HELLO 2 SETNAME a AUTH default one FOO", "PING"],
@@ -314,18 +319,21 @@ def test_redis_cli_helps_interactively(tendis_default: ServerProcess) -> None:
     if program is None:
         pytest.skip("no redis-cli")
     terminal, side = pty.openpty()
-    try:
-        with subprocess.Popen(
-            [program, "-p", str(tendis_default.port)], stdin=side, stdout=side, stderr=side
-        ) as process:
-            os.close(side)
-            os.write(terminal, b"help set\nquit\n")
-            shown = b""
-            with contextlib.suppress(OSError):  # the terminal's end
-                while chunk := os.read(terminal, 65536):
-                    shown += chunk
-            assert process.wait(10) == 0
-    finally:
+    with subprocess.Popen(
+        [program, "-p", str(tendis_default.port)],
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env={**os.environ, "TERM": "dumb"},  # others are asked where the cursor is
+    ) as process:
+        os.close(side)
+        os.write(terminal, b"help set\nquit\n")
+        shown = b""
+        with contextlib.suppress(OSError):  # the other side is closed
+            while select.select([terminal], [], [], SECONDS)[0]:
+                shown += os.read(terminal, 65536)
         os.close(terminal)
-    assert b"SET key value [NX|XX] [GET] [EX seconds|PX milliseconds" in shown
-    assert b"since: 1.0.0" in shown
+        process.kill()
+    plain = re.sub(rb"\x1b\[\d+m", b"", shown)
+    assert b"SET key value [NX|XX] [GET] [EX seconds|PX milliseconds" in plain
+    assert b"since: 1.0.0" in plain

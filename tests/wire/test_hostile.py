@@ -1,4 +1,4 @@
-"""Input that is wrong, endless or malicious: answered in Redis' words, and only its sender suffers."""
+"""Input that is wrong, endless or malicious: only its sender suffers, and Redis' words are used."""
 
 from __future__ import annotations
 

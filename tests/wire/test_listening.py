@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.load import connections
-from tests.support.resp import Disconnected, RawClient, encode_request
+from tests.support.resp import Address, Disconnected, RawClient, encode_request
 from tests.support.servers import (
     HOST,
     MODELS,
@@ -45,7 +45,7 @@ needs_ipv6 = pytest.mark.skipif(
 needs_outer = pytest.mark.skipif(outer_address() is None, reason="this host has only loopback")
 
 
-def pings(address: tuple[str, int] | str) -> bool:
+def pings(address: Address) -> bool:
     with RawClient(address) as client:
         return client.command("PING") == b"+PONG\r\n"
 
@@ -111,7 +111,7 @@ def run_briefly(server: ServerProcess) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def refusal(address: tuple[str, int]) -> bytes:
+def refusal(address: Address) -> bytes:
     """What a client that is not let in gets to read."""
     with RawClient(address) as client:
         return client.until_closed()
@@ -138,9 +138,11 @@ def test_protected_mode(tmp_path: Path, model: str) -> None:
 def test_a_password_lifts_protected_mode(tmp_path: Path) -> None:
     outer = outer_address()
     options = ["--bind", HOST, str(outer), "--requirepass", "secret"]
-    with running(tendis_process(tmp_path, *options)) as server:
-        with RawClient((str(outer), server.port)) as client:
-            assert client.command("PING") == b"-NOAUTH Authentication required.\r\n"
+    with (
+        running(tendis_process(tmp_path, *options)) as server,
+        RawClient((str(outer), server.port)) as client,
+    ):
+        assert client.command("PING") == b"-NOAUTH Authentication required.\r\n"
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tendis_py.commands import REGISTRY
+import tendis_py.commands  # declares them  # noqa: F401
+from tendis_py.commands.registry import REGISTRY
 from tests.model.strategies import expire, keys, server, string
 from tests.model.strategies.common import Family, Request
 

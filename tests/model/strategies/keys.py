@@ -23,9 +23,7 @@ FAMILY = Family(
         "type": command("TYPE", key),
         "rename": command("RENAME", key, key),
         "renamenx": command("RENAMENX", key, key),
-        "copy": command(
-            "COPY", key, key, options(b"REPLACE", b"BAD", together(b"DB", database))
-        ),
+        "copy": command("COPY", key, key, options(b"REPLACE", b"BAD", together(b"DB", database))),
         "move": command("MOVE", key, database),
         "keys": command("KEYS", pattern),
         "randomkey": command("RANDOMKEY"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.model.strategies.common import Family, command, database, one_of, rarely, value
 
-
 FAMILY = Family(
     {
         "select": rarely(command("SELECT", database)),

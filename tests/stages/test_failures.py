@@ -1,0 +1,151 @@
+"""When a stage fails: a full queue, a bug in a command, a disk that refuses, a stalled RocksDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import REGISTRY
+from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.server import Server
+from tendis_py.stages.work import Batch, WorkQueue
+from tendis_py.types import string as strings
+from tests.support.embedded import config_for, embedded
+from tests.support.load import together
+from tests.support.resp import RawClient
+from tests.support.servers import HOST, MODELS
+
+QUEUED = ("tendis", "redis-io")
+"""The threading models that have a work queue."""
+
+
+@pytest.fixture(params=MODELS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    with embedded(config_for(tmp_path, threading_model=request.param)) as running:
+        yield running
+
+
+def client_of(server: Server) -> RawClient:
+    return RawClient((HOST, server.port))
+
+
+def test_a_bug_in_a_command_is_answered_and_commits_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(ctx: Context, args: list[bytes]) -> Any:
+        strings.put(ctx.db, args[1], b"half done")
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(REGISTRY.commands["append"], "handler", broken)
+    with client_of(server) as client:
+        replies = client.pipeline(
+            [
+                [b"SET", b"a", b"1"],
+                [b"APPEND", b"a", b"x"],
+                [b"APPEND", b"b", b"x"],
+                [b"GET", b"a"],
+                [b"EXISTS", b"b"],
+                [b"DBSIZE"],
+            ]
+        )
+    internal = b"-ERR internal error\r\n"
+    assert replies == [b"+OK\r\n", internal, internal, b"$1\r\n1\r\n", b":0\r\n", b":1\r\n"]
+
+
+def test_no_reply_claims_what_was_not_written(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = server.keyspace.engine
+    write = engine.write_batch
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise StorageError("write failed: no space left on device")
+
+    with client_of(server) as client:
+        assert client.command("SET", "a", "1") == b"+OK\r\n"
+        monkeypatch.setattr(engine, "write_batch", refuse)
+        replies = client.pipeline([[b"SET", b"a", b"2"], [b"INCR", b"n"], [b"SET", b"b", b"3"]])
+        assert all(b"no space left on device" in reply for reply in replies), replies
+        assert all(reply.startswith(b"-") for reply in replies), replies
+        assert client.command("GET", "a") == b"$1\r\n1\r\n", "reading goes on"
+        monkeypatch.setattr(engine, "write_batch", write)
+        assert client.pipeline([[b"GET", b"a"], [b"EXISTS", b"b", b"n"], [b"DBSIZE"]]) == [
+            b"$1\r\n1\r\n",
+            b":0\r\n",
+            b":1\r\n",
+        ]
+        assert client.command("SET", "a", "4") == b"+OK\r\n"
+
+
+def test_a_failing_fsync_is_not_a_success(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise StorageError("fsync failed: Input/output error")
+
+    with client_of(server) as client:
+        assert client.command("CONFIG", "SET", "appendfsync", "always") == b"+OK\r\n"
+        monkeypatch.setattr(server.keyspace.engine, "sync", refuse)
+        reply = client.command("SET", "a", "1")
+        monkeypatch.undo()
+        assert reply.startswith(b"-")
+        assert b"fsync failed" in reply
+        assert client.command("SET", "a", "2") == b"+OK\r\n"
+        assert client.command("GET", "a") == b"$1\r\n2\r\n"
+
+
+def test_a_stalled_rocksdb_delays_and_loses_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For 300 ms RocksDB takes no writes; ``write_batch`` waits where it may, else says so."""
+    engine = server.keyspace.engine
+    write = engine.write_batch
+    until = time.monotonic() + 0.3
+
+    def stall(batch: Any, *, may_wait: bool = True) -> None:
+        while time.monotonic() < until:
+            if not may_wait:
+                raise WriteStalledError
+            time.sleep(0.005)
+        write(batch, may_wait=may_wait)
+
+    monkeypatch.setattr(engine, "write_batch", stall)
+
+    def work(client: RawClient) -> None:
+        for _ in range(20):
+            client.pipeline([[b"INCR", b"all"], [b"GET", b"all"]])
+
+    together((HOST, server.port), *[work] * 6)
+    with client_of(server) as client:
+        assert client.value("GET", "all") == b"120"
+
+
+@pytest.mark.parametrize("model", QUEUED)
+def test_a_full_queue_holds_back_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """The queue empties just after it has refused: the reactor must not sleep over that."""
+    offer = WorkQueue.offer
+
+    def slowly(queue: WorkQueue, batch: Batch) -> bool:
+        accepted = offer(queue, batch)
+        if not accepted:
+            time.sleep(0.002)  # as if the thread lost the processor here
+        return accepted
+
+    monkeypatch.setattr(WorkQueue, "offer", slowly)
+    config = config_for(
+        tmp_path, threading_model=model, work_queue_max_requests="1", io_threads="2"
+    )
+    with embedded(config) as server:
+
+        def work(client: RawClient) -> None:
+            for _ in range(50):
+                assert client.command("INCR", "all").startswith(b":")
+
+        together((HOST, server.port), *[work] * 10)
+        with client_of(server) as client:
+            assert client.value("GET", "all") == b"500"
