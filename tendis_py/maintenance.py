@@ -17,7 +17,7 @@ from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.reclaim import Reclaimer
 from tendis_py.storage.transaction import Transaction
 
-RunJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[None]]
+RunJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
 FSYNC_SECONDS = 1.0
 GC_SECONDS = 10.0
@@ -49,7 +49,8 @@ class Maintenance:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             while self._services.active_expiry and (due := self._expiry.due()):
-                await self._run_job(partial(self._expiry.expire, due=due), due.keys)
+                if not await self._run_job(partial(self._expiry.expire, due=due), due.keys):
+                    break  # it is logged; the next turn tries again
 
     async def _sample(self) -> None:
         while True:
@@ -60,6 +61,7 @@ class Maintenance:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             while await trio.to_thread.run_sync(self._reclaimer.find):
-                await self._run_job(self._reclaimer.step, set())
+                if not await self._run_job(self._reclaimer.step, set()):
+                    break
             if self._reclaimer.gone:
                 await trio.to_thread.run_sync(self._reclaimer.compact)

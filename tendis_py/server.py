@@ -255,11 +255,13 @@ class Server:
         for reactor in self.reactors:
             reactor.stop()
 
-    async def run_job(self, run: Callable[[Transaction], None], keys: set[bytes] | None) -> None:
-        """Run background work the way requests go; returns when it is committed."""
+    async def run_job(self, run: Callable[[Transaction], None], keys: set[bytes] | None) -> bool:
+        """Run background work the way requests go; whether it is committed now."""
         done = trio.Event()
+        errors: list[BaseException | None] = []
 
         def finished(error: BaseException | None) -> None:
+            errors.append(error)
             with contextlib.suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(done.set)
 
@@ -269,6 +271,7 @@ class Server:
         else:
             self.reactors[0].submit_job(job)
         await done.wait()
+        return errors == [None]
 
 
 def _listener_for(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tendis_py.errors import NO_SUCH_KEY, ReplyError
 from tendis_py.storage.codec import LIST, STRING
+from tendis_py.storage.database import Database
 from tendis_py.storage.engine import META
-from tendis_py.storage.transaction import Database
 from tendis_py.types import keys
 from tests.support.store import NOW, LargeRow, Store
 

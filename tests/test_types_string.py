@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tendis_py.errors import NOT_INTEGER, OVERFLOW, STRING_TOO_LONG, WRONG_TYPE, ReplyError
 from tendis_py.storage.codec import LIST, Row, StringRow
+from tendis_py.storage.database import Database
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
-from tendis_py.storage.transaction import Database, Transaction
+from tendis_py.storage.transaction import Transaction
 from tendis_py.types import lcs, long_double
 from tendis_py.types import string as strings
 from tests.support.resp import Error, decode

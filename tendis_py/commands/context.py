@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import DB_INDEX, ReplyError
-from tendis_py.storage.transaction import Database, Transaction
+from tendis_py.storage.database import Database
+from tendis_py.storage.transaction import Transaction
 
 if TYPE_CHECKING:
     from tendis_py.services import Services

@@ -11,7 +11,7 @@ from tendis_py.commands.database import database_index
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import SAME_OBJECT, ReplyError
 from tendis_py.resp.replies import OK
-from tendis_py.storage.transaction import Database
+from tendis_py.storage.database import Database
 from tendis_py.types import keys
 
 _command = partial(command, group="generic")

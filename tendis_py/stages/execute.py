@@ -73,7 +73,9 @@ class Executor:
             return
         batch.taken = perf_counter_ns()
         if self.locking is Locking.KEYS and touches_keys(batch.items):
-            batch.claim = self.keyspace.locks.acquire(lock_set(batch.items))
+            keys = lock_set(batch.items)
+            if keys is None or keys:  # one that names no key (KEYS, SCAN) reads a snapshot
+                batch.claim = self.keyspace.locks.acquire(keys)
         self._begin()
         self._execute(batch)
         self._finish([batch], self.tx)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from tendis_py.errors import NO_SUCH_KEY, ReplyError
 from tendis_py.glob import compile_glob, literal_prefix
 from tendis_py.storage.codec import DEADLINE_SIZE, NAMESPACE_SIZE, TYPE_NAMES, Row
-from tendis_py.storage.transaction import Database
+from tendis_py.storage.database import Database
 
 MAX_COUNT = 10_000
 """Keys that a step of SCAN looks at, at most, whatever COUNT asks for: 2 to 6 ms."""

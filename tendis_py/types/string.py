@@ -17,7 +17,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import STRING, Row, StringRow
-from tendis_py.storage.transaction import Database
+from tendis_py.storage.database import Database
 from tendis_py.types import long_double
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

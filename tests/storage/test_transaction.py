@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tendis_py.errors import StorageError, WriteStalledError
-from tendis_py.storage import transaction as module
+from tendis_py.storage import database as module
 from tendis_py.storage.codec import LIST, STRING, StringRow
 from tendis_py.storage.engine import META, ROWS, Engine
 from tests.support.store import NOW, LargeRow, Store

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tendis_py.storage.codec import DEADLINE_SIZE, StringRow, is_alive, split_deadline_key
+from tendis_py.storage.database import Database
 from tendis_py.storage.engine import EXPIRES, GARBAGE, META, Engine
 from tendis_py.storage.keyspace import Keyspace
-from tendis_py.storage.transaction import Database, Transaction
+from tendis_py.storage.transaction import Transaction
 
 DATABASES = 3
 NOW = 1_000_000

@@ -1,0 +1,311 @@
+"""One logical database, as one thread's transaction sees it: user keys to rows.
+
+``find``, ``find_many``, ``set`` and ``replace_cached`` are the hot path; ``rows``, ``keys``,
+``page`` and ``random_key`` iterate. Whoever writes holds the locks of the keys.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tendis_py.storage.codec import (
+    ABSENT,
+    NAMESPACE_SIZE,
+    Row,
+    deadline_key,
+    decode,
+    is_alive,
+    namespace_prefix,
+    stored_type,
+    upper_bound,
+)
+from tendis_py.storage.engine import EXPIRES, META
+from tendis_py.storage.keyspace import Counts
+from tendis_py.storage.random_key import random_key
+
+if TYPE_CHECKING:
+    from tendis_py.storage.transaction import Transaction
+
+MISSING: Any = object()
+"""Stands in an undo entry for "the overlay did not have the key"."""
+
+NO_COUNTS = Counts()
+
+PAGE_BYTES = 1 << 20
+_FEW_KEYS = 256
+_RANDOM_DRAWS = 16
+
+
+class Database:
+    """One logical database within a Transaction: user keys to rows."""
+
+    __slots__ = ("_cache", "_overlay", "index", "namespace", "prefix", "tx")
+
+    def __init__(self, tx: Transaction, index: int) -> None:
+        self.tx = tx
+        self.index = index
+        self._overlay = tx.meta
+        self._cache = tx.keyspace.cache
+        self.point_to(tx.keyspace.namespaces[index])
+
+    def point_to(self, namespace: int) -> None:
+        self.namespace = namespace
+        self.prefix = namespace_prefix(namespace)
+
+    @property
+    def now(self) -> int:
+        """Unix time in ms, the same for the whole batch."""
+        return self.tx.now
+
+    def find(self, key: bytes) -> Row | None:
+        """The row of ``key`` for a reader: counted as hit or miss, and as a use of the key."""
+        meta_key = self.prefix + key
+        row = self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
+        tx = self.tx
+        if row.expire_at and row.expire_at <= tx.now:
+            tx.misses += 1
+            self._expire(meta_key, row)
+            return None
+        tx.hits += 1
+        if tx.touches:
+            row.atime = tx.now
+        return row
+
+    def peek(self, key: bytes) -> Row | None:
+        """As ``find``, but it leaves no trace: for writers, and for OBJECT and the like."""
+        meta_key = self.prefix + key
+        row = self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
+        if row.expire_at and row.expire_at <= self.tx.now:
+            self._expire(meta_key, row)
+            return None
+        return row
+
+    def inspect(self, key: bytes) -> Row | None:
+        """As ``find``, but not counted as a use of the key: for TTL, TYPE, EXISTS."""
+        row = self.peek(key)
+        if row is None:
+            self.tx.misses += 1
+        else:
+            self.tx.hits += 1
+        return row
+
+    def find_many(self, keys: list[bytes]) -> list[Row]:
+        """As ``find`` for each key, ABSENT standing for no such key. What the cache does not have
+        is read by list, with the GIL released."""
+        tx = self.tx
+        if not self._overlay:
+            rows = self._cached(list(map(self.prefix.__add__, keys)))
+            absent = rows.count(ABSENT)
+            if absent == sum([1 for row in rows if row.expire_at]):
+                tx.misses += absent
+                tx.hits += len(rows) - absent
+                if tx.touches:
+                    now = tx.now
+                    for row in rows:
+                        row.atime = now
+                return rows
+        return [self.find(key) or ABSENT for key in keys]
+
+    def _cached(self, meta_keys: list[bytes]) -> list[Row]:
+        """The rows of ``meta_keys``, which the cache has taken in."""
+        found = list(map(self._cache.young.get, meta_keys))
+        if None not in found:
+            return found  # type: ignore[return-value]
+        rows = dict(zip(meta_keys, found, strict=True))
+        for meta_key, row in rows.items():
+            rows[meta_key] = row or self._cache.recall(meta_key)
+        wanted = [meta_key for meta_key, row in rows.items() if row is None]
+        values = self.tx.keyspace.engine.get_many(META, wanted)
+        for meta_key, raw in zip(wanted, values, strict=True):
+            rows[meta_key] = row = self._decoded(raw)
+            self._cache.add(meta_key, row)
+        return [rows[meta_key] for meta_key in meta_keys]  # type: ignore[misc]
+
+    def _decoded(self, raw: bytes | None) -> Row:
+        if raw is None:
+            return ABSENT
+        row = decode(raw)
+        row.atime = self.tx.now
+        return row
+
+    def replace_cached(self, rows: list[tuple[bytes, Row]]) -> bool:
+        """As ``set`` for each (key, row without a deadline), if all replace rows that the cache
+        has, without a deadline or a version; else False, and nothing has happened."""
+        prefix, overlay, young = self.prefix, self._overlay, self._cache.young
+        changes = [(prefix + key, row) for key, row in rows]
+        for meta_key, _ in changes:
+            old = overlay.get(meta_key) or young.get(meta_key)
+            if old is None or old.expire_at or old.version:
+                return False
+        overlay.update(changes)  # nothing can fail from here on: there is nothing to undo
+        return True
+
+    def _load(self, meta_key: bytes) -> Row:
+        row = self._cache.recall(meta_key)
+        if row is None:
+            row = self._decoded(self.tx.keyspace.engine.get(META, meta_key))
+            self._cache.add(meta_key, row)
+        return row
+
+    def _expire(self, meta_key: bytes, row: Row) -> None:
+        """Delete a row whose time has come, physically: a later read must not meet it again."""
+        if row is not ABSENT:
+            self._remove(meta_key, row)
+            self.tx.expired += 1
+
+    def set(self, key: bytes, row: Row) -> None:
+        """Write ``row``, whatever the key held: ``peek`` and ``put`` in one, for SET."""
+        meta_key = self.prefix + key
+        overlay = self._overlay
+        young = self._cache.young
+        old = overlay.get(meta_key) or young.get(meta_key) or self._load(meta_key)
+        if old.expire_at or old.version or row.expire_at:
+            self.put(key, row, self.peek(key))
+            return
+        tx = self.tx
+        row.atime = tx.now
+        tx.undo.append((overlay, meta_key, overlay.get(meta_key, MISSING), 0, 0, 0))
+        overlay[meta_key] = row
+
+    def put(self, key: bytes, row: Row, old: Row | None) -> None:
+        """Write ``row``; ``old`` is what ``find`` or ``peek`` gave for the key just before."""
+        tx = self.tx
+        overlay = self._overlay
+        meta_key = self.prefix + key
+        if tx.touches or not row.atime:
+            row.atime = tx.now
+        keys = expires = 0
+        if old is None:
+            keys = 1
+            expires = 1 if row.expire_at else 0
+            if expires:
+                self._index_deadline(meta_key, row.expire_at)
+        else:
+            if old.expire_at != row.expire_at:
+                expires = self._move_deadline(meta_key, old.expire_at, row.expire_at)
+            if old.version and old.version != row.version:
+                tx.discard_version(old.version)
+        tx.undo.append(
+            (overlay, meta_key, overlay.get(meta_key, MISSING), self.namespace, keys, expires)
+        )
+        overlay[meta_key] = row
+        if keys or expires:
+            tx.count(self.namespace, keys, expires)
+
+    def delete(self, key: bytes, row: Row) -> None:
+        """Delete ``key``, whose row ``find`` or ``peek`` gave just before. A large collection's
+        elements are left to the reclaimer: this is O(1)."""
+        self._remove(self.prefix + key, row)
+
+    def _remove(self, meta_key: bytes, row: Row) -> None:
+        tx = self.tx
+        if row.version:
+            tx.discard_version(row.version)
+        self._detach(meta_key, row)
+
+    def detach(self, key: bytes, row: Row) -> None:
+        """Take the row off ``key`` without giving up its elements: they move with the row
+        (RENAME, MOVE)."""
+        self._detach(self.prefix + key, row)
+
+    def _detach(self, meta_key: bytes, row: Row) -> None:
+        tx = self.tx
+        expires = self._move_deadline(meta_key, row.expire_at, 0) if row.expire_at else 0
+        overlay = self._overlay
+        tx.undo.append(
+            (overlay, meta_key, overlay.get(meta_key, MISSING), self.namespace, -1, expires)
+        )
+        overlay[meta_key] = ABSENT
+        tx.count(self.namespace, -1, expires)
+
+    def _index_deadline(self, meta_key: bytes, deadline: int) -> None:
+        if deadline < self.tx._earliest:
+            self.tx._earliest = deadline
+        self.tx.put(EXPIRES, deadline_key(deadline, meta_key), b"")
+
+    def _move_deadline(self, meta_key: bytes, old: int, new: int) -> int:
+        """Keep the expiry index; the change in the number of keys that have a deadline."""
+        if old:
+            self.tx.put(EXPIRES, deadline_key(old, meta_key), None)
+        if new:
+            self._index_deadline(meta_key, new)
+        return bool(new) - bool(old)
+
+    # The whole database
+
+    def counts(self) -> Counts:
+        """Number of keys, and of keys with a deadline, this batch's writes included."""
+        committed = self.tx.keyspace.counts.get(self.namespace, NO_COUNTS)
+        pending = self.tx.pending.get(self.namespace, NO_COUNTS)
+        return Counts(committed.keys + pending.keys, committed.expires + pending.expires)
+
+    def rows(self, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """(user key, raw meta row) in key order, from ``start`` on, of the keys that begin with
+        ``prefix`` and have not expired. A consistent picture of the moment of the call."""
+        self.tx.settle()
+        lower = self.prefix + max(prefix, start)
+        now = self.tx.now
+        engine = self.tx.keyspace.engine
+        for meta_key, raw in self.tx.paced(
+            engine.items(META, lower, upper_bound(self.prefix + prefix))
+        ):
+            if is_alive(raw, now):
+                yield meta_key[NAMESPACE_SIZE:], raw
+
+    def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
+        """User keys in order. Reads no values unless some key of the database has a deadline."""
+        if self.counts().expires:
+            for key, _ in self.rows(prefix):
+                yield key
+            return
+        self.tx.settle()
+        lower = self.prefix + prefix
+        engine = self.tx.keyspace.engine
+        for meta_key in self.tx.paced(engine.keys(META, lower, upper_bound(lower))):
+            yield meta_key[NAMESPACE_SIZE:]
+
+    def page(
+        self, prefix: bytes, start: bytes, limit: int, type_: int | None = None
+    ) -> tuple[list[bytes], bytes | None]:
+        """User keys in order that begin with ``prefix``, from ``start`` on, and the key to go on
+        from (None at the end).
+
+        At most ``limit`` rows are looked at, and about PAGE_BYTES read, so fewer keys may come
+        back: expired ones are left out, and those not of type ``type_`` where it is given.
+        """
+        self.tx.settle()
+        engine = self.tx.keyspace.engine
+        lower, upper = self.prefix + max(prefix, start), upper_bound(self.prefix + prefix)
+        if type_ is None and not self.counts().expires:
+            keys = [
+                key[NAMESPACE_SIZE:] for key in islice(engine.keys(META, lower, upper), limit + 1)
+            ]
+            return keys[:limit], keys[limit] if len(keys) > limit else None
+        keys = []
+        read = 0
+        for meta_key, raw in engine.items(META, lower, upper):
+            if limit == 0 or read > PAGE_BYTES:
+                return keys, meta_key[NAMESPACE_SIZE:]
+            limit -= 1
+            read += len(raw)
+            if is_alive(raw, self.tx.now) and (type_ is None or stored_type(raw) == type_):
+                keys.append(meta_key[NAMESPACE_SIZE:])
+        return keys, None
+
+    def random_key(self) -> bytes | None:
+        """Some key that has not expired: any of few with the same chance, one of many as
+        ``random_key`` draws it."""
+        if self.counts().keys <= _FEW_KEYS:
+            alive = list(self.keys())
+            return random.choice(alive) if alive else None
+        self.tx.settle()
+        engine = self.tx.keyspace.engine
+        for _ in range(_RANDOM_DRAWS):
+            meta_key = random_key(engine, META, self.prefix)
+            raw = meta_key and engine.get(META, meta_key)
+            if meta_key and raw and is_alive(raw, self.tx.now):
+                return meta_key[NAMESPACE_SIZE:]
+        return next((key for key, _ in self.rows()), None)
