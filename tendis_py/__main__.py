@@ -21,7 +21,8 @@ from tendis_py.config import (
     version_text,
 )
 from tendis_py.errors import StorageError
-from tendis_py.server import Server, raise_fd_limit, serve, tune_interpreter
+from tendis_py.interpreter import keep_collections_short, tune_interpreter
+from tendis_py.server import Server, raise_fd_limit, serve
 
 logger = logging.getLogger("tendis_py")
 
@@ -82,6 +83,7 @@ async def _run(config: Config) -> None:
         async with serve(config) as server:
             _banner(server)
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(keep_collections_short)
                 nursery.start_soon(_stop_on_signal, signals, server, nursery.cancel_scope)
                 await server.stopping.wait()
                 nursery.cancel_scope.cancel()

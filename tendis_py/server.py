@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import itertools
 import logging
 import resource
 import socket
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -42,9 +40,6 @@ from tendis_py.storage.transaction import Transaction
 from tendis_py.threading_model import MODELS, Listening
 
 log = logging.getLogger(__name__)
-
-SWITCH_INTERVAL = 1e-4
-"""A CPU-bound command on one thread costs another one's wake-up this much (default: 5 ms)."""
 
 _SPARE_FDS = 512
 """File descriptors for RocksDB and the server itself, on top of maxclients."""
@@ -313,11 +308,3 @@ def raise_fd_limit(maxclients: int) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(1, min(maxclients, soft - _SPARE_FDS))
-
-
-def tune_interpreter() -> None:
-    """Process-wide settings of CPython that the stages were measured with."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1000)

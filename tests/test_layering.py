@@ -21,7 +21,8 @@ LEAVES = {"errors", "glob", "numbers"}
 """Modules that import nothing of the package."""
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": {"server", "config", "log", *LEAVES},
+    "__main__": {"server", "interpreter", "config", "log", *LEAVES},
+    "interpreter": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "services", "storage"),
         *("config", "log", *LEAVES),
@@ -45,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "rocksdict": ("storage.engine",),
     "hiredis": ("resp",),
-    "trio": ("__main__", "server", "maintenance", "stages"),
+    "trio": ("__main__", "interpreter", "server", "maintenance", "stages"),
     "socket": ("server", "stages"),
     "select": ("stages",),
     "asyncio": (),

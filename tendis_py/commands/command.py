@@ -35,7 +35,21 @@ _SHOWN_FLAGS = tuple(flag for flag in FLAGS if flag != "may_replicate")
 @_command("command", -1, complexity=_ALL, tips=("nondeterministic_output_order",))
 def command_(ctx: Context, args: list[bytes]) -> Any:
     """Returns detailed information about all commands."""
-    return [info(found) for found in REGISTRY.commands.values()]
+    return _all_info(ctx.session.protocol)
+
+
+# Clients ask for everything when they start, and it takes milliseconds to put together.
+
+
+@cache
+def _all_info(protocol: int) -> Encoded:
+    return Encoded(encode([info(found) for found in REGISTRY.commands.values()], protocol))
+
+
+@cache
+def _all_docs(protocol: int) -> Encoded:
+    every = {found.name.encode(): docs(found) for found in REGISTRY.commands.values()}
+    return Encoded(encode(every, protocol))
 
 
 @_command("command|count", 2)
@@ -54,7 +68,7 @@ def command_count(ctx: Context, args: list[bytes]) -> Any:
 def command_info(ctx: Context, args: list[bytes]) -> Any:
     """Returns information about one, multiple or all commands."""
     if len(args) == 2:
-        return command_(ctx, args)
+        return _all_info(ctx.session.protocol)
     found = [REGISTRY.named(name) for name in args[2:]]
     return [None if one is None else info(one) for one in found]
 
@@ -73,13 +87,6 @@ def command_docs(ctx: Context, args: list[bytes]) -> Any:
         return _all_docs(ctx.session.protocol)
     found = [one for one in map(REGISTRY.named, args[2:]) if one is not None]
     return {one.name.encode(): docs(one) for one in found}
-
-
-@cache
-def _all_docs(protocol: int) -> Encoded:
-    """redis-cli asks for this whenever it starts, and it takes milliseconds."""
-    every = {one.name.encode(): docs(one) for one in REGISTRY.commands.values()}
-    return Encoded(encode(every, protocol))
 
 
 @_command(

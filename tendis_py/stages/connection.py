@@ -31,6 +31,19 @@ OUTBOX_BYTES = 64 * 1024 * 1024
 EPOLLIN, EPOLLOUT = select.EPOLLIN, select.EPOLLOUT
 
 
+class Gone:
+    """What is left of a connection to a session that replies still arrive for."""
+
+    closed = True
+    input_bytes = output_bytes = output_pieces = thread = 0
+
+    def close(self) -> None:
+        """It is closed."""
+
+
+GONE = Gone()
+
+
 class Connection:
     """``busy`` while a batch holds requests of this connection: requests that arrive meanwhile
     wait in ``waiting``, so that they run and are answered in order."""
@@ -182,6 +195,7 @@ class Connection:
 
     def close_socket(self) -> None:
         self.closed = True
+        self.session.peer = GONE  # no reference cycle is left behind
         self.parser.discard()
         self.outbox = None
         self.outbox_bytes = 0

@@ -1,8 +1,8 @@
 """Random commands, asked of tendis-py and of the real server: the same replies, byte for byte.
 
 Requests go out in random pipelines, so that they share batches (which see their own writes, and
-whose failing commands must be undone alone). 150 examples a threading model; 2,000 with
-``--hypothesis-profile=full``.
+whose failing commands must be undone alone). 150 examples a threading model; 2,000 with ``-m soak``
+or ``--hypothesis-profile=full``.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ seeds = st.lists(st.sampled_from(SEEDS), max_size=6)
 pipelines = st.lists(st.lists(COMMANDS, min_size=1, max_size=12), min_size=1, max_size=6)
 
 
-@given(seeds=seeds, pipelines=pipelines, protocol=st.sampled_from([2, 3]))
-def test_replies_and_state_are_those_of_redis(
+def compare(
     tendis: ServerProcess,
     redis_server: ServerProcess,
     seeds: list[Request],
@@ -81,6 +80,33 @@ def test_replies_and_state_are_those_of_redis(
         for requests in pipelines:
             check(pair, requests)
         check_state(pair)
+
+
+drawn = given(seeds=seeds, pipelines=pipelines, protocol=st.sampled_from([2, 3]))
+
+
+@drawn
+def test_replies_and_state_are_those_of_redis(
+    tendis: ServerProcess,
+    redis_server: ServerProcess,
+    seeds: list[Request],
+    pipelines: list[list[Request]],
+    protocol: int,
+) -> None:
+    compare(tendis, redis_server, seeds, pipelines, protocol)
+
+
+@pytest.mark.soak
+@settings(max_examples=2000)
+@drawn
+def test_at_length(
+    tendis: ServerProcess,
+    redis_server: ServerProcess,
+    seeds: list[Request],
+    pipelines: list[list[Request]],
+    protocol: int,
+) -> None:
+    compare(tendis, redis_server, seeds, pipelines, protocol)
 
 
 short = one_of("1 20 40 60")

@@ -50,9 +50,10 @@ class Bystander:
 
 
 @contextlib.contextmanager
-def bystander(server: ServerProcess, *, most: float = 1.0) -> Iterator[Bystander]:
+def bystander(server: ServerProcess, *, most: float = 3.0) -> Iterator[Bystander]:
     """Have another client SET and GET all through the block; AssertionError at its end when that
-    failed or once took more than ``most`` seconds."""
+    failed or once took more than ``most`` seconds: a generous bound, for machines that are busy
+    with other things. Latency itself is measured in bench/."""
     seen = Bystander()
     stop = threading.Event()
 

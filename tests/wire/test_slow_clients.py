@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -174,7 +176,7 @@ def test_a_million_commands_in_a_redis_py_pipeline(tendis_default: ServerProcess
 
 
 def test_many_connections_at_once(tendis: ServerProcess) -> None:
-    with bystander(tendis, most=3.0), connections(tendis.address, 1000) as clients:
+    with bystander(tendis), connections(tendis.address, 1000) as clients:
         for index, client in enumerate(clients):
             client.send(encode_request([b"SET", b"many:%d" % index, b"%d" % index]))
         for client in clients:
@@ -210,3 +212,64 @@ def test_the_server_may_close_first(tendis_default: ServerProcess) -> None:
         assert client.until_closed() == b""
         with pytest.raises((Disconnected, ConnectionError)):
             client.pipeline([[b"PING"]] * 10)
+
+
+@contextlib.contextmanager
+def setting(server: ServerProcess, name: str, value: str) -> Iterator[RawClient]:
+    """A client, while a setting has another value."""
+    with server.client() as admin:
+        (_, before) = admin.value("CONFIG", "GET", name)
+        assert admin.command("CONFIG", "SET", name, value) == b"+OK\r\n"
+        try:
+            yield admin
+        finally:
+            admin.command("CONFIG", "SET", name, before)
+
+
+def closes(client: RawClient, seconds: float = 5.0) -> bool:
+    """Whether the server ends the connection in time, whatever it sends before."""
+    client.socket.settimeout(seconds)
+    try:
+        client.until_closed()
+    except TimeoutError:
+        return False
+    return True
+
+
+def test_a_limit_on_output_closes_who_does_not_read(tendis: ServerProcess) -> None:
+    with setting(tendis, "client-output-buffer-limit", "normal 2mb 0 0") as admin:
+        admin.command("SET", "big", b"x" * MB)
+        with bystander(tendis), tendis.client() as lazy, tendis.client() as eager:
+            lazy.send(GET_BIG * 100)
+            for _ in range(20):
+                assert len(eager.command("GET", "big")) == MB + 12
+            time.sleep(0.5)
+            assert closes(lazy)
+        with tendis.client() as again:
+            assert again.command("PING") == b"+PONG\r\n"
+
+
+def test_a_limit_on_input_closes_who_sends_too_much_at_once(tendis: ServerProcess) -> None:
+    with (
+        setting(tendis, "client-query-buffer-limit", "1mb"),
+        bystander(tendis),
+        tendis.client() as client,
+    ):
+        client.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % (8 * MB))
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            client.send(b"x" * (8 * MB))
+        assert closes(client)
+        with tendis.client() as again:
+            assert again.command("EXISTS", "k") == b":0\r\n"
+            for _ in range(100):  # much, but not at once
+                assert again.command("SET", "k", b"x" * 100_000) == b"+OK\r\n"
+
+
+def test_idle_clients_are_closed_after_the_timeout(tendis: ServerProcess) -> None:
+    with setting(tendis, "timeout", "1") as admin, tendis.client() as idle:
+        assert idle.command("PING") == b"+PONG\r\n"
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            assert admin.command("PING") == b"+PONG\r\n"
+            time.sleep(0.05)
+        assert closes(idle, 2.0)
