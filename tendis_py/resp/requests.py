@@ -46,14 +46,14 @@ _list_length = list.__len__
 class FastReader:
     """The hiredis reader that all connections of one thread share: it never keeps a remainder."""
 
-    __slots__ = ("_feed", "_gets")
+    __slots__ = ("_feed", "_gets", "_has_data")
 
     def __init__(self) -> None:
         self._renew()
 
     def _renew(self) -> None:
         reader = hiredis.Reader(notEnoughData=_MORE)
-        self._feed, self._gets = reader.feed, reader.gets
+        self._feed, self._gets, self._has_data = reader.feed, reader.gets, reader.has_data
 
     def read(self, chunk: bytes) -> tuple[list[Request], int] | None:
         """The complete requests at the head of ``chunk`` and the bytes they took.
@@ -90,7 +90,7 @@ class FastReader:
         except (hiredis.HiredisError, TypeError, IndexError):
             self._renew()
             return None
-        if size != len(chunk):
+        if size != len(chunk) or self._has_data():
             self._renew()
             if not chunk.startswith(b"".join(map(hiredis.pack_command, map(tuple, requests)))):
                 return None

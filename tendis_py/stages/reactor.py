@@ -132,8 +132,7 @@ class Reactor:
 
     def space(self) -> None:
         """The work queue has room again."""
-        if self._held or self._paused:
-            self.responses.post(self._offer_held)
+        self.responses.post(self._offer_held)
 
     @property
     def unfinished(self) -> bool:

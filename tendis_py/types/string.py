@@ -61,12 +61,18 @@ def get(db: Database, key: bytes) -> bytes | None:
     return value
 
 
+RUN_BYTES = 64 * 1024
+"""What a run of GETs may answer: replies must not pile up before any is sent."""
+
+
 def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
-    """The strings of ``keys``; None when one of them is of another type."""
+    """The strings of ``keys``; None when one is of another type, or they are RUN_BYTES together."""
     rows = db.find_many(keys)
-    if max([row.type for row in rows]) > STRING:
+    values = [row.value for row in rows]
+    if max([row.type for row in rows]) > STRING or sum(map(len, filter(None, values))) > RUN_BYTES:
+        db.uncount(rows)
         return None
-    return [row.value for row in rows]
+    return values
 
 
 def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:

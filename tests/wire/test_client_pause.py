@@ -70,6 +70,21 @@ def test_all_commands_wait_for_the_end(tendis: ServerProcess) -> None:
         assert time.monotonic() - began < 0.2 + SOON
 
 
+def test_slow_commands_wait_as_well(tendis: ServerProcess) -> None:
+    """They go to the slow lane where there is one, and come back from it."""
+    with tendis.client() as client:
+        client.command("FLUSHALL")
+        began = time.monotonic()
+        send(client, "CLIENT PAUSE 100 ALL", "KEYS *", "SET a 1", "KEYS *")
+        assert [client.reply() for _ in range(4)] == [
+            b"+OK\r\n",
+            b"*0\r\n",
+            b"+OK\r\n",
+            b"*1\r\n$1\r\na\r\n",
+        ]
+        assert 0.1 <= time.monotonic() - began < 0.1 + SOON
+
+
 def test_a_pause_of_writes_lets_others_read(tendis: ServerProcess, control: RawClient) -> None:
     with tendis.client() as writer, tendis.client() as reader:
         control.command("CLIENT", "PAUSE", LONG, "WRITE")
