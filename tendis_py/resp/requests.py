@@ -40,7 +40,7 @@ _BULK_SIZE = [len(b"$%d\r\n\r\n" % n) + n for n in range(CHUNK_BYTES)]
 _header_size = _HEADER_SIZE.__getitem__
 _bulk_size = _BULK_SIZE.__getitem__
 _bytes_length = bytes.__len__
-_list_length = list.__len__
+_LIST = frozenset((list,))
 
 
 class FastReader:
@@ -70,19 +70,19 @@ class FastReader:
         try:
             self._feed(chunk)
             requests = list(iter(self._gets, _MORE))
-            if len(requests) > arrays:  # a push or a set
+            if len(requests) > arrays or not _LIST.issuperset(map(type, requests)):  # push, set …
                 raise hiredis.ProtocolError
             bulks = chunk.count(b"$")
             # What these requests take on the wire if each is an array of bulk strings. Another
             # element (integer, null, nested array …) is not bytes, or takes another size.
             if len(requests) == 1:
                 request = requests[0]
-                size = _HEADER_SIZE[_list_length(request)]
+                size = _HEADER_SIZE[len(request)]
                 bulks -= len(request)
                 for argument in request:
                     size += _BULK_SIZE[_bytes_length(argument)]
             else:
-                size = sum(map(_header_size, map(_list_length, requests)))
+                size = sum(map(_header_size, map(len, requests)))
                 size += sum(map(_bulk_size, map(_bytes_length, chain.from_iterable(requests))))
                 bulks -= sum(map(len, requests))
             if bulks < 0:  # a simple string

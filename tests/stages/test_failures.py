@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.resp.replies import OK
 from tendis_py.server import Server
 from tendis_py.stages.work import Batch, WorkQueue
 from tendis_py.types import string as strings
 from tests.support.embedded import config_for, embedded
 from tests.support.load import together
-from tests.support.resp import RawClient
+from tests.support.resp import RawClient, encode_request
 from tests.support.servers import HOST, MODELS
 
 QUEUED = ("tendis", "redis-io")
@@ -121,6 +123,72 @@ def test_a_stalled_rocksdb_delays_and_loses_nothing(
     together((HOST, server.port), *[work] * 6)
     with client_of(server) as client:
         assert client.value("GET", "all") == b"120"
+
+
+def test_a_stalled_batch_is_not_stuck_behind_those_that_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds all keys and needs an executor, while every executor waits for one of its keys."""
+    with embedded(config_for(tmp_path, io_threads="2")) as server:
+        engine = server.keyspace.engine
+        write = engine.write_batch
+        stalls = iter(range(20))
+
+        def stall(batch: Any, *, may_wait: bool = True) -> None:
+            if not may_wait and next(stalls, None) is not None:
+                time.sleep(0.03)  # others' batches reach the executors meanwhile
+                raise WriteStalledError
+            write(batch, may_wait=may_wait)
+
+        monkeypatch.setattr(engine, "write_batch", stall)
+
+        def work(client: RawClient) -> None:
+            for _ in range(30):
+                assert client.command("INCR", "all").startswith(b":")
+
+        together((HOST, server.port), *[work] * 10)
+        with client_of(server) as client:
+            assert client.value("GET", "all") == b"300"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_writes_wait_while_rocksdb_really_stalls(tmp_path: Path, model: str) -> None:
+    """Memtables of 64 KB, two at the most: each is full after a few values."""
+    small = "rocksdb.write_buffer_size=64kb rocksdb.max_write_buffer_number=2"
+    config = config_for(tmp_path, threading_model=model)
+    for option in small.split():
+        config.assign(option.split("="))
+    with embedded(config) as server:
+
+        def work(client: RawClient) -> None:
+            value = os.urandom(20_000)
+            for number in range(60):
+                replies = client.pipeline([[b"SET", b"k:%d" % number, value]] * 3)
+                assert replies == [b"+OK\r\n"] * 3
+
+        together((HOST, server.port), *[work] * 4)
+        assert server.keyspace.engine.stalls > 0, "nothing stalled: this test shows nothing"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_large_request_may_arrive_while_the_connection_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """Its pieces count as input that waits, without being a request that could be taken."""
+
+    def slow(ctx: Context, args: list[bytes]) -> Any:
+        time.sleep(0.3)
+        return OK
+
+    monkeypatch.setattr(REGISTRY.commands["append"], "handler", slow)
+    large = b"x" * (2 * 1024 * 1024)
+    with embedded(config_for(tmp_path, threading_model=model)) as server:
+        with client_of(server) as client:
+            client.send(encode_request([b"APPEND", b"a", b"b"]))
+            client.send(encode_request([b"SET", b"large", large]))
+            assert client.reply() == b"+OK\r\n"
+            assert client.reply() == b"+OK\r\n"
+            assert client.value("GET", "large") == large
 
 
 @pytest.mark.parametrize("model", QUEUED)
