@@ -70,7 +70,7 @@ class FastReader:
         try:
             self._feed(chunk)
             requests = list(iter(self._gets, _MORE))
-            if len(requests) > arrays or not _LIST.issuperset(map(type, requests)):  # push, set …
+            if len(requests) > arrays or not _LIST.issuperset(map(type, requests)):
                 raise hiredis.ProtocolError
             bulks = chunk.count(b"$")
             # What these requests take on the wire if each is an array of bulk strings. Another
