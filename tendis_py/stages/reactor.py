@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import select
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -304,7 +305,7 @@ class Reactor:
                 self._respond(batch)
                 return
             if batch.transaction is not None:
-                queue.force(batch)
+                threading.Thread(target=self._commit_stalled, args=(batch,)).start()
                 return
         control = [item for item in items if is_control(item[1])]
         if control:
@@ -319,6 +320,12 @@ class Reactor:
         self._queued += 1
         if self._held or not queue.offer(batch):
             self._held.append(batch)
+
+    def _commit_stalled(self, batch: Batch) -> None:
+        """Wait for RocksDB in a thread of its own: the batch holds all keys, so every executor
+        may be waiting for it already."""
+        self._executor.run(batch)
+        self.responses.post(batch)
 
     def _offer_held(self) -> None:
         queue = self._queue

@@ -182,13 +182,13 @@ def test_a_large_request_may_arrive_while_the_connection_is_busy(
 
     monkeypatch.setattr(REGISTRY.commands["append"], "handler", slow)
     large = b"x" * (2 * 1024 * 1024)
-    with embedded(config_for(tmp_path, threading_model=model)) as server:
-        with client_of(server) as client:
-            client.send(encode_request([b"APPEND", b"a", b"b"]))
-            client.send(encode_request([b"SET", b"large", large]))
-            assert client.reply() == b"+OK\r\n"
-            assert client.reply() == b"+OK\r\n"
-            assert client.value("GET", "large") == large
+    config = config_for(tmp_path, threading_model=model)
+    with embedded(config) as server, client_of(server) as client:
+        client.send(encode_request([b"APPEND", b"a", b"b"]))
+        client.send(encode_request([b"SET", b"large", large]))
+        assert client.reply() == b"+OK\r\n"
+        assert client.reply() == b"+OK\r\n"
+        assert client.value("GET", "large") == large
 
 
 @pytest.mark.parametrize("model", QUEUED)
