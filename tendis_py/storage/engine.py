@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
@@ -192,30 +192,35 @@ class Engine:
         The write has reached the operating system when this returns, not the disk: see ``sync``.
         ``ranges`` are deleted before ``changes`` apply. Waits, off the GIL, while RocksDB stalls.
         """
-        batch = WriteBatch(raw_mode=True)
-        handles = self._handles
-        for family, lower, upper in ranges:
-            batch.delete_range(lower, upper, handles[family])
-        put = batch.put
-        for family, key, value in changes:
-            if value is None:
-                batch.delete(key, handles[family])
-            else:
-                put(key, value, handles[family])
-        for key, value in settings:
-            put(key, value)
-        self.write_batch(batch)
+
+        def build() -> WriteBatch:
+            batch = WriteBatch(raw_mode=True)
+            handles = self._handles
+            for family, lower, upper in ranges:
+                batch.delete_range(lower, upper, handles[family])
+            put = batch.put
+            for family, key, value in changes:
+                if value is None:
+                    batch.delete(key, handles[family])
+                else:
+                    put(key, value, handles[family])
+            for key, value in settings:
+                put(key, value)
+            return batch
+
+        self.write_batch(build)
 
     def new_batch(self) -> tuple[WriteBatch, list[Any]]:
         """An empty batch and the handles of COLUMN_FAMILIES, for a caller on the hot path."""
         return WriteBatch(raw_mode=True), self._handles
 
-    def write_batch(self, batch: WriteBatch, *, may_wait: bool = True) -> None:
-        """As ``write``. WriteStalledError instead of waiting when ``may_wait`` is false."""
+    def write_batch(self, build: Callable[[], WriteBatch], *, may_wait: bool = True) -> None:
+        """``build`` makes the batch, once a try: rocksdict takes it even when RocksDB refuses it.
+        As ``write``. WriteStalledError instead of waiting when ``may_wait`` is false."""
         started = 0.0
         while True:
             try:
-                self._db.write(batch, self._write_options)
+                self._db.write(build(), self._write_options)
                 break
             except Exception as error:
                 if "Write stall" not in str(error):

@@ -56,6 +56,7 @@ class Transaction:
         """What the running command overwrote: overlay, key, value before, namespace and the
         changes of its two counters."""
         self.pending: dict[int, Counts] = {}
+        self._added = 0  # bytes of the rows in the batch last built
         self.hits = 0
         self.misses = 0
         self.expired = 0
@@ -163,12 +164,27 @@ class Transaction:
         if not meta and not self.settings and not any(self.families.values()):
             return self._settled
         keyspace = self.keyspace
-        batch, handles = keyspace.engine.new_batch()
+        if self.pending:
+            self._commit_counts(may_wait)
+        else:
+            keyspace.engine.write_batch(self._build, may_wait=may_wait)
+        keyspace.cache.update(meta, self._added)
+        if self._earliest < keyspace.expiry_low_water.deadline:
+            keyspace.expiry_low_water.lower(self._earliest)
+        if self._moved:
+            keyspace.move_databases(self._moved)
+        self.changes += len(meta)
+        self.rollback()
+        return True
+
+    def _build(self, counts: Iterable[tuple[bytes, bytes]] = ()) -> Any:
+        """A RocksDB batch of everything written, and of ``counts``."""
+        batch, handles = self.keyspace.engine.new_batch()
         put, delete, handle = batch.put, batch.delete, handles[META]
         added = 0
         for family, lower, upper in self.ranges:
             batch.delete_range(lower, upper, handles[family])
-        for key, row in meta.items():
+        for key, row in self.meta.items():
             if row is ABSENT:
                 delete(key, handle)
             else:
@@ -186,29 +202,22 @@ class Transaction:
                 delete(key)
             else:
                 put(key, value)
-        if self.pending:
-            self._commit_counts(batch, may_wait)
-        else:
-            keyspace.engine.write_batch(batch, may_wait=may_wait)
-        keyspace.cache.update(meta, added)
-        if self._earliest < keyspace.expiry_low_water.deadline:
-            keyspace.expiry_low_water.lower(self._earliest)
-        if self._moved:
-            keyspace.move_databases(self._moved)
-        self.changes += len(meta)
-        self.rollback()
-        return True
+        for key, value in counts:
+            put(key, value)
+        self._added = added
+        return batch
 
-    def _commit_counts(self, batch: Any, may_wait: bool) -> None:
+    def _commit_counts(self, may_wait: bool) -> None:
         keyspace = self.keyspace
         with keyspace.commit_lock:
             published = []
+            settings: list[tuple[bytes, bytes]] = []
             for namespace, delta in self.pending.items():
                 counts = keyspace.counts.setdefault(namespace, Counts())
                 keys, expires = counts.keys + delta.keys, counts.expires + delta.expires
-                batch.put(*keyspace.count_setting(namespace, keys, expires))
+                settings.append(keyspace.count_setting(namespace, keys, expires))
                 published.append((counts, keys, expires))
-            keyspace.engine.write_batch(batch, may_wait=may_wait)
+            keyspace.engine.write_batch(lambda: self._build(settings), may_wait=may_wait)
             for counts, keys, expires in published:
                 counts.keys, counts.expires = keys, expires
 

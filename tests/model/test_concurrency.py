@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+
+import pytest
 
 from tests.support.load import Work, together
 from tests.support.resp import RawClient
-from tests.support.servers import ServerProcess
+from tests.support.servers import MODELS, ServerProcess, running, tendis_process
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def tendis(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """With more threads than by default, wherever the model allows them."""
+    threads = ["--io-threads", "3", "--executor-threads", "3"]
+    folder = tmp_path_factory.mktemp(f"wide-{request.param}")
+    with running(tendis_process(folder, *threads, model=request.param)) as server:
+        yield server
 
 
 def flush(server: ServerProcess) -> None:
