@@ -392,7 +392,12 @@ class Reactor:
             if rest is not None:
                 connection.waiting = rest + connection.waiting
                 connection.waiting_since = session.received
-            if connection.waiting or connection.finished or not connection.ordinary:
+            if (
+                connection.waiting_bytes
+                or connection.waiting
+                or connection.finished
+                or not connection.ordinary
+            ):
                 self._go_on(connection)
         batch.written = perf_counter_ns()
         self._traffic.net_output += sent
@@ -411,6 +416,9 @@ class Reactor:
                 self._held_by_pause[connection] = None
             elif connection.outbox_bytes <= OUTBOX_BYTES:
                 self._ready.append(connection)
+        elif connection.waiting_bytes and not connection.finished:
+            connection.waiting_bytes = 0  # part of a request: it is read on
+            self._update_events(connection)
         elif connection.finished:
             self._finish(connection)
 

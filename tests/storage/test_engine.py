@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rocksdict import Options, Rdict
+from rocksdict import Options, Rdict, WriteBatch
 
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.storage import engine as engine_module
@@ -153,11 +153,13 @@ def test_a_write_waits_while_rocksdb_stalls(stalled: Engine) -> None:
 
 
 def test_a_write_that_may_not_wait_says_so(stalled: Engine) -> None:
-    batch, _ = stalled.new_batch()
+    def build() -> WriteBatch:
+        return stalled.new_batch()[0]
+
     for _ in range(3):
         with pytest.raises(WriteStalledError):
-            stalled.write_batch(batch, may_wait=False)
-    stalled.write_batch(batch, may_wait=False)
+            stalled.write_batch(build, may_wait=False)
+    stalled.write_batch(build, may_wait=False)
     assert stalled.stalls == 0
 
 
