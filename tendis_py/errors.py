@@ -120,14 +120,14 @@ def wrong_arity(name: str) -> ReplyError:
 
 
 def unknown_command(args: list[bytes]) -> ReplyError:
-    """Redis names the first arguments too, until they fill 128 characters."""
-    shown = ""
+    """Redis names the first arguments too, until they fill 128 bytes; each up to its first NUL."""
+    shown = b""
     for arg in args[1:]:
         if len(shown) >= 128:
             break
-        shown += f"'{printable(arg)[: 128 - len(shown)]}' "
-    name = printable(args[0])[:128]
-    return ReplyError(f"ERR unknown command '{name}', with args beginning with: {shown}")
+        shown += b"'%b' " % arg.partition(b"\0")[0][: 128 - len(shown)]
+    name = printable(args[0].partition(b"\0")[0][:128])
+    return ReplyError(f"ERR unknown command '{name}', with args beginning with: {printable(shown)}")
 
 
 def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
