@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tendis_py.errors import NOT_INTEGER, OVERFLOW, STRING_TOO_LONG, WRONG_TYPE, ReplyError
-from tendis_py.storage.codec import LIST, Row, StringRow
+from tendis_py.storage.codec import LIST, NATURAL, RAW, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
@@ -279,9 +279,9 @@ def test_encodings_are_kept_on_disk(keyspace: Keyspace) -> None:
     strings.append(db, b"expiring", b"2", LIMIT)
     tx.commit()
     keyspace.cache.clear()
-    assert not row_of(db, b"plain").raw
-    assert row_of(db, b"edited").raw
-    assert row_of(db, b"expiring").raw
+    assert row_of(db, b"plain").form == NATURAL
+    assert row_of(db, b"edited").form == RAW
+    assert row_of(db, b"expiring").form == RAW
     assert row_of(db, b"expiring").expire_at == NOW + 1
     assert strings.increment(db, b"edited", 1) == 2
     assert strings.encoding(b"edited", row_of(db, b"edited")) == "int"

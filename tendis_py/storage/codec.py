@@ -26,6 +26,10 @@ FORMAT = 1
 STRING, LIST, SET, ZSET, HASH, STREAM = range(6)
 TYPE_NAMES = ("string", "list", "set", "zset", "hash", "stream")
 
+NATURAL, RAW, TEXT = range(3)
+"""What Redis would keep a string as: what its text and length say; ``raw``, since it was edited in
+place; not ``int`` whatever its text, since it was computed as text (INCRBYFLOAT)."""
+
 _PLAIN_STRING = bytes([FORMAT, STRING, 0]) + bytes(8)
 _HEAD = struct.Struct(">BBBQ")
 _DEADLINE = struct.Struct(">Q")
@@ -61,29 +65,31 @@ class Row:
 
 
 class StringRow(Row):
-    """A string. ``raw`` remembers that it was edited in place, for OBJECT ENCODING."""
+    """A string. ``form`` is for OBJECT ENCODING alone."""
 
-    __slots__ = ("raw",)
+    __slots__ = ("form",)
 
     type = STRING
 
-    def __init__(self, value: bytes, expire_at: int = 0, raw: bool = False, atime: int = 0) -> None:
+    def __init__(
+        self, value: bytes, expire_at: int = 0, form: int = NATURAL, atime: int = 0
+    ) -> None:
         self.value = value
         self.expire_at = expire_at
-        self.raw = raw
+        self.form = form
         self.atime = atime
 
     def encode(self) -> bytes:
         value: bytes = self.value
-        if not self.expire_at and not self.raw:
+        if not self.expire_at and not self.form:
             return _PLAIN_STRING + value
-        return _HEAD.pack(FORMAT, STRING, self.raw, self.expire_at) + value
+        return _HEAD.pack(FORMAT, STRING, self.form, self.expire_at) + value
 
     def size(self) -> int:
         return len(self.value)
 
     def with_expiry(self, expire_at: int) -> StringRow:
-        return StringRow(self.value, expire_at, self.raw, self.atime)
+        return StringRow(self.value, expire_at, self.form, self.atime)
 
 
 class AbsentRow(Row):
@@ -108,9 +114,9 @@ ABSENT = AbsentRow()
 def decode(raw: bytes) -> Row:
     """The row whose ``encode`` gave ``raw``; ValueError when no version of this code wrote it."""
     layout, type_, encoding, expire_at = _HEAD.unpack_from(raw)
-    if layout != FORMAT or type_ != STRING or encoding > 1:
+    if layout != FORMAT or type_ != STRING or encoding > TEXT:
         raise ValueError(f"meta row of format {layout}, type {type_}, encoding {encoding}: unknown")
-    return StringRow(raw[_HEAD.size :], expire_at, bool(encoding))
+    return StringRow(raw[_HEAD.size :], expire_at, encoding)
 
 
 def is_alive(raw: bytes, now: int) -> bool:

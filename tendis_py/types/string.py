@@ -16,7 +16,7 @@ from tendis_py.errors import (
     wrong_type,
 )
 from tendis_py.numbers import strict_integer
-from tendis_py.storage.codec import STRING, Row, StringRow
+from tendis_py.storage.codec import NATURAL, RAW, STRING, TEXT, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.types import long_double
 
@@ -39,10 +39,10 @@ def checked(row: Row | None) -> StringRow | None:
 
 def encoding(key: bytes, row: StringRow) -> str:
     """What OBJECT ENCODING says of the string at ``key``: ``int``, ``embstr`` or ``raw``."""
-    if row.raw:
+    if row.form == RAW:
         return "raw"
     value = row.value
-    if strict_integer(value) is not None:
+    if row.form != TEXT and strict_integer(value) is not None:
         return "int"
     taken = _OBJECT_BYTES + len(key) + len(value) + (_DEADLINE_BYTES if row.expire_at else 0)
     return "embstr" if taken <= _EMBEDDED_BYTES else "raw"
@@ -104,7 +104,7 @@ def put_run(db: Database, items: list[tuple[bytes, bytes]]) -> bool:
     """``put`` many; False, and nothing is done, unless all replace rows that are in the cache and
     do not expire."""
     now = db.now
-    return db.replace_cached([(key, StringRow(value, 0, False, now)) for key, value in items])
+    return db.replace_cached([(key, StringRow(value, 0, NATURAL, now)) for key, value in items])
 
 
 def put_if(
@@ -167,7 +167,7 @@ def append(db: Database, key: bytes, suffix: bytes, limit: int) -> int:
     size = len(old.value) + len(suffix)
     if size > limit:
         raise ReplyError(STRING_TOO_LONG)
-    db.put(key, StringRow(old.value + suffix, old.expire_at, raw=True), old)
+    db.put(key, StringRow(old.value + suffix, old.expire_at, RAW), old)
     return size
 
 
@@ -182,7 +182,7 @@ def overwrite(db: Database, key: bytes, offset: int, piece: bytes, limit: int) -
     if end > limit:
         raise ReplyError(STRING_TOO_LONG)
     value = value[:offset].ljust(offset, b"\0") + piece + value[end:]
-    db.put(key, StringRow(value, 0 if old is None else old.expire_at, raw=True), old)
+    db.put(key, StringRow(value, 0 if old is None else old.expire_at, RAW), old)
     return len(value)
 
 
@@ -221,5 +221,5 @@ def increment_real(db: Database, key: bytes, by: bytes) -> bytes:
     if number.infinite:
         raise ReplyError(NOT_FINITE)
     text = bytes(number)
-    db.put(key, StringRow(text, 0 if old is None else old.expire_at), old)
+    db.put(key, StringRow(text, 0 if old is None else old.expire_at, TEXT), old)
     return text

@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from tendis_py.storage.codec import (
     ABSENT,
+    NATURAL,
+    RAW,
     STRING,
+    TEXT,
     StringRow,
     deadline_key,
     decode,
@@ -20,12 +23,12 @@ from tendis_py.storage.codec import (
 DEADLINES = st.integers(0, 2**63 - 1)
 
 
-@given(st.binary(max_size=50), DEADLINES, st.booleans())
-def test_a_row_reads_back_as_it_was_written(value: bytes, expire_at: int, raw: bool) -> None:
-    encoded = StringRow(value, expire_at, raw).encode()
+@given(st.binary(max_size=50), DEADLINES, st.sampled_from([NATURAL, RAW, TEXT]))
+def test_a_row_reads_back_as_it_was_written(value: bytes, expire_at: int, form: int) -> None:
+    encoded = StringRow(value, expire_at, form).encode()
     row = decode(encoded)
     assert isinstance(row, StringRow)
-    assert (row.value, row.expire_at, row.raw) == (value, expire_at, raw)
+    assert (row.value, row.expire_at, row.form) == (value, expire_at, form)
     assert (row.type, row.version) == (STRING, 0)
     assert stored_type(encoded) == STRING
 
@@ -38,9 +41,9 @@ def test_expiry_is_told_without_decoding(value: bytes, expire_at: int, now: int)
 
 
 def test_another_deadline_leaves_the_row_as_it_is() -> None:
-    row = StringRow(b"v", 5, raw=True, atime=7)
+    row = StringRow(b"v", 5, RAW, atime=7)
     other = row.with_expiry(9)
-    assert (other.value, other.expire_at, other.raw, other.atime) == (b"v", 9, True, 7)
+    assert (other.value, other.expire_at, other.form, other.atime) == (b"v", 9, RAW, 7)
     assert row.expire_at == 5
 
 
