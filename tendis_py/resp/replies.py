@@ -236,8 +236,11 @@ def encode_run(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
     types = set(map(type, values))
     if types == {Encoded}:
         return values
-    if types == {bytes} and max(map(len, values)) < _SMALL:
-        return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
+    if types == {bytes}:
+        try:
+            return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
+        except IndexError:
+            pass  # a long one
     return [encoders[type(value)](value) for value in values]
 
 

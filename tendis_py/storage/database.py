@@ -92,6 +92,14 @@ class Database:
             self.tx.hits += 1
         return row
 
+    def find_hot(self, keys: list[bytes]) -> list[Row] | None:
+        """The rows of ``keys`` where the young generation of the cache has them all and the batch
+        has written nothing; they may have expired. The caller marks and counts their use."""
+        if self._overlay or not self.tx.touches:
+            return None
+        rows = list(map(self._cache.young.get, map(self.prefix.__add__, keys)))
+        return None if None in rows else rows  # type: ignore[return-value]
+
     def find_many(self, keys: list[bytes]) -> list[Row]:
         """As ``find`` for each key, ABSENT standing for no such key. What the cache does not have
         is read by list, with the GIL released."""
