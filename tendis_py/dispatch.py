@@ -20,6 +20,7 @@ from tendis_py.errors import (
     INTERNAL,
     NO_AUTH,
     ReplyError,
+    TooLargeError,
     unknown_command,
     wrong_arity,
 )
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 LONGEST_RUN_NS = 5_000_000
 """What a run taken at once surely stays below; with a lower slowlog threshold requests run one by
 one, so that each can be logged."""
+
+FAST_ROWS = 2048
+"""Rows a command may take on the fast lane: one or two milliseconds."""
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
@@ -83,6 +87,9 @@ class Dispatcher:
         self.context = Context(tx, services)
         self.services = services
         self.defers = defers
+        tx.fast_rows = FAST_ROWS if defers else 0
+        self.too_large = False
+        """Whether ``run`` last stopped before a command that asked for the slow lane."""
         self.pause = services.clients.pause
         self.buckets = CommandBuckets()
         self.slow: list[SlowCommand] = []
@@ -99,6 +106,7 @@ class Dispatcher:
         for its counters."""
         old = self.context.tx
         tx = self.context.tx = Transaction(old.keyspace)
+        tx.fast_rows = old.fast_rows
         tx.take_counters(old)
         return tx
 
@@ -113,11 +121,12 @@ class Dispatcher:
 
         ``read`` is when they came in (perf_counter_ns; None: just now). Returns how many were
         taken: fewer than all when the session closes, a reply was large, CLIENT PAUSE holds the
-        next one back, or it is a slow one and this dispatcher ``defers``.
+        next one back, or it is a slow one, or one ``too_large``, and this dispatcher ``defers``.
         """
         if read is None:
             read = perf_counter_ns()
         self.context.enter(session)
+        self.too_large = False
         taken = 0
         while taken < len(requests) and not session.closing:
             rest = requests[taken:] if taken else requests
@@ -225,6 +234,10 @@ class Dispatcher:
                         break
                 reply = command.handler(context, request)
                 payload = session.encoders[type(reply)](reply)
+            except TooLargeError:
+                self.context.tx.rollback_command()
+                self.too_large = True
+                break
             except Exception as error:
                 payload = self._failed(session, command, request, error)
                 if command is None or len(request) not in command.fits:

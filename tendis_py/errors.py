@@ -32,6 +32,10 @@ class WriteStalledError(Exception):
     """RocksDB refuses writes for now (compaction debt): wait off the GIL and try again."""
 
 
+class TooLargeError(Exception):
+    """A command has found out that it takes too long for the fast lane; it has written nothing."""
+
+
 class StorageError(Exception):
     """The data folder can't be opened or written; the message says why, for an operator."""
 

@@ -56,6 +56,7 @@ class Maintenance:
         while True:
             await trio.sleep(SAMPLE_SECONDS)
             self._services.rates.sample()
+            self._services.keyspace.orders.trim()
 
     async def _reclaim(self) -> None:
         while True:
@@ -63,5 +64,5 @@ class Maintenance:
             while await trio.to_thread.run_sync(self._reclaimer.find):
                 if not await self._run_job(self._reclaimer.step, set()):
                     break
-            if self._reclaimer.gone:
+            if self._reclaimer.ranges:
                 await trio.to_thread.run_sync(self._reclaimer.compact)

@@ -53,7 +53,9 @@ class Server:
         self.config = config
         self.model = MODELS[config.threading_model]
         engine = Engine(Path(config.dir) / "tendis-data", options=config.rocksdb)
-        self.keyspace = Keyspace(engine, databases=config.databases, cache_bytes=config.cache_size)
+        self.keyspace = Keyspace(
+            engine, databases=config.databases, cache_bytes=config.cache_size, limits=config
+        )
         self.services = Services(config, self.keyspace, commands.concerned_by_pause)
         self.services.topology = self.statistics
         self.services.shutdown = self.shutdown

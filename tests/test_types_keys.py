@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tendis_py.errors import NO_SUCH_KEY, ReplyError
 from tendis_py.storage.codec import LIST, STRING
 from tendis_py.storage.database import Database
-from tendis_py.storage.engine import META
+from tendis_py.storage.families import META
 from tendis_py.types import keys
 from tests.support.store import NOW, LargeRow, Store
 
@@ -70,7 +70,7 @@ def test_asking_does_not_touch(store: Store, db: Database) -> None:
     keys.count_existing(db, [b"a"])
     keys.type_name(db, b"a")
     keys.deadline(db, b"a")
-    keys.memory_usage(db, b"a")
+    keys.memory_usage(db, b"a", 5)
     row = db.peek(b"a")
     assert row is not None
     assert row.atime == NOW
@@ -362,7 +362,7 @@ def test_what_is_there_throughout_is_returned(
 
 def test_memory_usage_grows_with_what_is_stored(store: Store, db: Database) -> None:
     def usage(key: bytes) -> int:
-        found = keys.memory_usage(db, key)
+        found = keys.memory_usage(db, key, 5)
         assert found is not None
         return found
 
@@ -372,8 +372,8 @@ def test_memory_usage_grows_with_what_is_stored(store: Store, db: Database) -> N
     store.put(b"c", b"", expire_at=LATER)
     assert usage(b"ab") == usage(b"a") + 1
     assert usage(b"b") == usage(b"a") + 1000
-    assert usage(b"c") == 2 * usage(b"a") + 8 - 11  # an entry in the index, without a head
-    assert keys.memory_usage(db, b"none") is None
+    assert usage(b"c") == 2 * usage(b"a") + 9 - 11  # an entry in the index, without a head
+    assert keys.memory_usage(db, b"none", 5) is None
 
 
 def test_memory_usage_is_about_what_the_disk_holds(store: Store, db: Database) -> None:
@@ -381,7 +381,7 @@ def test_memory_usage_is_about_what_the_disk_holds(store: Store, db: Database) -
     for number in range(3000):
         store.put(b"key:%06d" % number, source.randbytes(100))
     store.commit()
-    told = sum(keys.memory_usage(db, key) or 0 for key, _ in db.rows())
+    told = sum(keys.memory_usage(db, key, 5) or 0 for key, _ in db.rows())
     store.engine.flush()
     held = store.engine.number("total-sst-files-size", META)
     assert 0.9 < told / held < 1.2

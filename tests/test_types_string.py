@@ -29,7 +29,7 @@ class OtherRow(Row):
 
     __slots__ = ()
     type = LIST
-    version = 0
+    version = fields_due = 0
 
     def __init__(self) -> None:
         self.expire_at = self.atime = 0

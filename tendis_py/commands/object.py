@@ -10,7 +10,7 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, Lane, command, container
 from tendis_py.errors import NO_LFU_POLICY, ReplyError, syntax_error
-from tendis_py.storage.codec import Row, StringRow
+from tendis_py.storage.codec import CollectionRow, Row, StringRow, encoding_name
 from tendis_py.types import keys
 from tendis_py.types import string as strings
 
@@ -42,8 +42,10 @@ def object_encoding(ctx: Context, args: list[bytes]) -> Any:
 
 def encoding(key: bytes, row: Row) -> str:
     """The encoding that Redis would give the value."""
-    assert isinstance(row, StringRow)
-    return strings.encoding(key, row)
+    if isinstance(row, StringRow):
+        return strings.encoding(key, row)
+    assert isinstance(row, CollectionRow)
+    return encoding_name(row)
 
 
 @_object("object|freq", since="4.0.0")
@@ -109,6 +111,7 @@ def _samples(argument: bytes) -> int:
     return number
 
 
+_DEFAULT_SAMPLES = 5
 _USAGE_OPTIONS = {b"SAMPLES": Option("samples", _samples)}
 
 
@@ -124,8 +127,8 @@ _USAGE_OPTIONS = {b"SAMPLES": Option("samples", _samples)}
 )
 def memory_usage(ctx: Context, args: list[bytes]) -> Any:
     """Estimates the memory usage of a key."""
-    options(args, 3, _USAGE_OPTIONS)  # a row says how large it is: there is nothing to sample
-    return keys.memory_usage(ctx.db, args[2])
+    samples = options(args, 3, _USAGE_OPTIONS).get("samples", _DEFAULT_SAMPLES)
+    return keys.memory_usage(ctx.db, args[2], samples)
 
 
 @command("memory|help", 2, group="server", since="4.0.0", flags="loading stale", lane=Lane.CONTROL)
@@ -136,6 +139,7 @@ def memory_help(ctx: Context, args: list[bytes]) -> Any:
         (
             "USAGE <key> [SAMPLES <count>]",
             "Return about how many bytes <key> and its value take on disk, before\n"
-            "compression. Nothing is sampled, whatever <count> says.",
+            "compression. Of a large collection <count> elements are looked at (default: 5,\n"
+            "0 means all).",
         ),
     )

@@ -7,18 +7,17 @@ Times are in µs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from tendis_py.services import Services
 from tendis_py.services.histogram import count, mean_ns, percentiles_ns
 from tendis_py.services.report import Fields
 from tendis_py.services.stages import STAGES
-from tendis_py.storage.engine import COLUMN_FAMILIES, GARBAGE, META
+from tendis_py.storage.families import COLUMN_FAMILIES, META
+from tendis_py.storage.reclaim import backlog
 
 _PERCENTS = (50, 99, 99.9)
 _LEVELS = 7
-_MOST_DEAD = 1000
 
 
 def stages(services: Services) -> Fields:
@@ -94,6 +93,8 @@ def rocksdb(services: Services) -> Fields:
                 "rows_estimate": number("estimate-num-keys", family),
             },
         )
-    dead = islice(services.keyspace.dead_namespaces(), _MOST_DEAD)
-    yield "garbage_databases", sum(1 for _ in dead)
-    yield "garbage_collections_estimate", number("estimate-num-keys", GARBAGE)
+    databases, collections = backlog(services.keyspace)
+    yield "garbage_databases", databases
+    yield "garbage_collections", collections
+    yield "order_indexes", len(services.keyspace.orders)
+    yield "order_index_bytes", services.keyspace.orders.memory

@@ -128,6 +128,8 @@ class Executor:
             else:
                 replies.append((session, payload, requests[taken:]))
                 batch.incomplete = True
+                if self.dispatcher.too_large:
+                    batch.too_large.add(session)
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow
@@ -184,7 +186,7 @@ class Executor:
         """Send requests from a slow command on to the slow lane, now that what the connection
         wrote before is committed."""
         for index, (session, payload, rest) in enumerate(batch.replies):
-            if rest and is_slow(rest[0]):
+            if rest and (session in batch.too_large or is_slow(rest[0])):
                 batch.replies[index] = session, payload, DEFERRED
                 slow_lane.force(Batch(batch.reactor, [(session, rest)], 0, batch.committed))
 

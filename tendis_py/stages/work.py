@@ -50,6 +50,7 @@ class Batch:
         "slow",
         "started",
         "taken",
+        "too_large",
         "transaction",
         "written",
     )
@@ -68,6 +69,8 @@ class Batch:
         self.slow: list[SlowCommand] = []
         self.incomplete = False
         """Whether some reply says that requests were not run."""
+        self.too_large: set[Session] = set()
+        """Those whose first request that was not run asked for the slow lane."""
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
         self.claim: Claim | None = None

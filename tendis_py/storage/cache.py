@@ -1,4 +1,4 @@
-"""A write-through cache of decoded rows, bounded in bytes.
+"""A write-through cache of decoded meta rows and of collections' elements, bounded in bytes.
 
 Two generations instead of a list in access order: a hit in the young one costs a dict lookup and
 nothing else (0.04 µs). When the young generation holds half of the limit it becomes the old one;
@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from tendis_py.storage.codec import Row
 
 _ENTRY_BYTES = 280
 """About what an entry takes besides its value: key object, place in a dict, row object."""
+
+_ELEMENT_BYTES = 180
+"""The same for an element's value, which is bytes."""
 
 _DISCARD_PER_STEP = 2000
 
@@ -29,7 +33,8 @@ class CacheStatistics:
 
 
 class RowCache:
-    """Meta key → row. Callers hold the key's lock, so that a stale row can't be put in."""
+    """Meta key → row, and element key (version, element) → value: versions have their highest bit
+    set, namespaces don't. Callers hold the key's lock, so that nothing stale can be put in."""
 
     __slots__ = (
         "_discarding",
@@ -44,30 +49,43 @@ class RowCache:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.young: dict[bytes, Row] = {}
-        self.old: dict[bytes, Row] = {}
-        self._discarding: dict[bytes, Row] = {}
+        self.young: dict[bytes, Any] = {}
+        self.old: dict[bytes, Any] = {}
+        self._discarding: dict[bytes, Any] = {}
         self.young_bytes = 0
         self._old_bytes = 0
         self._rotations = 0
         self._trimming = threading.Lock()
 
-    def recall(self, key: bytes) -> Row | None:
-        """The row if the old generation has it; it becomes young again."""
+    def recall(self, key: bytes) -> Any:
+        """The row or value if the old generation has it; it becomes young again."""
         row = self.old.pop(key, None)
         if row is not None:
             self.add(key, row)
         return row
 
-    def add(self, key: bytes, row: Row) -> None:
+    def add(self, key: bytes, row: Row | bytes) -> None:
         self.young[key] = row
-        self.young_bytes += _ENTRY_BYTES + row.size()
+        self.young_bytes += _ENTRY_BYTES + (len(row) if isinstance(row, bytes) else row.size())
 
     def update(self, rows: dict[bytes, Row], added_bytes: int) -> None:
         """Add many; ``added_bytes`` is the sum of their sizes. Overwritten rows count twice until
         the generation turns, which only makes it turn earlier."""
         self.young.update(rows)
         self.young_bytes += added_bytes + _ENTRY_BYTES * len(rows)
+
+    def update_values(self, values: dict[bytes, bytes | None]) -> None:
+        """Add the values of elements; those that are None leave."""
+        young, old = self.young, self.old
+        added = 0
+        for key, value in values.items():
+            if value is None:
+                young.pop(key, None)
+                old.pop(key, None)
+            else:
+                young[key] = value
+                added += len(value) + _ELEMENT_BYTES
+        self.young_bytes += added
 
     def forget(self, key: bytes) -> None:
         self.young.pop(key, None)

@@ -5,7 +5,7 @@ Knows neither RocksDB nor commands. docs/storage.md is the prose version of this
 Keys
     ``meta``     namespace (4 bytes) | user key
     ``rows``, ``score``, ``stream``   version (8 bytes) | element …
-    ``expires``  deadline in ms (8 bytes) | namespace | user key
+    ``expires``  deadline in ms (8 bytes) | kind (1 byte) | namespace | user key
     ``garbage``  version (8 bytes): its rows wait for the reclaimer
 
 A *namespace* is what a logical database points to: FLUSHDB and SWAPDB only change the pointer. A
@@ -13,12 +13,16 @@ A *namespace* is what a logical database points to: FLUSHDB and SWAPDB only chan
 
 Meta value
     format (1) | type (1) | encoding (1) | expire-at in ms, 0 = none (8) | payload, and for
-    collections version (8) | count (8) before the payload.
+    collections version (8) | count (8) before the payload, which is the type's own business
+    (``register``).
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 FORMAT = 1
@@ -32,10 +36,17 @@ place; not ``int`` whatever its text, since it was computed as text (INCRBYFLOAT
 
 _PLAIN_STRING = bytes([FORMAT, STRING, 0]) + bytes(8)
 _HEAD = struct.Struct(">BBBQ")
-_DEADLINE = struct.Struct(">Q")
+_COLLECTION_HEAD = struct.Struct(">BBBQQQ")
+_VERSION_AND_COUNT = struct.Struct(">QQ")
+_DEADLINE = struct.Struct(">QB")
 
 NAMESPACE_SIZE = 4
-DEADLINE_SIZE = 8
+VERSION_SIZE = 8
+DEADLINE_SIZE = 9
+"""Of deadline and kind together."""
+
+KEY_DUE, FIELDS_DUE = range(2)
+"""Kinds of deadlines: the key's own, the earliest of a hash's fields."""
 
 
 class Row:
@@ -43,14 +54,16 @@ class Row:
 
     __slots__ = ("atime", "expire_at", "value")
 
-    type: ClassVar[int]
+    type: int
     expire_at: int
     """Unix time in ms at which the key expires; 0 when it does not."""
     atime: int
     """Unix time in ms of the last access, as far as the cache remembers."""
     value: Any
-    version: ClassVar[int] = 0
+    version: int
     """Names the rows of a large collection; 0 when the value is whole in this row."""
+    fields_due: int
+    """The earliest deadline (ms) among a hash's fields; 0 when there is none."""
 
     def encode(self) -> bytes:
         raise AssertionError("a row of no type")
@@ -69,7 +82,9 @@ class StringRow(Row):
 
     __slots__ = ("form",)
 
-    type = STRING
+    type: ClassVar[int] = STRING  # type: ignore[misc]
+    version: ClassVar[int] = 0  # type: ignore[misc]
+    fields_due: ClassVar[int] = 0  # type: ignore[misc]
 
     def __init__(
         self, value: bytes, expire_at: int = 0, form: int = NATURAL, atime: int = 0
@@ -92,12 +107,110 @@ class StringRow(Row):
         return StringRow(self.value, expire_at, self.form, self.atime)
 
 
+class CollectionRow(Row):
+    """A hash, list, set, sorted set or stream; also a string in fragments.
+
+    Small: ``version`` is 0 and ``value`` is the whole collection, decoded, never changed in place.
+    Large: its elements are rows under ``version``, and ``value`` is what the type keeps besides
+    (None when nothing). ``count`` is the number of elements; ``encoding`` is the type's own byte.
+    """
+
+    __slots__ = ("count", "encoding", "fields_due", "type", "version")
+
+    def __init__(
+        self,
+        type_: int,
+        value: Any,
+        count: int,
+        *,
+        version: int = 0,
+        encoding: int = 0,
+        expire_at: int = 0,
+        fields_due: int = 0,
+    ) -> None:
+        self.type = type_
+        self.value = value
+        self.count = count
+        self.version = version
+        self.encoding = encoding
+        self.expire_at = expire_at
+        self.fields_due = fields_due
+        self.atime = 0
+
+    def encode(self) -> bytes:
+        head = _COLLECTION_HEAD.pack(
+            FORMAT, self.type, self.encoding, self.expire_at, self.version, self.count
+        )
+        return head + _collections[self.type].pack(self)
+
+    def size(self) -> int:
+        return 256 if self.version else 64 + 112 * self.count
+
+    def with_expiry(self, expire_at: int) -> CollectionRow:
+        return self.changed(expire_at=expire_at)
+
+    def changed(self, **fields: Any) -> CollectionRow:
+        """A copy with some fields replaced (``value``, ``count``, ``version``, ``encoding``,
+        ``expire_at``, ``fields_due``)."""
+        made = CollectionRow.__new__(CollectionRow)
+        made.type = self.type
+        made.value = self.value
+        made.count = self.count
+        made.version = self.version
+        made.encoding = self.encoding
+        made.expire_at = self.expire_at
+        made.fields_due = self.fields_due
+        made.atime = self.atime
+        for name, field in fields.items():
+            setattr(made, name, field)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a type registers: the names of its encodings (for OBJECT ENCODING, by ``encoding``
+    byte), and how it writes what follows the head of its meta row and reads it back. ``unpack``
+    gets the bytes and the row made from the head, whose ``value`` it returns."""
+
+    encodings: tuple[str, ...]
+    pack: Callable[[CollectionRow], bytes]
+    unpack: Callable[[bytes, CollectionRow], Any]
+
+
+_collections: dict[int, Collection] = {}
+
+
+def register(type_: int, collection: Collection) -> None:
+    """Each type's module calls this for its own."""
+    _collections[type_] = collection
+
+
+def encoding_name(row: CollectionRow) -> str:
+    """What OBJECT ENCODING says of a collection."""
+    return _collections[row.type].encodings[row.encoding]
+
+
+def pack_items(items: Sequence[bytes]) -> bytes:
+    """Byte strings as one: their number, their lengths, then all of them (4 + 4 bytes each)."""
+    return struct.pack(f">I{len(items)}I", len(items), *map(len, items)) + b"".join(items)
+
+
+def unpack_items(raw: bytes, start: int = 0) -> list[bytes]:
+    """What ``pack_items`` packed at ``start``."""
+    (number,) = struct.unpack_from(">I", raw, start)
+    at = start + 4 + 4 * number
+    ends = accumulate(struct.unpack_from(f">{number}I", raw, start + 4), initial=at)
+    return [raw[begin:end] for begin, end in pairwise(ends)]
+
+
 class AbsentRow(Row):
     """Stands for "no such key" in overlays and in the cache; it counts as expired long ago."""
 
     __slots__ = ()
 
-    type = -1
+    type: ClassVar[int] = -1  # type: ignore[misc]
+    version: ClassVar[int] = 0  # type: ignore[misc]
+    fields_due: ClassVar[int] = 0  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.value = None
@@ -114,14 +227,36 @@ ABSENT = AbsentRow()
 def decode(raw: bytes) -> Row:
     """The row whose ``encode`` gave ``raw``; ValueError when no version of this code wrote it."""
     layout, type_, encoding, expire_at = _HEAD.unpack_from(raw)
-    if layout != FORMAT or type_ != STRING or encoding > TEXT:
-        raise ValueError(f"meta row of format {layout}, type {type_}, encoding {encoding}: unknown")
-    return StringRow(raw[_HEAD.size :], expire_at, encoding)
+    if layout == FORMAT:
+        if type_ == STRING and encoding <= TEXT:
+            return StringRow(raw[_HEAD.size :], expire_at, encoding)
+        collection = _collections.get(type_)
+        known = collection is not None and encoding < len(collection.encodings)
+        if collection is not None and known and len(raw) >= _COLLECTION_HEAD.size:
+            version, count = _VERSION_AND_COUNT.unpack_from(raw, _HEAD.size)
+            row = CollectionRow(
+                type_, None, count, version=version, encoding=encoding, expire_at=expire_at
+            )
+            row.value = collection.unpack(raw[_COLLECTION_HEAD.size :], row)
+            return row
+    raise ValueError(f"meta row of format {layout}, type {type_}, encoding {encoding}: unknown")
+
+
+def stored_version(raw: bytes) -> int:
+    """The version of a meta row, not decoded; 0 when its value is whole in it."""
+    if raw[1] == STRING and raw[2] <= TEXT:
+        return 0
+    return int.from_bytes(raw[11:19], "big")
+
+
+def stored_deadline(raw: bytes) -> int:
+    """The deadline (ms) of a meta row, not decoded; 0 for none."""
+    return int.from_bytes(raw[3:11], "big")
 
 
 def is_alive(raw: bytes, now: int) -> bool:
     """Whether a meta row, not decoded, has not expired at ``now`` (ms)."""
-    expire_at = int.from_bytes(raw[3:11], "big")
+    expire_at = stored_deadline(raw)
     return not expire_at or expire_at > now
 
 
@@ -134,13 +269,19 @@ def namespace_prefix(namespace: int) -> bytes:
     return namespace.to_bytes(NAMESPACE_SIZE, "big")
 
 
-def deadline_key(deadline: int, meta_key: bytes) -> bytes:
+def version_prefix(version: int) -> bytes:
+    return version.to_bytes(VERSION_SIZE, "big")
+
+
+def deadline_key(deadline: int, meta_key: bytes, kind: int = KEY_DUE) -> bytes:
     """The ``expires`` row of a key (``meta_key``: namespace | user key)."""
-    return _DEADLINE.pack(deadline) + meta_key
+    return _DEADLINE.pack(deadline, kind) + meta_key
 
 
-def split_deadline_key(raw: bytes) -> tuple[int, bytes]:
-    return int.from_bytes(raw[:DEADLINE_SIZE], "big"), raw[DEADLINE_SIZE:]
+def split_deadline_key(raw: bytes) -> tuple[int, int, bytes]:
+    """Deadline, kind, meta key."""
+    deadline, kind = _DEADLINE.unpack_from(raw)
+    return deadline, kind, raw[DEADLINE_SIZE:]
 
 
 def upper_bound(prefix: bytes) -> bytes | None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tendis_py.storage.codec import (
     ABSENT,
+    FIELDS_DUE,
+    KEY_DUE,
     NAMESPACE_SIZE,
     Row,
     deadline_key,
@@ -22,8 +24,9 @@ from tendis_py.storage.codec import (
     stored_type,
     upper_bound,
 )
-from tendis_py.storage.engine import EXPIRES, META
+from tendis_py.storage.families import EXPIRES, META
 from tendis_py.storage.keyspace import Counts
+from tendis_py.storage.limits import Limits
 from tendis_py.storage.random_key import random_key
 
 if TYPE_CHECKING:
@@ -59,6 +62,11 @@ class Database:
     def now(self) -> int:
         """Unix time in ms, the same for the whole batch."""
         return self.tx.now
+
+    @property
+    def limits(self) -> Limits:
+        """Up to what size a collection stays in its meta row."""
+        return self.tx.keyspace.limits
 
     def find(self, key: bytes) -> Row | None:
         """The row of ``key`` for a reader: counted as hit or miss, and as a use of the key."""
@@ -158,7 +166,7 @@ class Database:
         return True
 
     def _load(self, meta_key: bytes) -> Row:
-        row = self._cache.recall(meta_key)
+        row: Row | None = self._cache.recall(meta_key)
         if row is None:
             row = self._decoded(self.tx.keyspace.engine.get(META, meta_key))
             self._cache.add(meta_key, row)
@@ -202,6 +210,10 @@ class Database:
                 expires = self._move_deadline(meta_key, old.expire_at, row.expire_at)
             if old.version and old.version != row.version:
                 tx.discard_version(old.version)
+            if old.fields_due:
+                self._move_fields_due(meta_key, old.fields_due, row.fields_due)
+        if row.fields_due and (old is None or not old.fields_due):
+            self._move_fields_due(meta_key, 0, row.fields_due)
         tx.undo.append(
             (overlay, meta_key, overlay.get(meta_key, MISSING), self.namespace, keys, expires)
         )
@@ -228,6 +240,8 @@ class Database:
     def _detach(self, meta_key: bytes, row: Row) -> None:
         tx = self.tx
         expires = self._move_deadline(meta_key, row.expire_at, 0) if row.expire_at else 0
+        if row.fields_due:
+            self._move_fields_due(meta_key, row.fields_due, 0)
         overlay = self._overlay
         tx.undo.append(
             (overlay, meta_key, overlay.get(meta_key, MISSING), self.namespace, -1, expires)
@@ -235,10 +249,18 @@ class Database:
         overlay[meta_key] = ABSENT
         tx.count(self.namespace, -1, expires)
 
-    def _index_deadline(self, meta_key: bytes, deadline: int) -> None:
+    def _index_deadline(self, meta_key: bytes, deadline: int, kind: int = KEY_DUE) -> None:
         if deadline < self.tx._earliest:
             self.tx._earliest = deadline
-        self.tx.put(EXPIRES, deadline_key(deadline, meta_key), b"")
+        self.tx.put(EXPIRES, deadline_key(deadline, meta_key, kind), b"")
+
+    def _move_fields_due(self, meta_key: bytes, old: int, new: int) -> None:
+        if old == new:
+            return
+        if old:
+            self.tx.put(EXPIRES, deadline_key(old, meta_key, FIELDS_DUE), None)
+        if new:
+            self._index_deadline(meta_key, new, FIELDS_DUE)
 
     def _move_deadline(self, meta_key: bytes, old: int, new: int) -> int:
         """Keep the expiry index; the change in the number of keys that have a deadline."""

@@ -27,9 +27,7 @@ from rocksdict import (
 )
 
 from tendis_py.errors import StorageError, WriteStalledError
-
-META, ROWS, SCORE, STREAM, EXPIRES, GARBAGE = range(6)
-COLUMN_FAMILIES = ("meta", "rows", "score", "stream", "expires", "garbage")
+from tendis_py.storage.families import COLUMN_FAMILIES
 
 FORMAT_KEY = b"format"
 FORMAT_VALUE = b"tendis-py 1"

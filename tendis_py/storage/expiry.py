@@ -7,11 +7,19 @@ entry that does not match its key's row is stale, and only it is removed.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from tendis_py.storage.codec import NAMESPACE_SIZE, deadline_key, split_deadline_key
-from tendis_py.storage.engine import EXPIRES
+from tendis_py.storage.codec import (
+    FIELDS_DUE,
+    NAMESPACE_SIZE,
+    Row,
+    deadline_key,
+    split_deadline_key,
+)
+from tendis_py.storage.database import Database
+from tendis_py.storage.families import EXPIRES
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
@@ -21,9 +29,9 @@ SLICE = 128
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """``entries``: (deadline in ms, meta key); ``keys``: the user keys to lock."""
+    """``entries``: (deadline in ms, kind, meta key); ``keys``: the user keys to lock."""
 
-    entries: list[tuple[int, bytes]]
+    entries: list[tuple[int, int, bytes]]
     keys: set[bytes]
 
 
@@ -43,9 +51,33 @@ class Expiry:
         if not entries:
             return None
         low_water.lower(entries[0][0])
-        return Due(entries, {meta_key[NAMESPACE_SIZE:] for _, meta_key in entries})
+        return Due(entries, {meta_key[NAMESPACE_SIZE:] for _, _, meta_key in entries})
 
     def expire(self, tx: Transaction, due: Due) -> None:
         """Delete what is still due; a job, run with ``due.keys`` locked."""
-        for deadline, meta_key in due.entries:
-            tx.expire(meta_key, deadline)
+        for deadline, kind, meta_key in due.entries:
+            db = tx.database_of(meta_key)
+            if db is None or not _fulfil(db, meta_key[NAMESPACE_SIZE:], deadline, kind):
+                tx.put(EXPIRES, deadline_key(deadline, meta_key, kind), None)
+
+
+def _fulfil(db: Database, key: bytes, deadline: int, kind: int) -> bool:
+    """Do what is due; False when the entry is stale, or its end is not seen to by what was done."""
+    row = db.peek(key)  # which deletes it if expired
+    if row is None:
+        return False
+    if kind != FIELDS_DUE:
+        return row.expire_at == deadline  # the clock was set back
+    if row.fields_due != deadline:
+        return False
+    if deadline <= db.now:
+        expire_fields(db, key, row)
+    return True
+
+
+def _no_fields(db: Database, key: bytes, row: Row) -> None:
+    raise AssertionError("no type has fields that expire")
+
+
+expire_fields: Callable[[Database, bytes, Row], None] = _no_fields
+"""Deletes what is due in a hash and moves its ``fields_due`` on; the hash type sets it."""

@@ -16,7 +16,9 @@ from tendis_py.storage.cache import RowCache
 from tendis_py.storage.codec import namespace_prefix
 from tendis_py.storage.cursors import Cursors
 from tendis_py.storage.engine import Engine
+from tendis_py.storage.limits import DefaultLimits, Limits
 from tendis_py.storage.locks import KeyLocks
+from tendis_py.storage.order import OrderIndexes
 
 _DATABASE = b"database:"  # + index (decimal) → namespace
 _COUNT = b"count:"  # + namespace → keys, keys with an expiry
@@ -26,6 +28,8 @@ _EPOCH = b"epoch"
 
 _COUNTS = struct.Struct(">QQ")
 _VERSION_BITS = 40
+_VERSION = 1 << 63
+"""The bit that tells a version from a namespace in a key."""
 _CURSOR_BITS = 32
 
 
@@ -67,9 +71,20 @@ class LowWater:
 class Keyspace:
     """``databases`` logical databases on ``engine``, with a row cache of ``cache_bytes``."""
 
-    def __init__(self, engine: Engine, *, databases: int = 16, cache_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        databases: int = 16,
+        cache_bytes: int = 64 << 20,
+        limits: Limits | None = None,
+    ) -> None:
         self.engine = engine
+        self.limits = limits or DefaultLimits()
         self.cache = RowCache(cache_bytes)
+        self.orders = OrderIndexes(cache_bytes // 4)
+        self.building: set[int] = set()
+        """Versions that are being written ahead of their commit, and are not garbage yet."""
         self.locks = KeyLocks()
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
@@ -93,7 +108,7 @@ class Keyspace:
             self.counts[namespace] = Counts(*_COUNTS.unpack(value))
         self._next_namespace = int.from_bytes(engine.get_setting(_NEXT_NAMESPACE) or b"\x01", "big")
         epoch = int.from_bytes(engine.get_setting(_EPOCH) or b"", "big") + 1
-        self._versions = itertools.count((epoch << _VERSION_BITS) + 1)
+        self._versions = itertools.count(_VERSION | (epoch << _VERSION_BITS) + 1)
         self.cursors = Cursors((epoch << _CURSOR_BITS) + 1)
         settings = [(_EPOCH, epoch.to_bytes(3, "big"))]
         for index in range(databases):

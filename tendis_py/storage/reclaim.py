@@ -1,15 +1,24 @@
-"""The reclaimer: the rows of flushed databases leave the disk, in slices.
+"""The reclaimer: flushed databases, and large collections that are gone, leave the disk in slices.
 
-Nothing refers to a dead namespace any more, so no locks are needed. What its keys own besides
-their meta row is given up key by key, then all of it is deleted as one range and compacted away.
+Nothing refers to a dead namespace or version any more, so no locks are needed. What the keys of a
+namespace own besides their meta row is given up key by key, then all of it is deleted as one range.
+A version's elements are deleted one by one where they are few, else as a range. Ranges are
+compacted away, or RocksDB would step over their tombstones for a long time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
-from tendis_py.storage.codec import deadline_key, decode, namespace_prefix, upper_bound
-from tendis_py.storage.engine import EXPIRES, META
+from tendis_py.storage.codec import (
+    deadline_key,
+    namespace_prefix,
+    stored_deadline,
+    stored_version,
+    upper_bound,
+)
+from tendis_py.storage.families import ELEMENT_FAMILIES, EXPIRES, GARBAGE, META
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
@@ -18,6 +27,12 @@ SLICE = 256
 
 COMPACTION_ROWS = 4096
 """From so many rows on, a namespace is compacted away; fewer wait for RocksDB's own compaction."""
+
+
+FEW_ELEMENTS = 1024
+"""Up to so many, elements are deleted one by one: range tombstones are not for small things."""
+
+_BACKLOG_CAP = 10_000
 
 
 class Reclaimer:
@@ -29,8 +44,9 @@ class Reclaimer:
         self._namespace: int | None = None
         self._position = b""
         self._rows = 0
-        self.gone: list[int] = []
-        """Namespaces that are to be compacted away."""
+        self._version: bytes | None = None
+        self.ranges: list[tuple[int, bytes, bytes | None]] = []
+        """What is to be compacted away: family, from, below."""
 
     def find(self) -> bool:
         """Whether there is something to reclaim."""
@@ -38,34 +54,65 @@ class Reclaimer:
             self._namespace = next(self._keyspace.dead_namespaces(), None)
             self._position = b""
             self._rows = 0
-        return self._namespace is not None
+        self._version = next(garbage(self._keyspace), None)
+        return self._namespace is not None or self._version is not None
 
     def step(self, tx: Transaction) -> None:
-        """Give up what a slice of a namespace's keys own, or, past the last one, the namespace."""
-        assert self._namespace is not None
-        prefix = namespace_prefix(self._namespace)
+        """Do a slice: elements first, for a namespace's keys give up more of them."""
+        if self._version is not None:
+            self._reclaim_version(tx, self._version)
+        elif self._namespace is not None:
+            self._reclaim_namespace(tx, self._namespace)
+
+    def _reclaim_version(self, tx: Transaction, prefix: bytes) -> None:
         upper = upper_bound(prefix)
-        assert upper is not None
+        for family in ELEMENT_FAMILIES:
+            keys = list(islice(self._keyspace.engine.keys(family, prefix, upper), FEW_ELEMENTS + 1))
+            if len(keys) > FEW_ELEMENTS:
+                tx.delete_range(family, prefix, upper)
+                self.ranges.append((family, prefix, upper))
+                continue
+            for key in keys:
+                tx.put(family, key, None)
+        tx.put(GARBAGE, prefix, None)
+
+    def _reclaim_namespace(self, tx: Transaction, namespace: int) -> None:
+        """Give up what a slice of a namespace's keys own, or, past the last one, the namespace."""
+        prefix = namespace_prefix(namespace)
+        upper = upper_bound(prefix)
         rows = self._keyspace.engine.items(META, self._position or prefix, upper)
         before = self._rows
         for meta_key, raw in islice(rows, SLICE):
-            row = decode(raw)
-            if row.expire_at:
-                tx.put(EXPIRES, deadline_key(row.expire_at, meta_key), None)
-            if row.version:
-                tx.discard_version(row.version)
+            deadline, version = stored_deadline(raw), stored_version(raw)
+            if deadline:
+                tx.put(EXPIRES, deadline_key(deadline, meta_key), None)
+            if version:
+                tx.discard_version(version)
             self._position = meta_key + b"\0"
             self._rows += 1
         if self._rows == before:
-            tx.ranges.append((META, prefix, upper))
-            for setting in self._keyspace.forget_namespace(self._namespace):
+            tx.delete_range(META, prefix, upper)
+            for setting in self._keyspace.forget_namespace(namespace):
                 tx.settings[setting] = None
             if self._rows >= COMPACTION_ROWS:
-                self.gone.append(self._namespace)
+                self.ranges.append((META, prefix, upper))
             self._namespace = None
 
     def compact(self) -> None:
         """Free the disk space of what was reclaimed. May take seconds, with the GIL released."""
-        while self.gone:
-            prefix = namespace_prefix(self.gone.pop())
-            self._keyspace.engine.compact(META, prefix, upper_bound(prefix))
+        while self.ranges:
+            self._keyspace.engine.compact(*self.ranges.pop())
+
+
+def garbage(keyspace: Keyspace) -> Iterator[bytes]:
+    """Versions (as key prefixes) whose elements wait to be reclaimed."""
+    for prefix in keyspace.engine.keys(GARBAGE, b"", None):
+        if int.from_bytes(prefix, "big") not in keyspace.building:
+            yield prefix
+
+
+def backlog(keyspace: Keyspace) -> tuple[int, int]:
+    """How many flushed databases and how many large collections wait for the reclaimer; counted up
+    to _BACKLOG_CAP."""
+    namespaces = sum(1 for _ in islice(keyspace.dead_namespaces(), _BACKLOG_CAP))
+    return namespaces, sum(1 for _ in islice(garbage(keyspace), _BACKLOG_CAP))

@@ -11,18 +11,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeVar
 
+from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
     Row,
-    deadline_key,
+    version_prefix,
 )
 from tendis_py.storage.database import MISSING, Database
-from tendis_py.storage.engine import EXPIRES, GARBAGE, META, ROWS
+from tendis_py.storage.engine import Change
+from tendis_py.storage.families import GARBAGE, META, ROWS
 from tendis_py.storage.keyspace import Counts, Keyspace
+from tendis_py.storage.order import OrderIndex
 
 T = TypeVar("T")
 
@@ -30,6 +35,8 @@ ROWS_BETWEEN_RESTS = 256
 REST_SECONDS = 0.0001
 """With both, KEYS over a million keys takes about twice as long, and the p99 of ten others beside
 it falls to a half."""
+
+_first = itemgetter(0)
 
 NEVER = 1 << 64
 """A deadline (ms) after all others."""
@@ -43,6 +50,9 @@ class Transaction:
         self.now = 0
         self.yields = False
         """Whether long iterations make way for other threads: set on the slow lane."""
+        self.fast_rows = 0
+        """What a command may take before it has to go to the slow lane (``admit``), in rows; 0
+        where there is no other lane to go to."""
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
         self.meta: dict[bytes, Row] = {}
@@ -50,9 +60,9 @@ class Transaction:
             family: {} for family in range(ROWS, GARBAGE + 1)
         }
         self.settings: dict[bytes, bytes | None] = {}
-        self.ranges: list[tuple[int, bytes, bytes]] = []
-        """Ranges to delete (family, from, below); nothing reads in them any more."""
-        self.undo: list[tuple[dict[bytes, Any], bytes, Any, int, int, int]] = []
+        self.ranges: dict[tuple[int, bytes, bytes], bool] = {}
+        """Ranges to delete (family, from, below), before the overlays apply."""
+        self.undo: list[tuple[dict[Any, Any], Any, Any, int, int, int]] = []
         """What the running command overwrote: overlay, key, value before, namespace and the
         changes of its two counters."""
         self.pending: dict[int, Counts] = {}
@@ -67,6 +77,10 @@ class Transaction:
         self._earliest = NEVER
         """No deadline that the batch indexes is earlier."""
         self._settled = False
+        self._reordered: set[tuple[int, int]] = set()
+        """Order indexes that know of writes not committed yet: version, family."""
+        self._building: set[int] = set()
+        """Versions whose rows are being written ahead of their commit."""
         self._layout = -1
         self._databases = [Database(self, index) for index in range(len(keyspace.namespaces))]
 
@@ -90,7 +104,7 @@ class Transaction:
 
     @property
     def dirty(self) -> bool:
-        return bool(self.meta or self.settings or any(self.families.values()))
+        return bool(self.meta or self.settings or any(self.families.values()) or self.ranges)
 
     # Rows of large collections and indexes
 
@@ -98,7 +112,44 @@ class Transaction:
         overlay = self.families[family]
         if key in overlay:
             return overlay[key]
-        return self.keyspace.engine.get(family, key)
+        if family != ROWS:
+            return self.keyspace.engine.get(family, key)
+        cache = self.keyspace.cache
+        value: bytes | None = cache.young.get(key)
+        if value is None:
+            value = cache.recall(key)
+            if value is None:
+                value = self.keyspace.engine.get(ROWS, key)
+                if value is not None:
+                    cache.add(key, value)
+        return value
+
+    def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
+        """The values of ``keys``; what no cache has is read by list, with the GIL released."""
+        if family != ROWS:
+            return self._read_many(family, keys)
+        overlay = self.families[ROWS]
+        cache = self.keyspace.cache
+        found: list[bytes | None] = list(map(cache.young.get, keys))
+        if overlay or None in found:
+            wanted = [key for key, value in zip(keys, found, strict=True) if value is None]
+            read = dict(zip(wanted, self._read_many(ROWS, wanted), strict=True))
+            for key, value in read.items():
+                if value is not None and key not in overlay:
+                    cache.add(key, value)
+            found = [
+                overlay[key] if key in overlay else read[key] if value is None else value
+                for key, value in zip(keys, found, strict=True)
+            ]
+        return found
+
+    def _read_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
+        overlay = self.families[family]
+        if not overlay:
+            return self.keyspace.engine.get_many(family, keys) if keys else []
+        wanted = [key for key in keys if key not in overlay]
+        values = dict(zip(wanted, self.keyspace.engine.get_many(family, wanted), strict=True))
+        return [overlay[key] if key in overlay else values[key] for key in keys]
 
     def put(self, family: int, key: bytes, value: bytes | None) -> None:
         """Write a row; None deletes it."""
@@ -106,19 +157,108 @@ class Transaction:
         self.undo.append((overlay, key, overlay.get(key, MISSING), 0, 0, 0))
         overlay[key] = value
 
+    def delete_range(self, family: int, lower: bytes, upper: bytes | None) -> None:
+        """Delete rows with lower <= key < upper, in constant time. They may be written again."""
+        assert upper is not None
+        place = (family, lower, upper)
+        self.undo.append((self.ranges, place, self.ranges.get(place, MISSING), 0, 0, 0))
+        self.ranges[place] = True
+        for key in self._overlaid(family, lower, upper):
+            self.put(family, key, None)
+
+    def rows(
+        self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with lower <= key < upper in order: as they are now, this batch's writes included,
+        whatever is written while the iteration runs."""
+        engine = self.keyspace.engine
+        if self._scattered(family):
+            changed = self._overlaid(family, lower, upper)
+            found = self._unchanged(family, engine.items(family, lower, upper, reverse=reverse))
+            overlay = self.families[family]
+            own = [(key, value) for key in changed if (value := overlay[key]) is not None]
+            return merge(own[::-1] if reverse else own, found, key=_first, reverse=reverse)
+        return self.paced(engine.items(family, lower, upper, reverse=reverse))
+
+    def row_keys(
+        self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
+    ) -> Iterator[bytes]:
+        """As ``rows``, without the values."""
+        if self._scattered(family):
+            return map(_first, self.rows(family, lower, upper, reverse=reverse))
+        return self.paced(self.keyspace.engine.keys(family, lower, upper, reverse=reverse))
+
+    def _scattered(self, family: int) -> bool:
+        """Whether some rows of ``family`` are not where an engine iteration would find them.
+        Between two commands the batch is committed so far instead: a merge costs more."""
+        if not self.families[family] and not self.ranges:
+            return False
+        if self.undo:
+            return True
+        self.settle()
+        return False
+
+    def _overlaid(self, family: int, lower: bytes, upper: bytes | None) -> list[bytes]:
+        return sorted(
+            key
+            for key in self.families.get(family, ())
+            if lower <= key and (upper is None or key < upper)
+        )
+
+    def _unchanged(
+        self, family: int, rows: Iterator[tuple[bytes, bytes]]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Those of the engine's rows that the batch has neither written nor deleted."""
+        overlay = dict(self.families[family])
+        ranges = [(lower, upper) for place, lower, upper in self.ranges if place == family]
+        for row in rows:
+            key = row[0]
+            if key not in overlay and not any(low <= key < high for low, high in ranges):
+                yield row
+
+    def changing_order(self, version: int, family: int) -> OrderIndex | None:
+        """The order index of a collection, if there is one, which the caller is to keep true to
+        what it writes."""
+        index = self.keyspace.orders.get(version, family)
+        if index is not None:
+            self._reordered.add((version, family))
+        return index
+
+    def _drop_orders(self) -> None:
+        """Forget order indexes that know of writes that are not to be."""
+        for version, family in self._reordered:
+            self.keyspace.orders.drop(version, family)
+        self._reordered.clear()
+
+    def write_ahead(self, version: int, rows: Iterable[Change]) -> None:
+        """Write rows of a version that no key names yet, at once and outside of the batch. Should
+        that never happen, the reclaimer finds the version among the garbage."""
+        engine = self.keyspace.engine
+        if version not in self._building:
+            self._building.add(version)
+            self.keyspace.building.add(version)
+            engine.write([(GARBAGE, version_prefix(version), b"")])
+        engine.write(rows)
+        if self.yields:
+            time.sleep(REST_SECONDS)
+
+    def admit(self, rows: int) -> None:
+        """To be called, before anything is written, by a command about to read or write this many
+        rows: TooLargeError sends it to the slow lane if that is too much for the fast one."""
+        if self.fast_rows and rows > self.fast_rows:
+            raise TooLargeError
+
     def discard_version(self, version: int) -> None:
         """Leave the rows of a large collection to the reclaimer."""
-        self.put(GARBAGE, version.to_bytes(8, "big"), b"")
+        self.put(GARBAGE, version_prefix(version), b"")
 
-    def expire(self, meta_key: bytes, deadline: int) -> None:
-        """Delete the key whose expiry entry has come due; a stale entry goes alone."""
+    def database_of(self, meta_key: bytes) -> Database | None:
+        """The database a meta row belongs to; None when that was flushed."""
         namespace = int.from_bytes(meta_key[:NAMESPACE_SIZE], "big")
         for database in self._databases:
             if database.namespace == namespace:
-                row = database.peek(meta_key[NAMESPACE_SIZE:])  # which deletes it if expired
-                if row is not None and row.expire_at == deadline:
-                    return  # the clock was set back
-        self.put(EXPIRES, deadline_key(deadline, meta_key), None)
+                return database
+        return None
 
     def count(self, namespace: int, keys: int, expires: int) -> None:
         pending = self.pending.get(namespace)
@@ -139,9 +279,14 @@ class Transaction:
             if keys or expires:
                 self.count(namespace, -keys, -expires)
         self.undo.clear()
+        self._drop_orders()
 
     def rollback(self) -> None:
         """Forget every uncommitted write of the batch."""
+        self._drop_orders()
+        self._forget()
+
+    def _forget(self) -> None:
         self.meta.clear()
         for overlay in self.families.values():
             overlay.clear()
@@ -150,6 +295,9 @@ class Transaction:
         self.pending.clear()
         self.undo.clear()
         self._earliest = NEVER
+        if self._building:
+            self.keyspace.building -= self._building
+            self._building.clear()
         if self._moved:
             self._moved.clear()
             self._layout = -1
@@ -161,7 +309,9 @@ class Transaction:
         (nothing was written; call ``rollback``).
         """
         meta = self.meta
-        if not meta and not self.settings and not any(self.families.values()):
+        if not self.dirty:
+            if self._building:
+                self._forget()
             return self._settled
         keyspace = self.keyspace
         if self.pending:
@@ -169,12 +319,15 @@ class Transaction:
         else:
             keyspace.engine.write_batch(self._build, may_wait=may_wait)
         keyspace.cache.update(meta, self._added)
+        if self.families[ROWS]:
+            keyspace.cache.update_values(self.families[ROWS])
         if self._earliest < keyspace.expiry_low_water.deadline:
             keyspace.expiry_low_water.lower(self._earliest)
         if self._moved:
             keyspace.move_databases(self._moved)
         self.changes += len(meta)
-        self.rollback()
+        self._reordered.clear()
+        self._forget()
         return True
 
     def _build(self, counts: Iterable[tuple[bytes, bytes]] = ()) -> Any:

@@ -7,11 +7,21 @@ and moving carry the row and leave them where they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from tendis_py.errors import NO_SUCH_KEY, ReplyError
 from tendis_py.glob import compile_glob, literal_prefix
-from tendis_py.storage.codec import DEADLINE_SIZE, NAMESPACE_SIZE, TYPE_NAMES, Row
+from tendis_py.storage.codec import (
+    DEADLINE_SIZE,
+    NAMESPACE_SIZE,
+    TYPE_NAMES,
+    VERSION_SIZE,
+    CollectionRow,
+    Row,
+)
 from tendis_py.storage.database import Database
+from tendis_py.storage.elements import Elements, VersionWriter
+from tendis_py.storage.families import ELEMENT_FAMILIES
 
 MAX_COUNT = 10_000
 """Keys that a step of SCAN looks at, at most, whatever COUNT asks for: 2 to 6 ms."""
@@ -155,8 +165,23 @@ def copy(
     old = other.peek(target)
     if old is not None and not replace:
         return False
-    other.put(target, row.with_expiry(row.expire_at), old)
+    if row.version:
+        assert isinstance(row, CollectionRow)
+        copied: Row = row.changed(version=_copy_elements(db, row))
+    else:
+        copied = row.with_expiry(row.expire_at)
+    other.put(target, copied, old)
     return True
+
+
+def _copy_elements(db: Database, row: CollectionRow) -> int:
+    """Copy the elements of a large collection; their new version."""
+    db.tx.admit(row.count)
+    writer = VersionWriter(db.tx)
+    for family in ELEMENT_FAMILIES:
+        for element, value in Elements(db.tx, row.version, family).items():
+            writer.add(element, value, family)
+    return writer.finish()
 
 
 def _existing(db: Database, key: bytes) -> Row:
@@ -200,12 +225,33 @@ def scan(
 # Facts
 
 
-def memory_usage(db: Database, key: bytes) -> int | None:
+def memory_usage(db: Database, key: bytes, samples: int) -> int | None:
     """About how many bytes ``key`` and its value take, on disk and before compression; None when
-    there is no such key."""
+    there is no such key. Of a large collection's elements ``samples`` are looked at (0: all)."""
     row = db.peek(key)
     if row is None:
         return None
     key_bytes = NAMESPACE_SIZE + len(key) + _ENTRY_BYTES
     deadline_bytes = DEADLINE_SIZE + key_bytes if row.expire_at else 0
-    return key_bytes + len(row.encode()) + deadline_bytes
+    taken = key_bytes + len(row.encode()) + deadline_bytes
+    if row.version:
+        assert isinstance(row, CollectionRow)
+        taken += _elements_usage(db, row, samples)
+    return taken
+
+
+def _elements_usage(db: Database, row: CollectionRow, samples: int) -> int:
+    """About how many bytes the elements of a large collection take."""
+    db.tx.admit(samples or row.count)
+    taken = 0
+    for family in ELEMENT_FAMILIES:
+        items = Elements(db.tx, row.version, family).items()
+        sizes = [
+            VERSION_SIZE + len(element) + len(value) + _ENTRY_BYTES
+            for element, value in islice(items, samples or None)
+        ]
+        if samples and len(sizes) == samples:
+            taken += sum(sizes) * max(row.count, samples) // samples
+        else:
+            taken += sum(sizes)
+    return taken

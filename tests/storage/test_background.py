@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tendis_py.server import Server
-from tendis_py.storage.engine import EXPIRES, META
+from tendis_py.storage.families import EXPIRES, META
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import RawClient
 from tests.support.servers import HOST, MODELS

@@ -63,7 +63,8 @@ def test_the_absent_row_counts_as_expired() -> None:
 @given(st.lists(st.tuples(DEADLINES, st.binary(max_size=6)), max_size=10))
 def test_expiry_entries_are_in_order_of_deadline(entries: list[tuple[int, bytes]]) -> None:
     encoded = [deadline_key(*entry) for entry in entries]
-    assert [split_deadline_key(raw) for raw in sorted(encoded)] == sorted(entries)
+    read = [split_deadline_key(raw) for raw in sorted(encoded)]
+    assert [(deadline, meta_key) for deadline, _, meta_key in read] == sorted(entries)
 
 
 @given(st.binary(max_size=5), st.binary(max_size=5), st.binary(max_size=8))

@@ -10,7 +10,8 @@ from rocksdict import Options, Rdict, WriteBatch
 
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.storage import engine as engine_module
-from tendis_py.storage.engine import FORMAT_KEY, META, ROWS, SCORE, Engine
+from tendis_py.storage.engine import FORMAT_KEY, Engine
+from tendis_py.storage.families import META, ROWS, SCORE
 
 LETTERS = [bytes([code]) for code in b"abcdef"]
 
@@ -93,7 +94,8 @@ def test_ranges_are_deleted_before_changes_apply(letters: Engine) -> None:
 def test_a_write_survives_a_crash(tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"
-        "from tendis_py.storage.engine import META, Engine\n"
+        "from tendis_py.storage.engine import Engine\n"
+        "from tendis_py.storage.families import META\n"
         "Engine(pathlib.Path(sys.argv[1])).write([(META, b'k', b'v')])\n"
         "os._exit(1)\n"
     )

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from tendis_py.storage.codec import deadline_key
-from tendis_py.storage.engine import EXPIRES
 from tendis_py.storage.expiry import SLICE, Expiry
+from tendis_py.storage.families import EXPIRES
 from tests.support.store import NOW, LargeRow, Store
 
 FUTURE = 2**60
@@ -59,7 +59,7 @@ def test_the_keys_to_lock_are_user_keys(store: Store, expiry: Expiry) -> None:
     due = expiry.due()
     assert due is not None
     assert due.keys == {b"a", b"b"}
-    assert [deadline for deadline, _ in due.entries] == [NOW + 1, NOW + 2, NOW + 3]
+    assert [deadline for deadline, _, _ in due.entries] == [NOW + 1, NOW + 2, NOW + 3]
 
 
 def test_a_sweep_goes_in_slices(store: Store, expiry: Expiry) -> None:

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 
 from tendis_py.storage import reclaim as module
-from tendis_py.storage.codec import Row
-from tendis_py.storage.codec import decode as decode_row
-from tendis_py.storage.reclaim import SLICE, Reclaimer
-from tests.support.store import LargeRow, Store
+from tendis_py.storage.codec import Collection, CollectionRow, register
+from tendis_py.storage.elements import VersionWriter
+from tendis_py.storage.families import ROWS
+from tendis_py.storage.reclaim import FEW_ELEMENTS, SLICE, Reclaimer, backlog
+from tests.support.store import Store
 
 FUTURE = 2**60
+
+TEST_TYPE = 200
+register(TEST_TYPE, Collection(("test",), lambda row: b"", lambda raw, row: None))
 
 
 def reclaim(store: Store, reclaimer: Reclaimer | None = None) -> int:
@@ -113,20 +117,54 @@ def test_what_a_batch_wrote_before_it_flushed_goes_too(store: Store) -> None:
     store.check()
 
 
-def test_large_collections_are_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = {b"5": 5, b"7": 7}
+def large(store: Store, key: bytes, elements: int) -> None:
+    """A collection with rows of its own."""
+    writer = VersionWriter(store.tx)
+    for number in range(elements):
+        writer.add(b"%06d" % number, b"value")
+    row = CollectionRow(TEST_TYPE, None, elements, version=writer.finish())
+    store.db.put(key, row, store.db.peek(key))
 
-    def decode(raw: bytes) -> Row:
-        row = decode_row(raw)
-        return LargeRow(versions[row.value]) if row.value in versions else row
 
-    monkeypatch.setattr(module, "decode", decode)
-    for value in (b"5", b"6", b"7"):
-        store.put(value, value)
+@pytest.mark.parametrize("elements", [1, FEW_ELEMENTS, FEW_ELEMENTS + 1])
+@pytest.mark.parametrize("how", ["deleted", "overwritten", "flushed"])
+def test_large_collections_are_given_up(store: Store, elements: int, how: str) -> None:
+    large(store, b"kept", 3)
+    large(store, b"gone", elements)
+    large(store, b"gone too", elements)
     store.commit()
-    flush(store, 0)
+    for key in (b"gone", b"gone too"):
+        row = store.db.peek(key)
+        assert row is not None
+        if how == "deleted":
+            store.db.delete(key, row)
+        elif how == "overwritten":
+            store.put(key)
+    store.tx.undo.clear()
+    if how == "flushed":
+        flush(store, 0)
+    else:
+        store.commit()
+        assert len(store.garbage()) == 2
     reclaim(store)
-    assert store.garbage() == [5, 7]
+    assert store.garbage() == []
+    assert len(list(store.engine.keys(ROWS, b"", None))) == (0 if how == "flushed" else 3)
+    assert backlog(store.keyspace) == (0, 0)
+
+
+def test_what_is_being_written_is_not_garbage(store: Store) -> None:
+    """Rows written ahead are found by the reclaimer only if their commit never comes."""
+    large(store, b"many", 3000)
+    assert store.garbage()
+    assert not Reclaimer(store.keyspace).find()
+    store.tx.rollback()
+    assert backlog(store.keyspace) == (0, 1)
+    reclaim(store)
+    assert not list(store.engine.keys(ROWS, b"", None))
+    large(store, b"many", 3000)
+    store.commit()
+    assert store.garbage() == []
+    assert len(list(store.engine.keys(ROWS, b"", None))) == 3000
 
 
 def test_its_space_is_given_back(store: Store) -> None:

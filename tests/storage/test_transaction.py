@@ -9,7 +9,8 @@ import pytest
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.storage import database as module
 from tendis_py.storage.codec import LIST, STRING, StringRow
-from tendis_py.storage.engine import META, ROWS, Engine
+from tendis_py.storage.engine import Engine
+from tendis_py.storage.families import META, ROWS
 from tests.support.store import NOW, LargeRow, Store
 
 LATER = NOW + 5000
@@ -551,7 +552,8 @@ def test_ranges_are_deleted_before_rows_are_written(store: Store) -> None:
     store.tx.put(ROWS, b"b", b"1")
     store.commit()
     store.tx.put(ROWS, b"a", b"2")
-    store.tx.ranges.append((ROWS, b"a", b"c"))
+    store.tx.delete_range(ROWS, b"a", b"c")
+    store.tx.put(ROWS, b"a", b"2")
     store.commit()
     assert list(store.engine.items(ROWS, b"", None)) == [(b"a", b"2")]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tendis_py.storage.codec import DEADLINE_SIZE, StringRow, is_alive, split_deadline_key
+from tendis_py.storage.codec import StringRow, is_alive, split_deadline_key, stored_deadline
 from tendis_py.storage.database import Database
-from tendis_py.storage.engine import EXPIRES, GARBAGE, META, Engine
+from tendis_py.storage.engine import Engine
+from tendis_py.storage.families import EXPIRES, GARBAGE, META
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
@@ -84,7 +85,9 @@ class Store:
         return list(self.engine.keys(META, b"", None))
 
     def expires(self) -> list[tuple[int, bytes]]:
-        return [split_deadline_key(raw) for raw in self.engine.keys(EXPIRES, b"", None)]
+        """Deadline and meta key of each entry of the expiry index."""
+        entries = map(split_deadline_key, self.engine.keys(EXPIRES, b"", None))
+        return [(deadline, meta_key) for deadline, _, meta_key in entries]
 
     @property
     def is_empty(self) -> bool:
@@ -101,7 +104,7 @@ class Store:
             prefix = namespace.to_bytes(4, "big")
             rows = dict(self.engine.items(META, prefix, (namespace + 1).to_bytes(4, "big")))
             deadlines = {
-                (int.from_bytes(raw[3 : 3 + DEADLINE_SIZE], "big"), key)
+                (stored_deadline(raw), key)
                 for key, raw in rows.items()
                 if not is_alive(raw, 1 << 64)
             }

@@ -1,0 +1,173 @@
+"""The rows of one large collection, as one thread's transaction sees and writes them.
+
+Keys here are element keys, without the version before them. Whoever writes holds the lock of the
+collection's key.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tendis_py.storage.codec import VERSION_SIZE, upper_bound, version_prefix
+from tendis_py.storage.engine import Change
+from tendis_py.storage.families import GARBAGE, ROWS
+from tendis_py.storage.order import OrderIndex
+
+if TYPE_CHECKING:
+    from tendis_py.storage.transaction import Transaction
+
+
+_AHEAD_ROWS = 512
+"""Rows of a new version from which they are written ahead of the commit, and how many at a time:
+half a millisecond."""
+
+
+class VersionWriter:
+    """Writes the elements of a new large collection, in any order and each once.
+
+    Few go into the batch like any other write. Many are written ahead, slice by slice, under a
+    version that no key names until the batch commits the meta row: one command stays one commit,
+    without a RocksDB batch of a million rows that everybody waits for.
+    """
+
+    __slots__ = ("_ahead", "_prefix", "_rows", "_tx", "version")
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self.version = tx.keyspace.new_version()
+        self._prefix = version_prefix(self.version)
+        self._rows: list[Change] = []
+        self._ahead = False
+
+    def add(self, element: bytes, value: bytes = b"", family: int = ROWS) -> None:
+        self._rows.append((family, self._prefix + element, value))
+        if len(self._rows) >= _AHEAD_ROWS:
+            self._tx.write_ahead(self.version, self._rows)
+            self._rows = []
+            self._ahead = True
+
+    def finish(self) -> int:
+        """The version, all of whose rows are there as soon as the batch commits."""
+        if self._ahead:
+            self._tx.write_ahead(self.version, self._rows)
+            self._tx.put(GARBAGE, self._prefix, None)
+        else:
+            for family, key, value in self._rows:
+                self._tx.put(family, key, value)
+        self._rows = []
+        return self.version
+
+
+class Elements:
+    """The elements of ``version``; of ROWS, or of what else their type keeps them in."""
+
+    __slots__ = ("_family", "_prefix", "_tx", "version")
+
+    def __init__(self, tx: Transaction, version: int, family: int = ROWS) -> None:
+        self._tx = tx
+        self._family = family
+        self._prefix = version_prefix(version)
+        self.version = version
+
+    # Reading
+
+    def get(self, element: bytes) -> bytes | None:
+        """One row, O(1)."""
+        return self._tx.get(self._family, self._prefix + element)
+
+    def get_many(self, elements: list[bytes]) -> list[bytes | None]:
+        """As ``get`` for each, reading what is not cached by list, with the GIL released."""
+        return self._tx.get_many(self._family, list(map(self._prefix.__add__, elements)))
+
+    def items(
+        self, lower: bytes = b"", upper: bytes | None = None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """(element, value) with lower <= element < upper, in order; this batch's writes
+        included, those made while it runs not."""
+        rows = self._tx.rows(self._family, *self._range(lower, upper), reverse=reverse)
+        for key, value in rows:
+            yield key[VERSION_SIZE:], value
+
+    def keys(
+        self, lower: bytes = b"", upper: bytes | None = None, *, reverse: bool = False
+    ) -> Iterator[bytes]:
+        """As ``items``, without the values."""
+        keys = self._tx.row_keys(self._family, *self._range(lower, upper), reverse=reverse)
+        for key in keys:
+            yield key[VERSION_SIZE:]
+
+    def _range(self, lower: bytes, upper: bytes | None) -> tuple[bytes, bytes | None]:
+        end = upper_bound(self._prefix) if upper is None else self._prefix + upper
+        return self._prefix + lower, end
+
+    # Writing
+
+    def add(self, element: bytes, value: bytes = b"") -> None:
+        """Write an element that was not there."""
+        self._tx.put(self._family, self._prefix + element, value)
+        index = self._tx.changing_order(self.version, self._family)
+        if index is not None:
+            index.add(element)
+
+    def set(self, element: bytes, value: bytes) -> None:
+        """Give an element that is there another value."""
+        self._tx.put(self._family, self._prefix + element, value)
+
+    def remove(self, element: bytes) -> None:
+        """Delete an element that was there."""
+        self._tx.put(self._family, self._prefix + element, None)
+        index = self._tx.changing_order(self.version, self._family)
+        if index is not None:
+            index.discard(element)
+
+    def remove_range(self, lower: bytes, upper: bytes | None) -> None:
+        """Delete all elements with lower <= element < upper, in constant time; for thousands, a
+        few are better removed one by one. The order is forgotten."""
+        self._tx.delete_range(self._family, *self._range(lower, upper))
+        self._tx.keyspace.orders.drop(self.version, self._family)
+
+    # Order
+
+    @property
+    def has_order(self) -> bool:
+        """Whether questions of order cost no scan."""
+        return self._tx.keyspace.orders.get(self.version, self._family) is not None
+
+    def rank(self, element: bytes) -> int:
+        """How many elements are below ``element``, whether or not it is there."""
+        return self._order().rank(element, self.keys)
+
+    def select(self, rank: int) -> bytes:
+        """The element with ``rank`` elements below it. IndexError when there is none."""
+        for element in self.ranked(rank):
+            return element
+        raise IndexError("rank out of range")
+
+    def ranked(self, rank: int, *, reverse: bool = False) -> Iterator[bytes]:
+        """Elements from that of ``rank`` on, upwards or downwards. Take what is wanted (islice)
+        before anything is written."""
+        return self._order().iterate(rank, self.keys, reverse=reverse)
+
+    def random(self, count: int) -> list[bytes]:
+        """``count`` different elements, each with the same chance; all when there are fewer."""
+        order = self._order()
+        ranks = random.sample(range(order.size), min(count, order.size))
+        return [order.select(rank, self.keys) for rank in ranks]
+
+    def _order(self) -> OrderIndex:
+        """The order index, built if need be: on the slow lane when that takes long."""
+        orders = self._tx.keyspace.orders
+        index = orders.get(self.version, self._family)
+        if index is None:
+            keys = self.keys()
+            if self._tx.fast_rows:
+                few = list(islice(keys, self._tx.fast_rows + 1))
+                self._tx.admit(len(few))
+                keys = iter(few)
+            index = OrderIndex(keys)
+            orders.put(self.version, self._family, index)
+            self._tx.changing_order(self.version, self._family)
+        return index

@@ -1,0 +1,7 @@
+"""The column families of a data folder; codec.py says what their rows mean."""
+
+META, ROWS, SCORE, ENTRIES, EXPIRES, GARBAGE = range(6)
+COLUMN_FAMILIES = ("meta", "rows", "score", "stream", "expires", "garbage")
+
+ELEMENT_FAMILIES = (ROWS, SCORE, ENTRIES)
+"""Those whose keys begin with a version."""

@@ -1,0 +1,224 @@
+"""Order statistics over the rows of one large collection: which element is the n-th, how many come
+before this one.
+
+An ``OrderIndex`` cuts the element keys of one column family under one version into chunks of a few
+hundred, and keeps for each chunk its first key and its count (about 0.3 bytes an element). A
+chunk's keys are read when first needed and kept while memory allows (about 90 bytes an element).
+Rank and selection are then a bisection, a pop at either end touches no iterator and meets no
+tombstone, and a random element is a random rank.
+
+It is memory only: built by one scan when first needed (0.4 µs an element), maintained by every
+write from then on, dropped when a command or commit that changed it fails. Keys here are element
+keys, without the version before them. Callers hold the key's lock.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+CHUNK = 512
+"""Keys a chunk is built with; it is cut in two at twice that."""
+
+_KEY_BYTES = 90
+_CHUNK_BYTES = 150
+
+Read = Callable[[bytes, "bytes | None"], Iterator[bytes]]
+"""(lower, upper) → the element keys in between, in order, this batch's writes included."""
+
+
+class OrderIndex:
+    """Built from ``sorted_keys``, all element keys in order; ``read`` finds them again."""
+
+    __slots__ = ("_counts", "_firsts", "_keys", "forgetful", "loaded", "size")
+
+    def __init__(self, sorted_keys: Iterable[bytes]) -> None:
+        self._firsts: list[bytes] = []
+        """Nothing in chunk i is below firsts[i], and all of chunk i - 1 is."""
+        self._counts: list[int] = []
+        self._keys: list[list[bytes] | None] = []
+        self.size = 0
+        self.loaded = 0
+        """Keys held in memory."""
+        self.forgetful = False
+        """Set by any thread to have the keys in memory forgotten at the next use."""
+        keys = iter(sorted_keys)
+        while chunk := list(islice(keys, CHUNK)):
+            self._firsts.append(chunk[0])
+            self._counts.append(len(chunk))
+            self._keys.append(None)
+            self.size += len(chunk)
+        if self._firsts:
+            self._firsts[0] = b""
+        else:
+            self._firsts, self._counts, self._keys = [b""], [0], [[]]
+
+    @property
+    def memory(self) -> int:
+        """About how many bytes the index takes."""
+        return self.loaded * _KEY_BYTES + len(self._firsts) * _CHUNK_BYTES
+
+    # Changes
+
+    def add(self, key: bytes) -> None:
+        """A key that was not there has been written."""
+        chunk = bisect_right(self._firsts, key) - 1
+        self._counts[chunk] += 1
+        self.size += 1
+        keys = self._keys[chunk]
+        if keys is not None:
+            insort(keys, key)
+            self.loaded += 1
+            if len(keys) >= 2 * CHUNK:
+                self._cut(chunk, keys)
+
+    def discard(self, key: bytes) -> None:
+        """A key that was there has been deleted."""
+        chunk = bisect_right(self._firsts, key) - 1
+        self._counts[chunk] -= 1
+        self.size -= 1
+        keys = self._keys[chunk]
+        if keys is not None:
+            del keys[bisect_left(keys, key)]
+            self.loaded -= 1
+        if not self._counts[chunk] and len(self._counts) > 1:
+            self._give_up(chunk)
+
+    def _cut(self, chunk: int, keys: list[bytes]) -> None:
+        middle = len(keys) // 2
+        upper = keys[middle:]
+        del keys[middle:]
+        self._counts[chunk] = middle
+        self._firsts.insert(chunk + 1, upper[0])
+        self._counts.insert(chunk + 1, len(upper))
+        self._keys.insert(chunk + 1, upper)
+
+    def _give_up(self, chunk: int) -> None:
+        """Leave an empty chunk's range to its neighbour."""
+        if chunk == 0:
+            self._firsts[1] = b""
+        del self._firsts[chunk], self._counts[chunk], self._keys[chunk]
+
+    # Questions
+
+    def rank(self, key: bytes, read: Read) -> int:
+        """How many keys are below ``key``."""
+        chunk = self._load(bisect_right(self._firsts, key) - 1, read, key)
+        keys = self._keys[chunk]
+        assert keys is not None
+        return sum(self._counts[:chunk]) + bisect_left(keys, key)
+
+    def select(self, rank: int, read: Read) -> bytes:
+        """The key with ``rank`` keys below it; 0 <= rank < size."""
+        return next(self.iterate(rank, read))
+
+    def iterate(self, rank: int, read: Read, *, reverse: bool = False) -> Iterator[bytes]:
+        """Keys from that of ``rank`` on, upwards or downwards. The index must not change while
+        it is iterated."""
+        if not 0 <= rank < self.size:
+            return
+        chunk, offset = self._locate(rank)
+        if self._keys[chunk] is None:
+            self._load(chunk, read)
+            chunk, offset = self._locate(rank)
+        while True:
+            keys = self._keys[chunk]
+            assert keys is not None
+            if reverse:
+                yield from reversed(keys[: offset + 1])
+                if chunk == 0:
+                    return
+                chunk = self._load(chunk - 1, read, b"\xff" * 9, last=True)
+                offset = self._counts[chunk] - 1
+            else:
+                yield from keys[offset:] if offset else keys
+                if chunk + 1 == len(self._firsts):
+                    return
+                chunk, offset = self._load(chunk + 1, read, b""), 0
+
+    def _locate(self, rank: int) -> tuple[int, int]:
+        """The chunk and the offset in it of the key with that rank."""
+        last = self.size - rank
+        if last <= self._counts[-1]:  # pops at the end need not walk all counts
+            return len(self._counts) - 1, self._counts[-1] - last
+        for chunk, count in enumerate(self._counts):
+            if rank < count:
+                return chunk, rank
+            rank -= count
+        raise IndexError("rank out of range")
+
+    def _load(self, chunk: int, read: Read, key: bytes = b"", *, last: bool = False) -> int:
+        """Have the keys of a chunk in memory. A chunk that has grown much since they were
+        forgotten is cut: the part that comes back is the one ``key`` belongs to, or the last."""
+        if self.forgetful:
+            self.forget()
+        if self._keys[chunk] is not None:
+            return chunk
+        upper = self._firsts[chunk + 1] if chunk + 1 < len(self._firsts) else None
+        keys = list(read(self._firsts[chunk], upper))
+        parts = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
+        if len(parts) > 1 and len(parts[-1]) < CHUNK // 2:
+            parts[-2:] = [parts[-2] + parts[-1]]
+        if not parts:
+            parts = [keys]
+        self._firsts[chunk : chunk + 1] = [self._firsts[chunk], *[part[0] for part in parts[1:]]]
+        self._counts[chunk : chunk + 1] = [len(part) for part in parts]
+        self._keys[chunk : chunk + 1] = parts
+        self.loaded += len(keys)
+        if last:
+            return chunk + len(parts) - 1
+        return max(chunk, min(chunk + len(parts), bisect_right(self._firsts, key)) - 1)
+
+    def forget(self) -> None:
+        """Forget the keys in memory; counts and boundaries stay."""
+        self._keys = [None] * len(self._firsts)
+        self.loaded = 0
+        self.forgetful = False
+
+
+class OrderIndexes:
+    """The indexes of all large collections that have one; thread-safe."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        """Bytes that all together may take."""
+        self._indexes: OrderedDict[tuple[int, int], OrderIndex] = OrderedDict()
+
+    def get(self, version: int, family: int) -> OrderIndex | None:
+        """The index of a collection if there is one now."""
+        return self._indexes.get((version, family))
+
+    def put(self, version: int, family: int, index: OrderIndex) -> None:
+        self._indexes[version, family] = index
+
+    def drop(self, version: int, family: int) -> None:
+        """The collection is gone, or its index can't be trusted any more."""
+        self._indexes.pop((version, family), None)
+
+    def clear(self) -> None:
+        self._indexes.clear()
+
+    @property
+    def memory(self) -> int:
+        return sum(index.memory for index in list(self._indexes.values()))
+
+    def __len__(self) -> int:
+        return len(self._indexes)
+
+    def trim(self) -> None:
+        """Keep to the limit, the oldest first: keys in memory go before whole indexes do."""
+        indexes = list(self._indexes.items())
+        excess = sum(index.memory for _, index in indexes) - self.limit
+        for _, index in indexes:
+            if excess <= 0:
+                return
+            if index.loaded and not index.forgetful:
+                index.forgetful = True
+                excess -= index.loaded * _KEY_BYTES
+        for place, index in indexes:
+            if excess <= 0:
+                return
+            self._indexes.pop(place, None)
+            excess -= index.memory

@@ -1,0 +1,43 @@
+"""What hashes, lists, sets, sorted sets and streams have in common: finding and keeping their rows.
+
+A small collection is whole in its meta row (``row.version`` 0) as an immutable-by-convention
+Python value; a large one has its elements in rows of their own (``elements``).
+"""
+
+from __future__ import annotations
+
+from tendis_py.errors import wrong_type
+from tendis_py.storage.codec import CollectionRow, Row
+from tendis_py.storage.database import Database
+from tendis_py.storage.elements import Elements
+from tendis_py.storage.families import ROWS
+
+
+def checked(row: Row | None, type_: int) -> CollectionRow | None:
+    """``row`` if it is of ``type_`` or absent, else WRONGTYPE."""
+    if row is not None and row.type != type_:
+        raise wrong_type()
+    return row  # type: ignore[return-value]
+
+
+def find(db: Database, key: bytes, type_: int) -> CollectionRow | None:
+    """The row of ``key`` for a command that reads. ReplyError when it is of another type."""
+    return checked(db.find(key), type_)
+
+
+def peek(db: Database, key: bytes, type_: int) -> CollectionRow | None:
+    """The row of ``key`` for a command that writes. ReplyError when it is of another type."""
+    return checked(db.peek(key), type_)
+
+
+def elements(db: Database, row: CollectionRow, family: int = ROWS) -> Elements:
+    """The elements of a large collection."""
+    return Elements(db.tx, row.version, family)
+
+
+def keep(db: Database, key: bytes, row: CollectionRow, old: Row | None) -> None:
+    """Write ``row``, or delete the key when nothing is left in it; ``old`` is what the key held."""
+    if row.count:
+        db.put(key, row, old)
+    elif old is not None:
+        db.delete(key, old)
