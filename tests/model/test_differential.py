@@ -7,62 +7,16 @@ or ``--hypothesis-profile=full``.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model.strategies import COMMANDS, COMPARISONS, SEEDS
-from tests.model.strategies.common import NEAR, Request, key, one_of
-from tests.support.resp import RawClient, decode
+from tests.model.machine import both, check, check_state
+from tests.model.strategies import COMMANDS, SEEDS
+from tests.model.strategies.common import Request, key, one_of
 from tests.support.servers import ServerProcess, wait_until
-from tests.support.transcript import comparable
-
-DATABASES = (0, 1, 9)
-NEAR_ENOUGH = 3000
-"""What times may differ by, in whatever unit: the servers ask the clock moments apart."""
-
-Pair = tuple[RawClient, RawClient]
-
-
-@contextlib.contextmanager
-def both(tendis: ServerProcess, redis_server: ServerProcess, protocol: int) -> Iterator[Pair]:
-    with tendis.client(protocol=protocol) as ours, redis_server.client(protocol=protocol) as theirs:
-        for client in (ours, theirs):
-            assert client.command("FLUSHALL") == b"+OK\r\n"
-        yield ours, theirs
-
-
-def same(request: Request, ours: bytes, theirs: bytes) -> bool:
-    marks = COMPARISONS.get(request[0].decode().lower(), "")
-    if marks == NEAR:
-        here, there = decode(ours), decode(theirs)
-        if isinstance(here, int) and isinstance(there, int) and here > 0 < there:
-            return abs(here - there) <= NEAR_ENOUGH
-        return ours == theirs
-    return comparable(ours, marks) == comparable(theirs, marks)
-
-
-def check(pair: Pair, requests: list[Request]) -> None:
-    """One pipeline to both; AssertionError naming the first request answered differently."""
-    ours, theirs = (client.pipeline(requests) for client in pair)
-    for number, (request, here, there) in enumerate(zip(requests, ours, theirs, strict=True)):
-        assert same(request, here, there), (
-            f"request {number} of the pipeline: {request}\n  ours  {here!r}\n  redis {there!r}"
-        )
-
-
-def check_state(pair: Pair) -> None:
-    """All databases hold the same: keys, types, encodings, values, deadlines."""
-    for database in DATABASES:
-        check(pair, [[b"SELECT", b"%d" % database], [b"KEYS", b"*"]])
-        names = sorted(decode(pair[1].command("KEYS", "*")))
-        questions = [[b"TYPE"], [b"OBJECT", b"ENCODING"], [b"GET"], [b"PTTL"], [b"PEXPIRETIME"]]
-        check(pair, [[*question, name] for name in names for question in questions])
-
 
 seeds = st.lists(st.sampled_from(SEEDS), max_size=6)
 pipelines = st.lists(st.lists(COMMANDS, min_size=1, max_size=12), min_size=1, max_size=6)

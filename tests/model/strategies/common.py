@@ -22,6 +22,8 @@ class Family:
     commands: dict[str, st.SearchStrategy[Request]]
     comparisons: dict[str, str] = field(default_factory=dict)
     seeds: list[Request] = field(default_factory=list)
+    of_a_type: bool = False
+    """Whether the commands are those of one data type, which test_types.py runs by itself."""
 
 
 def command(name: str, *parts: Part) -> st.SearchStrategy[Request]:

@@ -65,4 +65,5 @@ FAMILY = Family(
         [b"APPEND", b"a", b"hallo"],
         [b"SET", b"key:1", b"1.5"],
     ],
+    of_a_type=True,
 )
