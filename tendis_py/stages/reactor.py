@@ -28,13 +28,8 @@ from tendis_py.resp.replies import encode
 from tendis_py.resp.requests import FastReader, Request
 from tendis_py.services import Services
 from tendis_py.session import Session
-from tendis_py.stages.connection import (
-    EPOLLIN,
-    EPOLLOUT,
-    OUTBOX_BYTES,
-    RECEIVE_BYTES,
-    Connection,
-)
+from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, OUTBOX_BYTES, RECEIVE_BYTES, Connection
+from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.execute import Executor, is_control
 from tendis_py.stages.respond import Call, ResponseQueue, ResponseStatistics
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
@@ -49,9 +44,6 @@ IDLE_POLLS = 3
 """Polls of POLL_SECONDS that may find nothing before the reactor waits in trio."""
 
 CRON_SECONDS = 0.5
-
-OUTPUT_STALL_SECONDS = 60.0
-"""A client that owes this much reading (OUTBOX_BYTES) and takes nothing for so long is closed."""
 
 
 class Submission(Enum):
@@ -93,7 +85,6 @@ class Reactor:
         self.number = number
         self.name = name = f"reactor-{number}"
         self.responses = ResponseQueue()
-        self.connections: dict[int, Connection] = {}
         self._services = services
         self._executor = executor
         self._times = executor.times
@@ -102,14 +93,13 @@ class Reactor:
         self._queue = queue
         self._fast = FastReader()
         self._epoll = select.epoll()
+        self.connections = ConnectionTable(services, self._epoll, self._traffic)
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
         self._held: list[Batch] = []
         self._ready: list[Connection] = []  # idle connections that have requests waiting
-        self._paused: list[Connection] = []  # not read while the work queue is full
         self._client_pause = services.clients.pause
-        self._held_by_pause: dict[Connection, None] = {}  # in order; CLIENT PAUSE
         self._stopping = False
-        self._turns = self._requests = self._inline = self._queued = self._paused_reads = 0
+        self._turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
         self._client_pause.on_end(lambda: self.responses.post(self._release_paused))
@@ -118,10 +108,10 @@ class Reactor:
 
     def adopt(self, sock: socket.socket) -> None:
         """Take over a connected socket."""
-        self.responses.post(lambda: self._add_connection(sock))
+        self.responses.post(lambda: self.connections.open(sock, self, self._fast))
 
     def close_soon(self, connection: Connection) -> None:
-        self.responses.post(lambda: self._close(connection))
+        self.responses.post(lambda: self.connections.close(connection))
 
     def call_soon(self, call: Call) -> None:
         """Run ``call`` in the reactor's thread."""
@@ -142,7 +132,7 @@ class Reactor:
         return any(
             connection.busy
             or connection.outbox
-            or (connection.waiting and connection not in self._held_by_pause)
+            or (connection.waiting and connection not in self.connections.held_by_pause)
             for connection in list(self.connections.values())
         )
 
@@ -155,7 +145,7 @@ class Reactor:
             requests=self._requests,
             inline=self._inline,
             queued=self._queued,
-            paused_reads=self._paused_reads,
+            paused_reads=self.connections.paused_reads,
             responses=self.responses.statistics(),
         )
 
@@ -182,22 +172,25 @@ class Reactor:
                 with trio.move_on_after(self._patience()):
                     await trio.lowlevel.wait_readable(fd)
                 events = poll(0, MAX_EVENTS)
-            if self._held_by_pause and not self._client_pause.remaining:
+            if self.connections.held_by_pause and not self._client_pause.remaining:
                 self._release_paused()
             idle = 0 if events or self._ready else idle + 1
             self._turn(events)
             if self._now >= self._next_cron:
-                self._cron()
+                self._next_cron = self._now + CRON_SECONDS
+                self.connections.check_all(self._now)
                 await trio.lowlevel.checkpoint()
         for connection in list(self.connections.values()):
-            self._close(connection)
+            self.connections.close(connection)
         self._epoll.close()
         self.responses.close()
 
     def _patience(self) -> float:
         """For how many seconds there is nothing to do unless a socket says so."""
         seconds = 1 / self._services.config.hz
-        return min(seconds, self._client_pause.remaining) if self._held_by_pause else seconds
+        if self.connections.held_by_pause:
+            return min(seconds, self._client_pause.remaining)
+        return seconds
 
     def stop(self) -> None:
         """End ``run`` soon; from any thread."""
@@ -227,18 +220,19 @@ class Reactor:
                     self._flush(connection)
                 if connection.closed or not mask & ~EPOLLOUT:
                     continue
-                if not connection.events & EPOLLIN:
-                    self._hung_up(connection, mask)
+                if not connection.events & EPOLLIN:  # the socket is dead while nothing is read
+                    if mask & (select.EPOLLERR | select.EPOLLHUP):
+                        self.connections.close(connection)
                     continue
             if self._held:
-                self._pause(connection)
+                self.connections.pause(connection)
                 continue
             try:
                 chunk = connection.socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
                 continue
             except OSError:
-                self._close(connection)
+                self.connections.close(connection)
                 continue
             if not chunk:
                 self._end_of_input(connection)
@@ -257,10 +251,10 @@ class Reactor:
                 connection.busy = True
                 session.received = read
                 items.append((session, requests))
-            if not requests and connection.parser.unparsed > self._max_unparsed:
-                self._close_for_input(connection)
-            elif connection.parser.error is not None:
+            if connection.parser.error is not None:
                 self._end_of_input(connection)
+            elif not requests:
+                self.connections.close_for_input(connection)
         if reads:
             self._traffic.reads += reads
             self._traffic.net_input += received
@@ -334,21 +328,18 @@ class Reactor:
             if not queue.offer(self._held[0]):
                 return
             self._held.pop(0)
-        paused, self._paused = self._paused, []
-        for connection in paused:
-            if not connection.closed:
-                self._update_events(connection)
+        self.connections.resume()
 
     def _wait(self, connection: Connection, requests: list[Request], received: int) -> None:
         """Keep requests for later: the connection is busy."""
         connection.waiting += requests
         connection.waiting_bytes += received
-        self._update_events(connection)
+        self.connections.update_events(connection)
 
     def _release_paused(self) -> None:
         """CLIENT PAUSE is over: whom it held back goes on, in order."""
-        self._ready += self._held_by_pause
-        self._held_by_pause.clear()
+        self._ready += self.connections.held_by_pause
+        self.connections.held_by_pause.clear()
 
     def _take_ready(self, items: list[tuple[Session, list[Request]]]) -> None:
         """Let connections go on whose requests had to wait."""
@@ -361,7 +352,7 @@ class Reactor:
             connection.busy = True
             connection.waiting = []
             connection.waiting_bytes = 0
-            self._update_events(connection)
+            self.connections.update_events(connection)
 
     # Responding
 
@@ -380,12 +371,12 @@ class Reactor:
                 try:
                     connection.send(payload)
                 except OSError:
-                    self._close(connection)
+                    self.connections.close(connection)
                     continue
                 if connection.outbox is not None:
-                    if self._close_for_output(connection):
+                    if self.connections.close_for_output(connection, self._now):
                         continue
-                    self._update_events(connection)
+                    self.connections.update_events(connection)
             if rest is DEFERRED:
                 continue
             connection.busy = False
@@ -413,12 +404,12 @@ class Reactor:
             connection.finished = True
         if connection.waiting:
             if self._client_pause.holds(session, connection.waiting[0]):
-                self._held_by_pause[connection] = None
+                self.connections.held_by_pause[connection] = None
             elif connection.outbox_bytes <= OUTBOX_BYTES:
                 self._ready.append(connection)
         elif connection.waiting_bytes and not connection.finished:
             connection.waiting_bytes = 0  # part of a request: it is read on
-            self._update_events(connection)
+            self.connections.update_events(connection)
         elif connection.finished:
             self._finish(connection)
 
@@ -434,129 +425,27 @@ class Reactor:
             except OSError:
                 pass
         if connection.outbox is None:
-            self._close(connection)
+            self.connections.close(connection)
         else:
-            self._update_events(connection)
+            self.connections.update_events(connection)
 
     def _flush(self, connection: Connection) -> None:
         try:
             connection.flush()
         except OSError:
-            self._close(connection)
+            self.connections.close(connection)
             return
         if connection.outbox is None or connection.readable:
-            self._update_events(connection)
+            self.connections.update_events(connection)
             if not connection.busy:
                 self._go_on(connection)
 
-    # Connections
-
-    def _add_connection(self, sock: socket.socket) -> None:
-        config = self._services.config
-        sock.setblocking(False)
-        try:
-            connection = Connection(
-                sock,
-                self,
-                self._fast,
-                max_bulk=config.proto_max_bulk_len,
-                secure=bool(config.requirepass),
-            )
-        except OSError:  # the client has gone already
-            sock.close()
-            self._services.clients.release()
-            return
-        self.connections[connection.fd] = connection
-        self._services.clients.add(connection.session)
-        self._epoll.register(connection.fd, EPOLLIN)
-
-    def _update_events(self, connection: Connection) -> None:
-        """Tell epoll what the connection waits for now."""
-        if connection.closed:
-            return
-        events = EPOLLIN if connection.readable else 0
-        if connection.outbox is not None:
-            events |= EPOLLOUT
-        if events != connection.events:
-            connection.events = events
-            self._epoll.modify(connection.fd, events)
-
-    def _pause(self, connection: Connection) -> None:
-        """Do not read: the work queue is full."""
-        self._paused_reads += 1
-        self._paused.append(connection)
-        connection.events &= ~EPOLLIN
-        self._epoll.modify(connection.fd, connection.events)
-
     def _end_of_input(self, connection: Connection) -> None:
-        if connection in self._held_by_pause and connection.parser.error is None:
-            self._close(connection)  # nobody waits for what has not run, as in Redis
+        if connection in self.connections.held_by_pause and connection.parser.error is None:
+            self.connections.close(connection)  # nobody waits for what has not run, as in Redis
             return
         connection.finished = True
         if connection.busy or connection.waiting:
-            self._update_events(connection)
+            self.connections.update_events(connection)
         else:
             self._finish(connection)
-
-    def _hung_up(self, connection: Connection, mask: int) -> None:
-        """The socket is dead while nothing was to be read from it."""
-        if mask & (select.EPOLLERR | select.EPOLLHUP):
-            self._close(connection)
-
-    def _close(self, connection: Connection) -> None:
-        if connection.closed:
-            return
-        del self.connections[connection.fd]
-        self._held_by_pause.pop(connection, None)
-        self._epoll.unregister(connection.fd)
-        connection.close_socket()
-        self._services.clients.remove(connection.session)
-
-    @property
-    def _max_unparsed(self) -> int:
-        return self._services.config.client_query_buffer_limit
-
-    def _close_for_input(self, connection: Connection) -> None:
-        log.warning(
-            "Closing client that reached max query buffer length: %s", connection.session.address
-        )
-        self._traffic.input_limit_closed += 1
-        self._close(connection)
-
-    def _close_for_output(self, connection: Connection) -> bool:
-        """Close a client that owes more reading than client-output-buffer-limit allows; whether
-        it did."""
-        limits = self._services.config.client_output_buffer_limit
-        if not connection.exceeds(limits.normal, self._now):
-            return False
-        log.warning(
-            "Client %s closed for overcoming of output buffer limits.", connection.session.address
-        )
-        self._traffic.output_limit_closed += 1
-        self._close(connection)
-        return True
-
-    def _cron(self) -> None:
-        """Close clients that have been idle, or have not read their replies, for too long."""
-        self._next_cron = self._now + CRON_SECONDS
-        now, timeout = self._now, self._services.config.timeout
-        buffered = largest_input = largest_output = 0
-        for connection in list(self.connections.values()):
-            waiting = connection.waiting_bytes + connection.parser.unparsed
-            outgoing = connection.outbox_bytes
-            buffered += waiting + outgoing
-            largest_input = max(largest_input, waiting)
-            largest_output = max(largest_output, outgoing)
-            if connection.outbox is not None and self._close_for_output(connection):
-                continue
-            if connection.outbox_bytes > OUTBOX_BYTES:
-                if now - connection.progress > OUTPUT_STALL_SECONDS:
-                    log.warning("closing %s: it does not read", connection.session.address)
-                    self._traffic.output_limit_closed += 1
-                    self._close(connection)
-            elif timeout and now - connection.session.last_active > timeout:
-                if connection.busy or connection.waiting:
-                    continue
-                log.info("closing idle client %s", connection.session.address)
-                self._close(connection)
-        self._traffic.look(buffered, largest_input, largest_output)
