@@ -23,12 +23,15 @@ from tendis_py.config import (
 from tendis_py.errors import StorageError
 from tendis_py.interpreter import keep_collections_short, tune_interpreter
 from tendis_py.server import Server, raise_fd_limit, serve
+from tendis_py.storage.check import check_folder, data_folder
+from tendis_py.types.checks import INSPECTORS
 
 logger = logging.getLogger("tendis_py")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the server; the process's exit code. 1 when it could not start or end cleanly."""
+    """Do what the command line asks for; the process's exit code. Of the server: 1 when it could
+    not start or end cleanly."""
     try:
         invocation = parse_command_line(sys.argv[1:] if argv is None else argv)
         if invocation.action == "help":
@@ -37,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         if invocation.action == "version":
             print(version_text())
             return 0
+        if invocation.action == "check":
+            return check_folder(data_folder(Path(invocation.checked_folder)), INSPECTORS, print)
         config = load_config(invocation)
         os.chdir(config.dir)
         log.configure(config)

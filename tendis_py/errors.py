@@ -51,14 +51,41 @@ NOT_INTEGER = "ERR value is not an integer or out of range"
 NOT_POSITIVE = "ERR value is out of range, must be positive"
 NOT_FLOAT = "ERR value is not a valid float"
 NOT_FINITE = "ERR increment would produce NaN or Infinity"
+NOT_A_NUMBER = "ERR resulting score is not a number (NaN)"
 NO_SUCH_KEY = "ERR no such key"
+HASH_NOT_INTEGER = "ERR hash value is not an integer"
+HASH_NOT_FLOAT = "ERR hash value is not a float"
+NOT_A_FINITE_NUMBER = "ERR value is NaN or Infinity"
+FIELDS_MISSING = "ERR Mandatory argument FIELDS is missing or not at the right position"
+FIELDS_NUMBER = "ERR Number of fields must be a positive integer"
+FIELDS_NUMBER_ZERO = "ERR Parameter `numFields` should be greater than 0"
+FIELDS_NUMBER_INVALID = "ERR invalid number of fields"
+FIELDS_MISMATCH = "ERR The `numfields` parameter must match the number of arguments"
+EXPIRE_NEGATIVE = "ERR invalid expire time, must be >= 0"
+ONE_FIELD_CONDITION = "ERR Only one of FXX or FNX arguments can be specified"
+ONE_FIELD_EXPIRY = "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
 OVERFLOW = "ERR increment or decrement would overflow"
 DECREMENT_OVERFLOW = "ERR decrement would overflow"
+VALUE_RANGE = "ERR value is out of range"
 OFFSET_RANGE = "ERR offset is out of range"
 STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 LCS_NOT_STRINGS = "ERR The specified keys must contain string values"
 LCS_AMBIGUOUS = "ERR If you want both the length and indexes, please just use IDX."
 LCS_MEMORY = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+BIT_OFFSET = "ERR bit offset is not an integer or out of range"
+BIT_VALUE = "ERR bit is not an integer or out of range"
+BIT_NOT_BINARY = "ERR The bit argument must be 1 or 0."
+BITOP_NOT = "ERR BITOP NOT must be called with a single source key."
+BITFIELD_TYPE = (
+    "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 "
+    "is."
+)
+BITFIELD_OVERFLOW = "ERR Invalid OVERFLOW type specified"
+BITFIELD_READ_ONLY = "ERR BITFIELD_RO only supports the GET subcommand"
+HLL_WRONG_TYPE = "WRONGTYPE Key is not a valid HyperLogLog string value."
+HLL_CORRUPT = "INVALIDOBJ Corrupted HLL object detected"
+HLL_NO_SUCH_KEY = "ERR The specified key does not exist"
+HLL_NOT_SPARSE = "ERR HLL encoding is not sparse"
 DB_INDEX = "ERR DB index is out of range"
 INVALID_DB = "ERR invalid DB index"
 SAME_OBJECT = "ERR source and destination objects are the same"
@@ -104,10 +131,90 @@ INVALID_FIRST_DB = "ERR invalid first DB index"
 INVALID_SECOND_DB = "ERR invalid second DB index"
 EXPIRE_NX_ALONE = "ERR NX and XX, GT or LT options at the same time are not compatible"
 EXPIRE_GT_OR_LT = "ERR GT and LT options at the same time are not compatible"
+NUMKEYS_NOT_POSITIVE = "ERR numkeys should be greater than 0"
+NUMKEYS_TOO_MANY = "ERR Number of keys can't be greater than number of args"
+LIMIT_NEGATIVE = "ERR LIMIT can't be negative"
+COUNT_NOT_POSITIVE = "ERR count should be greater than 0"
+INDEX_RANGE = "ERR index out of range"
+LPOS_COUNT_NEGATIVE = "ERR COUNT can't be negative"
+LPOS_MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative"
+LPOS_RANK_ZERO = (
+    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
+    "negative to start from the end of the list"
+)
+ZADD_NX_XX = "ERR XX and NX options at the same time are not compatible"
+ZADD_GT_LT_NX = "ERR GT, LT, and/or NX options at the same time are not compatible"
+ZADD_INCR_PAIRS = "ERR INCR option supports a single increment-element pair"
+SCORE_BOUND = "ERR min or max is not a float"
+LEX_BOUND = "ERR min or max not valid string range item"
+ZRANGE_LIMIT_BY_RANK = (
+    "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+)
+ZRANGE_WITHSCORES_BY_LEX = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+WEIGHT_NOT_FLOAT = "ERR weight value is not a float"
 NO_LFU_POLICY = (
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
     "when switching between policies at runtime LRU and LFU data will take some time to adjust."
 )
+INVALID_STREAM_ID = "ERR Invalid stream ID specified as stream command argument"
+INVALID_STREAM_INTERVAL_START = "ERR invalid start ID for the interval"
+INVALID_STREAM_INTERVAL_END = "ERR invalid end ID for the interval"
+STREAM_ID_ZERO = "ERR The ID specified in XADD must be greater than 0-0"
+STREAM_ID_NOT_GREATER = (
+    "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+)
+STREAM_EXHAUSTED = "ERR The stream has exhausted the last possible ID, unable to add more items"
+STREAM_ENTRY_TOO_LARGE = "ERR Elements are too large to be stored"
+XSETID_BELOW_TOP = "ERR The ID specified in XSETID is smaller than the target stream top item"
+XSETID_BELOW_DELETED = "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"
+XSETID_BELOW_GIVEN_DELETED = (
+    "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+)
+XSETID_ADDED_BELOW_LENGTH = (
+    "ERR The entries_added specified in XSETID is smaller than the target stream length"
+)
+ENTRIES_ADDED_NEGATIVE = "ERR entries_added must be positive"
+ENTRIES_READ_NEGATIVE = "ERR value for ENTRIESREAD must be positive or -1"
+TRIM_STRATEGIES = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+TRIM_MAXLEN_NEGATIVE = "ERR The MAXLEN argument must be >= 0."
+TRIM_LIMIT_NEGATIVE = "ERR The LIMIT argument must be >= 0."
+TRIM_LIMIT_ALONE = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+TRIM_LIMIT_EXACT = "ERR syntax error, LIMIT cannot be used without the special ~ option"
+TRIM_NO_STRATEGY = "ERR syntax error, XTRIM must be called with a trimming strategy"
+NUMIDS_NOT_POSITIVE = "ERR Number of IDs must be a positive integer"
+NUMIDS_MISMATCH = "ERR The `numids` parameter must match the number of arguments"
+BUSY_GROUP = "BUSYGROUP Consumer Group name already exists"
+XGROUP_NO_KEY = (
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
+    "the MKSTREAM option to create an empty stream automatically."
+)
+XREAD_GROUP_OPTION = (
+    "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead."
+)
+XREAD_NOACK_OPTION = (
+    "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+)
+XREAD_NEW_ID = (
+    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
+    "option."
+)
+XREADGROUP_NO_GROUP = "ERR Missing GROUP option for XREADGROUP"
+XCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XCLAIM"
+XCLAIM_IDLE = "ERR Invalid IDLE option argument for XCLAIM"
+XCLAIM_TIME = "ERR Invalid TIME option argument for XCLAIM"
+XCLAIM_RETRYCOUNT = "ERR Invalid RETRYCOUNT option argument for XCLAIM"
+XAUTOCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XAUTOCLAIM"
+XAUTOCLAIM_COUNT = "ERR COUNT must be > 0"
+GEO_UNIT = "ERR unsupported unit provided. please use M, KM, FT, MI"
+GEO_RADIUS = "ERR need numeric radius"
+GEO_RADIUS_NEGATIVE = "ERR radius cannot be negative"
+GEO_WIDTH = "ERR need numeric width"
+GEO_HEIGHT = "ERR need numeric height"
+GEO_BOX_NEGATIVE = "ERR height or width cannot be negative"
+GEO_MEMBER = "ERR could not decode requested zset member"
+GEO_COUNT = "ERR COUNT must be > 0"
+GEO_ANY = "ERR the ANY argument requires COUNT argument"
+SORT_NOT_FLOAT = "ERR One or more scores can't be converted into double"
 
 
 def wrong_type() -> ReplyError:
@@ -157,6 +264,10 @@ def client_attribute(attribute: bytes) -> ReplyError:
     return ReplyError(f"ERR {name} cannot contain spaces, newlines or special characters.")
 
 
+def unknown_argument(argument: bytes) -> ReplyError:
+    return ReplyError(f"ERR unknown argument: {printable(argument.partition(bytes(1))[0])}")
+
+
 def unrecognized_option(option: bytes) -> ReplyError:
     return ReplyError(f"ERR Unrecognized option '{printable(option)}'")
 
@@ -167,6 +278,10 @@ def unknown_client_type(name: bytes) -> ReplyError:
 
 def no_such_user(name: bytes) -> ReplyError:
     return ReplyError(f"ERR No such user '{printable(name)}'")
+
+
+def at_least_one_key(command: str) -> ReplyError:
+    return ReplyError(f"ERR at least 1 input key is needed for '{command}' command")
 
 
 def outside_range(low: int, high: int) -> ReplyError:
@@ -188,3 +303,71 @@ def too_many_clients(possible: int) -> str:
         "The operating system is not able to handle the specified number of clients, "
         f"try with {possible}"
     )
+
+
+def unbalanced_streams(command: str, needed: str) -> ReplyError:
+    """``needed`` names the IDs that XREAD or XREADGROUP takes."""
+    return ReplyError(
+        f"ERR Unbalanced '{command}' list of streams: "
+        f"for each stream key an {needed} must be specified."
+    )
+
+
+def meaningless_id(id_: str) -> ReplyError:
+    """``$`` and ``+`` in XREADGROUP."""
+    return ReplyError(
+        f"ERR The {id_} ID is meaningless in the context of XREADGROUP: you want to read the "
+        "history of this consumer by specifying a proper ID, or use the > ID to get new messages. "
+        f"The {id_} ID would just return an empty result set."
+    )
+
+
+def no_group(key: bytes, group: bytes, context: str = "") -> ReplyError:
+    return ReplyError(
+        f"NOGROUP No such key '{c_text(key)}' or consumer group '{c_text(group)}'{context}"
+    )
+
+
+def no_group_of_key(key: bytes, group: bytes) -> ReplyError:
+    return ReplyError(
+        f"NOGROUP No such consumer group '{c_text(group)}' for key name '{c_text(key)}'"
+    )
+
+
+def xclaim_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unrecognized XCLAIM option '{c_text(option)}'")
+
+
+def c_text(raw: bytes) -> str:
+    """As ``printable``, up to the first NUL: where Redis prints an argument with %s."""
+    return printable(raw.partition(b"\0")[0])
+
+
+def not_on_map(longitude: float, latitude: float) -> ReplyError:
+    return ReplyError(f"ERR invalid longitude,latitude pair {longitude:f},{latitude:f}")
+
+
+def geo_store_shows(store: str) -> ReplyError:
+    """A search whose results are stored has nothing to show."""
+    return ReplyError(
+        f"ERR {store} is not compatible with WITHDIST, WITHHASH and WITHCOORDS options"
+    )
+
+
+def geo_exactly_one(options: str, command: bytes) -> ReplyError:
+    """``command`` as the client spelled it."""
+    return ReplyError(f"ERR exactly one of {options} can be specified for {c_text(command)}")
+
+
+def bitop_sources(operation: bytes) -> ReplyError:
+    return ReplyError(
+        f"ERR BITOP {printable(operation)} must be called with at least two source keys."
+    )
+
+
+def unknown_pfdebug(subcommand: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown PFDEBUG subcommand '{printable(subcommand)}'")
+
+
+def hll_test_failed(why: str) -> ReplyError:
+    return ReplyError(f"TESTFAILED {why}")

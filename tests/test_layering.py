@@ -21,7 +21,7 @@ LEAVES = {"errors", "glob", "numbers"}
 """Modules that import nothing of the package."""
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": {"server", "interpreter", "config", "log", *LEAVES},
+    "__main__": {"server", "interpreter", "types", "storage", "config", "log", *LEAVES},
     "interpreter": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "services", "storage"),

@@ -30,6 +30,9 @@ having done nothing, when they should be taken one by one after all."""
 FindKeys = Callable[[Request], list[tuple[int, str]]]
 """Arguments → position and flags of each key, ``(1, "RW access update")``."""
 
+FindClaims = Callable[[Request], "list[bytes] | None"]
+"""Arguments, however few, → the keys to lock; None for all."""
+
 
 class Lane(Enum):
     """Where a command runs. CONTROL touches no key and never waits behind data; SLOW may take
@@ -88,6 +91,9 @@ class Command:
     lane: Lane = Lane.FAST
     exclusive: bool = False
     """Claims every key: FLUSHALL and the like."""
+    find_claims: FindClaims | None = None
+    """Finds the keys to lock, where they are others than ``keys`` tells: SORT reads keys that
+    derive from what it sorts."""
     categories: frozenset[str] = frozenset()
     tips: tuple[str, ...] = ()
     docs_syntax: str = ""
@@ -207,6 +213,7 @@ def command(
     flags: str = "",
     keys: Keys | tuple[Keys, ...] = (),
     find_keys: FindKeys | None = None,
+    claims: FindClaims | None = None,
     complexity: str = "O(1)",
     lane: Lane | None = None,
     exclusive: bool = False,
@@ -223,6 +230,7 @@ def command(
     ``run`` takes runs of pipelined requests faster than the handler can one by one.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
+    ``claims`` is for keys that are read or written without being named: see ``find_claims``.
     ``categories`` adds ACL categories to those that Redis derives from flags and group; one with
     a ``-`` is taken away. The flag movablekeys follows from ``keys``.
     Commands without a key run on the CONTROL lane unless ``lane`` says otherwise.
@@ -261,6 +269,7 @@ def command(
             find_keys=find_keys,
             lane=lane,
             exclusive=exclusive,
+            find_claims=claims,
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,

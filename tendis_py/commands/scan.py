@@ -1,17 +1,24 @@
-"""SCAN and KEYS."""
+"""SCAN and its kin, and KEYS."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
-from tendis_py.commands.registry import Lane, command
+from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.errors import INVALID_CURSOR, NO_NOVALUES, ReplyError, syntax_error
 from tendis_py.numbers import strict_integer
-from tendis_py.resp.replies import Stream
+from tendis_py.resp.replies import Stream, format_double
+from tendis_py.storage.codec import CollectionRow
+from tendis_py.storage.database import Database
+from tendis_py.types import hash as hashes
 from tendis_py.types import keys
+from tendis_py.types import set as sets
+from tendis_py.types import zset as zsets
+from tendis_py.types.scan import Step
 
 DEFAULT_COUNT = 10
 
@@ -98,3 +105,97 @@ def scan(ctx: Context, args: list[bytes]) -> Any:
 def keys_(ctx: Context, args: list[bytes]) -> Any:
     """Returns all key names that match a pattern."""
     return Stream(keys.matching(ctx.db, args[1]))
+
+
+# Elements of a collection
+
+Find = Callable[[Database, bytes], CollectionRow | None]
+"""The row of a key for a reader; ReplyError when it is of another type."""
+
+TakeStep = Callable[[Database, CollectionRow, Step], tuple[list[bytes], bytes | None]]
+"""What a step returns to the client, and the element to go on from (None at the end)."""
+
+ELEMENTS_COMPLEXITY = (
+    "O(1) for every call. O(N) for a complete iteration, including enough command calls for the "
+    "cursor to return back to 0. N is the number of elements inside the collection."
+)
+
+
+def scan_elements(
+    ctx: Context, args: list[bytes], find: Find, take: TakeStep, take_names: TakeStep | None = None
+) -> Any:
+    """The reply of HSCAN, SSCAN or ZSCAN. ``take_names`` is what it does instead of ``take`` with
+    NOVALUES, where that is allowed.
+
+    Errors in Redis' order: the cursor, the key's type, the options; a missing key hides those.
+    """
+    at = cursor(args[2])
+    row = find(ctx.db, args[1])
+    if row is None:
+        return [b"0", []]
+    chosen = options(args, 3, _ELEMENT_OPTIONS if take_names is None else _FIELD_OPTIONS)
+    if take_names is not None and "novalues" in chosen:
+        take = take_names
+    cursors = ctx.tx.keyspace.cursors
+    step = Step(cursors.position(at), chosen.get("count", DEFAULT_COUNT), chosen.get("match"))
+    found, rest = take(ctx.db, row, step)
+    return [b"0" if rest is None else b"%d" % cursors.issue(rest, after=at), found]
+
+
+_ELEMENT_OPTIONS = {word: option for word, option in _SCAN_OPTIONS.items() if word != b"TYPE"}
+_FIELD_OPTIONS = {**_ELEMENT_OPTIONS, b"NOVALUES": Option("novalues")}
+
+
+@command(
+    "hscan",
+    -3,
+    group="hash",
+    since="2.8.0",
+    flags="readonly",
+    keys=Keys("RO access"),
+    complexity=ELEMENTS_COMPLEXITY,
+    tips=("nondeterministic_output",),
+    syntax="key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
+)
+def hscan(ctx: Context, args: list[bytes]) -> Any:
+    """Iterates over fields and values of a hash."""
+    return scan_elements(ctx, args, hashes.find, hashes.scan, hashes.scan_names)
+
+
+@command(
+    "sscan",
+    -3,
+    group="set",
+    since="2.8.0",
+    flags="readonly",
+    keys=Keys("RO access"),
+    complexity=ELEMENTS_COMPLEXITY,
+    tips=("nondeterministic_output",),
+    syntax="key cursor [MATCH pattern] [COUNT count]",
+)
+def sscan(ctx: Context, args: list[bytes]) -> Any:
+    """Iterates over members of a set."""
+    return scan_elements(ctx, args, sets.find, sets.scan)
+
+
+def _scan_zset(db: Database, row: CollectionRow, step: Step) -> tuple[list[bytes], bytes | None]:
+    """Scores are text in RESP3, too: Redis prints those of large sorted sets in 17 digits."""
+    found, rest = zsets.scan(db, row, step)
+    form = b"%.17g".__mod__ if row.version else format_double
+    return [part for member, score in found for part in (member, form(score))], rest
+
+
+@command(
+    "zscan",
+    -3,
+    group="sorted-set",
+    since="2.8.0",
+    flags="readonly",
+    keys=Keys("RO access"),
+    complexity=ELEMENTS_COMPLEXITY,
+    tips=("nondeterministic_output",),
+    syntax="key cursor [MATCH pattern] [COUNT count]",
+)
+def zscan(ctx: Context, args: list[bytes]) -> Any:
+    """Iterates over members and scores of a sorted set."""
+    return scan_elements(ctx, args, zsets.find, _scan_zset)

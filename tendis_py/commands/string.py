@@ -28,7 +28,7 @@ from tendis_py.errors import (
 )
 from tendis_py.resp.replies import OK
 from tendis_py.storage.codec import STRING
-from tendis_py.types import lcs
+from tendis_py.types import fragments, lcs
 from tendis_py.types import string as strings
 
 _command = partial(command, group="string")
@@ -76,7 +76,7 @@ def mget(ctx: Context, args: list[bytes]) -> Any:
 @_command("strlen", 2, since="2.2.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
 def strlen(ctx: Context, args: list[bytes]) -> Any:
     """Returns the length of a string value."""
-    return len(strings.get(ctx.db, args[1]) or b"")
+    return strings.length(ctx.db, args[1])
 
 
 @_command(
@@ -130,7 +130,7 @@ def lcs_(ctx: Context, args: list[bytes]) -> Any:
     rows = [ctx.db.find(key) for key in args[1:3]]
     if any(row is not None and row.type != STRING for row in rows):
         raise ReplyError(LCS_NOT_STRINGS)
-    first, second = (b"" if row is None else row.value for row in rows)
+    first, second = (b"" if row is None else fragments.whole(ctx.db, row) for row in rows)
     chosen = options(args, 3, _LCS_OPTIONS)
     if "idx" in chosen and "len" in chosen:
         raise ReplyError(LCS_AMBIGUOUS)
@@ -379,11 +379,12 @@ def getex(ctx: Context, args: list[bytes]) -> Any:
     row = strings.checked(ctx.db.find(args[1]))
     if row is None:
         return None
+    value = fragments.whole(ctx.db, row)
     if isinstance(expiry, Expiry):
         strings.set_deadline(ctx.db, args[1], row, expiry.deadline(ctx.db.now, "getex"))
     elif expiry is not None:
         strings.set_deadline(ctx.db, args[1], row, 0)
-    return row.value
+    return value
 
 
 # Counting

@@ -28,11 +28,13 @@ from tendis_py.config.syntax import (
 class Invocation:
     """What a command line asks for."""
 
-    action: Literal["serve", "help", "version"] = "serve"
+    action: Literal["serve", "help", "version", "check"] = "serve"
     config_file: str | None = None
     """Absolute path."""
     from_stdin: bool = False
     options: tuple[Line, ...] = ()
+    checked_folder: str = ""
+    """Where the data to check is: a data folder, or a server's ``dir``."""
 
 
 def parse_command_line(argv: list[str]) -> Invocation:
@@ -45,6 +47,10 @@ def parse_command_line(argv: list[str]) -> Invocation:
         return Invocation(action="version")
     if argv[:1] in (["-h"], ["--help"]):
         return Invocation(action="help")
+    if argv[:1] == ["--check"]:
+        if len(argv) != 2:
+            raise ConfigError(BAD_DIRECTIVE, file=COMMAND_LINE, line_number=1, line=" ".join(argv))
+        return Invocation(action="check", checked_folder=argv[1])
     config_file, from_stdin, rest = None, False, argv
     if argv and not argv[0].startswith("-"):
         config_file, rest = os.path.abspath(argv[0]), argv[1:]

@@ -15,6 +15,7 @@ Usage: tendis-py [CONFIG_FILE] [--directive value ...] [-]
        tendis-py -                    (read the configuration from stdin)
        tendis-py -v or --version
        tendis-py -h or --help
+       tendis-py --check DIR          (verify the data of a server that is not running)
 
 Examples:
        tendis-py                      (run with the defaults)

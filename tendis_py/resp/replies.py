@@ -15,8 +15,10 @@ Python value        RESP3                       RESP2
 ``list``, ``tuple``  array                      array
 ``Stream``          array                       array
 ``dict``            map                         flat array
+``Pairs``           map                         array of arrays of two
 ``set``             set                         array
 ``OrderedSet``      set                         array
+``SetStream``       set                         array
 ``Verbatim``        verbatim string             bulk string
 ``Push``            push                        array
 ``ReplyError``      error                       error
@@ -70,6 +72,18 @@ class Stream:
         self.values = values
 
 
+class SetStream(Stream):
+    """As ``Stream``, for a set: the elements are different."""
+
+    __slots__ = ()
+
+
+class Pairs(list[Any]):
+    """(key, value) tuples: a map whose keys need not be different (XREAD of a stream twice)."""
+
+    __slots__ = ()
+
+
 class NullArray:
     __slots__ = ()
 
@@ -93,7 +107,7 @@ def format_double(value: float) -> bytes:
     if math.isnan(value):
         return b"nan"
     if abs(value) <= _WHOLE and value == int(value):
-        return b"%d" % int(value)
+        return b"%d" % int(value) if value or math.copysign(1, value) > 0 else b"-0"
     sign = "-" if value < 0 else ""
     head, _, tail = repr(abs(value)).partition("e")
     whole, _, fraction = head.partition(".")
@@ -172,7 +186,9 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
     return encode
 
 
-def _stream(encoders: dict[type, Encode]) -> Encode:
+def _stream(kind: bytes, encoders: dict[type, Encode]) -> Encode:
+    head = kind + b"%d\r\n"
+
     def encode(stream: Stream) -> bytes:
         values = iter(stream.values)
         count = 0
@@ -180,8 +196,17 @@ def _stream(encoders: dict[type, Encode]) -> Encode:
         while part := [encoders[type(value)](value) for value in islice(values, _STREAM_CHUNK)]:
             count += len(part)
             chunks.append(b"".join(part))
-        chunks[0] = b"*%d\r\n" % count
+        chunks[0] = head % count
         return b"".join(chunks)
+
+    return encode
+
+
+def _pairs(encoders: dict[type, Encode]) -> Encode:
+    def encode(pairs: Pairs) -> bytes:
+        parts = [b"%%%d\r\n" % len(pairs)]
+        parts += [encoders[type(part)](part) for pair in pairs for part in pair]
+        return b"".join(parts)
 
     return encode
 
@@ -207,23 +232,27 @@ def _encoders(protocol: int) -> dict[type, Encode]:
     }
     array = _aggregate(b"*", encoders)
     encoders[list] = encoders[tuple] = array
-    encoders[Stream] = _stream(encoders)
+    encoders[Stream] = _stream(b"*", encoders)
     if protocol == 2:
         encoders[type(None)] = _null_bulk
         encoders[NullArray] = _null_array
         encoders[float] = lambda value: _bulk(format_double(value))
         encoders[bool] = lambda value: _integer(int(value))
         encoders[set] = encoders[frozenset] = encoders[OrderedSet] = encoders[Push] = array
+        encoders[SetStream] = encoders[Stream]
         encoders[Verbatim] = _bulk
         encoders[dict] = _map(b"*%d\r\n", encoders, 2)
+        encoders[Pairs] = array
     else:
         encoders[type(None)] = encoders[NullArray] = _null
         encoders[float] = _double
         encoders[bool] = _boolean
         encoders[set] = encoders[frozenset] = encoders[OrderedSet] = _aggregate(b"~", encoders)
+        encoders[SetStream] = _stream(b"~", encoders)
         encoders[Push] = _aggregate(b">", encoders)
         encoders[Verbatim] = _verbatim
         encoders[dict] = _map(b"%%%d\r\n", encoders, 1)
+        encoders[Pairs] = _pairs(encoders)
     return encoders
 
 

@@ -212,8 +212,8 @@ class Executor:
 
 
 def lock_set(items: list[tuple[Session, list[Request]]]) -> set[bytes] | None:
-    """The keys that a batch's commands name; None (all keys) when one of them is exclusive or
-    names keys that can't be told from its arguments."""
+    """The keys that a batch's commands read or write; None (all keys) when one of them is exclusive
+    or uses keys that can't be told from its arguments."""
     keys: set[bytes] = set()
     for _, requests in items:
         for request in requests:
@@ -222,7 +222,12 @@ def lock_set(items: list[tuple[Session, list[Request]]]) -> set[bytes] | None:
                 continue
             if command.exclusive:
                 return None
-            if command.keys:
+            if command.find_claims is not None:
+                claimed = command.find_claims(request)
+                if claimed is None:
+                    return None
+                keys.update(claimed)
+            elif command.keys:
                 keys.update(command.keys_in(request))
     return keys
 

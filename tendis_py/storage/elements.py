@@ -86,18 +86,16 @@ class Elements:
         self, lower: bytes = b"", upper: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """(element, value) with lower <= element < upper, in order; this batch's writes
-        included, those made while it runs not."""
+        included, those made after the call not."""
         rows = self._tx.rows(self._family, *self._range(lower, upper), reverse=reverse)
-        for key, value in rows:
-            yield key[VERSION_SIZE:], value
+        return ((key[VERSION_SIZE:], value) for key, value in rows)
 
     def keys(
         self, lower: bytes = b"", upper: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[bytes]:
         """As ``items``, without the values."""
         keys = self._tx.row_keys(self._family, *self._range(lower, upper), reverse=reverse)
-        for key in keys:
-            yield key[VERSION_SIZE:]
+        return (key[VERSION_SIZE:] for key in keys)
 
     def _range(self, lower: bytes, upper: bytes | None) -> tuple[bytes, bytes | None]:
         end = upper_bound(self._prefix) if upper is None else self._prefix + upper
@@ -124,10 +122,16 @@ class Elements:
             index.discard(element)
 
     def remove_range(self, lower: bytes, upper: bytes | None) -> None:
-        """Delete all elements with lower <= element < upper, in constant time; for thousands, a
-        few are better removed one by one. The order is forgotten."""
-        self._tx.delete_range(self._family, *self._range(lower, upper))
-        self._tx.keyspace.orders.drop(self.version, self._family)
+        """Delete all elements with lower <= element < upper, at once (of ROWS, whose values the
+        cache has, after a scan of the keys); for thousands, a few are better removed one by one.
+        The order is forgotten."""
+        start, end = self._range(lower, upper)
+        keyspace = self._tx.keyspace
+        if self._family == ROWS:
+            for key in self._tx.row_keys(ROWS, start, end):
+                keyspace.cache.forget(key)
+        self._tx.delete_range(self._family, start, end)
+        keyspace.orders.drop(self.version, self._family)
 
     # Order
 

@@ -8,6 +8,7 @@ release it; so a write is never synced here, fsync is a ``flush_wal`` of its own
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rocksdict import (
+    AccessType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -47,19 +49,25 @@ class Engine:
         *,
         block_cache_bytes: int = 32 * 1024 * 1024,
         options: Mapping[str, str] | None = None,
+        read_only: bool = False,
     ) -> None:
-        """Open or create ``path``.
+        """Open or create ``path``, which is this process's alone until ``close``. ``read_only``:
+        it must be there, and none of its data changes.
 
         ``options`` are RocksDB options by name. StorageError when the folder has another format,
         is open in another process, or an option is unknown.
         """
         self.path = path
         self._block_cache = Cache(block_cache_bytes)
+        self._lock = _lock_folder(path) if read_only else None
         self._check_folder()
         db_options = self._options(options or {})
         try:
             self._db = Rdict(
-                str(path), db_options, column_families=dict.fromkeys(COLUMN_FAMILIES, db_options)
+                str(path),
+                db_options,
+                column_families=dict.fromkeys(COLUMN_FAMILIES, db_options),
+                access_type=AccessType.read_only() if read_only else AccessType.read_write(),
             )
         except Exception as error:
             raise StorageError(_explain_open_failure(path, str(error))) from None
@@ -94,7 +102,8 @@ class Engine:
 
     def _check_format(self) -> None:
         found = self._db.get(FORMAT_KEY)
-        if found is None and self._db.latest_sequence_number() == 0:
+        fresh = self._lock is None and self._db.latest_sequence_number() == 0
+        if found is None and fresh:
             self._db.put(FORMAT_KEY, FORMAT_VALUE)
         elif found != FORMAT_VALUE:
             self._release()
@@ -295,6 +304,8 @@ class Engine:
         self._families.clear()
         self._handles.clear()
         self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 def _below(upper: bytes | None) -> ReadOptions:
@@ -377,6 +388,22 @@ def _runtime_option(name: str, text: str) -> tuple[str, str]:
     value = _option_value(text)
     shown = str(value).lower() if isinstance(value, bool) else str(value)
     return _RUNTIME_NAMES.get(name, name), shown
+
+
+def _lock_folder(path: Path) -> int:
+    """Hold the lock of a data folder, as RocksDB does only where it writes; the open file."""
+    if not (path / "CURRENT").exists():
+        raise StorageError(f"'{path}' is not a data folder")
+    try:
+        file = os.open(path / "LOCK", os.O_RDWR)
+    except OSError as error:
+        raise StorageError(f"Can't use data folder '{path}': {error.strerror}") from None
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise StorageError(_explain_open_failure(path, "LOCK")) from None
+    return file
 
 
 def _explain_open_failure(path: Path, reason: str) -> str:

@@ -20,13 +20,13 @@ from tendis_py.storage.limits import DefaultLimits, Limits
 from tendis_py.storage.locks import KeyLocks
 from tendis_py.storage.order import OrderIndexes
 
-_DATABASE = b"database:"  # + index (decimal) → namespace
-_COUNT = b"count:"  # + namespace → keys, keys with an expiry
-_DEAD = b"dead:"  # + namespace: flushed, its rows wait for the reclaimer
+DATABASE_SETTING = b"database:"  # + index (decimal) → namespace
+COUNT_SETTING = b"count:"  # + namespace → keys, keys with an expiry
+DEAD_SETTING = b"dead:"  # + namespace: flushed, its rows wait for the reclaimer
 _NEXT_NAMESPACE = b"next-namespace"
 _EPOCH = b"epoch"
 
-_COUNTS = struct.Struct(">QQ")
+COUNTS_LAYOUT = struct.Struct(">QQ")
 _VERSION_BITS = 40
 _VERSION = 1 << 63
 """The bit that tells a version from a namespace in a key."""
@@ -100,12 +100,12 @@ class Keyspace:
     def _open(self, databases: int) -> None:
         engine = self.engine
         stored = {
-            int(key[len(_DATABASE) :]): int.from_bytes(value, "big")
-            for key, value in engine.settings(_DATABASE)
+            int(key[len(DATABASE_SETTING) :]): int.from_bytes(value, "big")
+            for key, value in engine.settings(DATABASE_SETTING)
         }
-        for key, value in engine.settings(_COUNT):
-            namespace = int.from_bytes(key[len(_COUNT) :], "big")
-            self.counts[namespace] = Counts(*_COUNTS.unpack(value))
+        for key, value in engine.settings(COUNT_SETTING):
+            namespace = int.from_bytes(key[len(COUNT_SETTING) :], "big")
+            self.counts[namespace] = Counts(*COUNTS_LAYOUT.unpack(value))
         self._next_namespace = int.from_bytes(engine.get_setting(_NEXT_NAMESPACE) or b"\x01", "big")
         epoch = int.from_bytes(engine.get_setting(_EPOCH) or b"", "big") + 1
         self._versions = itertools.count(_VERSION | (epoch << _VERSION_BITS) + 1)
@@ -131,11 +131,11 @@ class Keyspace:
 
     @staticmethod
     def database_setting(index: int, namespace: int) -> tuple[bytes, bytes]:
-        return _DATABASE + b"%d" % index, namespace_prefix(namespace)
+        return DATABASE_SETTING + b"%d" % index, namespace_prefix(namespace)
 
     @staticmethod
     def count_setting(namespace: int, keys: int, expires: int) -> tuple[bytes, bytes]:
-        return _COUNT + namespace_prefix(namespace), _COUNTS.pack(keys, expires)
+        return COUNT_SETTING + namespace_prefix(namespace), COUNTS_LAYOUT.pack(keys, expires)
 
     def move_databases(self, moved: dict[int, int]) -> None:
         """Publish where databases point to (index → namespace), now that it is committed. The
@@ -147,18 +147,18 @@ class Keyspace:
 
     def dead_namespaces(self) -> Iterator[int]:
         """Flushed namespaces whose rows are still on disk."""
-        for key, _ in self.engine.settings(_DEAD):
-            yield int.from_bytes(key[len(_DEAD) :], "big")
+        for key, _ in self.engine.settings(DEAD_SETTING):
+            yield int.from_bytes(key[len(DEAD_SETTING) :], "big")
 
     @staticmethod
     def dead_setting(namespace: int) -> bytes:
-        return _DEAD + namespace_prefix(namespace)
+        return DEAD_SETTING + namespace_prefix(namespace)
 
     def forget_namespace(self, namespace: int) -> list[bytes]:
         """Settings to delete once the rows of a dead namespace are gone."""
         self.counts.pop(namespace, None)
         prefix = namespace_prefix(namespace)
-        return [_DEAD + prefix, _COUNT + prefix]
+        return [DEAD_SETTING + prefix, COUNT_SETTING + prefix]
 
     def size(self, index: int) -> Counts:
         """Committed figures of database ``index``."""

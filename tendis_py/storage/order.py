@@ -120,7 +120,7 @@ class OrderIndex:
         if not 0 <= rank < self.size:
             return
         chunk, offset = self._locate(rank)
-        if self._keys[chunk] is None:
+        if self.forgetful or self._keys[chunk] is None:
             self._load(chunk, read)
             chunk, offset = self._locate(rank)
         while True:

@@ -65,8 +65,11 @@ class Reclaimer:
             self._reclaim_namespace(tx, self._namespace)
 
     def _reclaim_version(self, tx: Transaction, prefix: bytes) -> None:
+        if self._keyspace.engine.get(GARBAGE, prefix) is None:
+            return  # it was being written when it was found, and has a key by now
         upper = upper_bound(prefix)
         for family in ELEMENT_FAMILIES:
+            self._keyspace.orders.drop(int.from_bytes(prefix, "big"), family)
             keys = list(islice(self._keyspace.engine.keys(family, prefix, upper), FEW_ELEMENTS + 1))
             if len(keys) > FEW_ELEMENTS:
                 tx.delete_range(family, prefix, upper)

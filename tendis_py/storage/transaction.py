@@ -112,6 +112,8 @@ class Transaction:
         overlay = self.families[family]
         if key in overlay:
             return overlay[key]
+        if self.ranges and self._in_deleted_range(family, key):
+            return None
         if family != ROWS:
             return self.keyspace.engine.get(family, key)
         cache = self.keyspace.cache
@@ -126,6 +128,8 @@ class Transaction:
 
     def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
         """The values of ``keys``; what no cache has is read by list, with the GIL released."""
+        if self.ranges:
+            return [self.get(family, key) for key in keys]
         if family != ROWS:
             return self._read_many(family, keys)
         overlay = self.families[ROWS]
@@ -160,6 +164,8 @@ class Transaction:
     def delete_range(self, family: int, lower: bytes, upper: bytes | None) -> None:
         """Delete rows with lower <= key < upper, in constant time. They may be written again."""
         assert upper is not None
+        if lower >= upper:
+            return  # RocksDB would refuse the whole batch
         place = (family, lower, upper)
         self.undo.append((self.ranges, place, self.ranges.get(place, MISSING), 0, 0, 0))
         self.ranges[place] = True
@@ -170,13 +176,15 @@ class Transaction:
         self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with lower <= key < upper in order: as they are now, this batch's writes included,
-        whatever is written while the iteration runs."""
+        whatever the command writes from now on."""
         engine = self.keyspace.engine
         if self._scattered(family):
             changed = self._overlaid(family, lower, upper)
-            found = self._unchanged(family, engine.items(family, lower, upper, reverse=reverse))
             overlay = self.families[family]
             own = [(key, value) for key in changed if (value := overlay[key]) is not None]
+            ranges = [(low, high) for place, low, high in self.ranges if place == family]
+            stored = engine.items(family, lower, upper, reverse=reverse)
+            found = _without(stored, set(changed), ranges)
             return merge(own[::-1] if reverse else own, found, key=_first, reverse=reverse)
         return self.paced(engine.items(family, lower, upper, reverse=reverse))
 
@@ -193,7 +201,7 @@ class Transaction:
         Between two commands the batch is committed so far instead: a merge costs more."""
         if not self.families[family] and not self.ranges:
             return False
-        if self.undo:
+        if self.undo or self._building:
             return True
         self.settle()
         return False
@@ -205,16 +213,8 @@ class Transaction:
             if lower <= key and (upper is None or key < upper)
         )
 
-    def _unchanged(
-        self, family: int, rows: Iterator[tuple[bytes, bytes]]
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """Those of the engine's rows that the batch has neither written nor deleted."""
-        overlay = dict(self.families[family])
-        ranges = [(lower, upper) for place, lower, upper in self.ranges if place == family]
-        for row in rows:
-            key = row[0]
-            if key not in overlay and not any(low <= key < high for low, high in ranges):
-                yield row
+    def _in_deleted_range(self, family: int, key: bytes) -> bool:
+        return any(place == family and low <= key < high for place, low, high in self.ranges)
 
     def changing_order(self, version: int, family: int) -> OrderIndex | None:
         """The order index of a collection, if there is one, which the caller is to keep true to
@@ -415,3 +415,13 @@ class Transaction:
             assert not self.undo, "a command iterates before it writes"
             self.commit()
             self._settled = True
+
+
+def _without(
+    rows: Iterator[tuple[bytes, bytes]], keys: set[bytes], ranges: list[tuple[bytes, bytes]]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Those of the engine's rows that the batch has neither written nor deleted."""
+    for row in rows:
+        key = row[0]
+        if key not in keys and not any(low <= key < high for low, high in ranges):
+            yield row

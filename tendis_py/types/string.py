@@ -1,7 +1,8 @@
 """Strings: bytes under a key. Values in, values out; no RESP, no RocksDB.
 
 ``get``, ``put`` and ``increment`` are the hot path. A ``limit`` is the longest string allowed, in
-bytes.
+bytes. A long string that was edited in place is in fragments (fragments.py): its row has a version,
+and its length for a value.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import NATURAL, RAW, STRING, TEXT, Row, StringRow
 from tendis_py.storage.database import Database
-from tendis_py.types import long_double
+from tendis_py.types import fragments, long_double
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
@@ -30,11 +31,11 @@ _OBJECT_BYTES = 16 + 3 + 4
 _DEADLINE_BYTES = 8
 
 
-def checked(row: Row | None) -> StringRow | None:
-    """``row`` if it is a string or absent, else WRONGTYPE."""
+def checked(row: Row | None) -> Row | None:
+    """``row`` if it is a string, whole or in fragments, or absent; else WRONGTYPE."""
     if row is not None and row.type != STRING:
         raise wrong_type()
-    return row  # type: ignore[return-value]
+    return row
 
 
 def encoding(key: bytes, row: StringRow) -> str:
@@ -57,6 +58,8 @@ def get(db: Database, key: bytes) -> bytes | None:
         return None
     if row.type != STRING:
         raise wrong_type()
+    if row.version:
+        return fragments.whole(db, row)
     value: bytes = row.value
     return value
 
@@ -66,7 +69,8 @@ RUN_BYTES = 64 * 1024
 
 
 def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
-    """The strings of ``keys``; None when one is of another type, or they are RUN_BYTES together."""
+    """The strings of ``keys``; None when one is of another type or in fragments, or they are more
+    than RUN_BYTES together."""
     hot = db.find_hot(keys)
     if hot is not None:
         now = db.now
@@ -77,33 +81,54 @@ def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
             row.atime = now
             found.append(row.value)
         else:
-            if sum(map(len, found)) > RUN_BYTES:  # type: ignore[arg-type]
+            if _bytes_of(found) > RUN_BYTES:
                 return None
             db.tx.hits += len(found)
             return found
     rows = db.find_many(keys)
     values = [row.value for row in rows]
-    if max([row.type for row in rows]) > STRING or sum(map(len, filter(None, values))) > RUN_BYTES:
+    if max([row.type for row in rows]) > STRING or _bytes_of(values) > RUN_BYTES:
         db.uncount(rows)
         return None
     return values
 
 
+def _bytes_of(values: list[bytes | None]) -> int:
+    """How long they are together; more than RUN_BYTES when one is in fragments."""
+    try:
+        return sum(map(len, filter(None, values)))
+    except TypeError:
+        return RUN_BYTES + 1
+
+
 def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:
     """The strings of ``keys``; None for an absent key and for one of another type."""
-    return [row.value if row.type == STRING else None for row in db.find_many(keys)]
+    rows = db.find_many(keys)
+    values = [row.value if row.type == STRING else None for row in rows]
+    long = [row for row in rows if row.version and row.type == STRING]
+    if long:
+        db.tx.admit(sum(fragments.work(row, 0, row.value) for row in long))
+        strings = iter([fragments.whole(db, row) for row in long])
+        values = [next(strings) if isinstance(value, int) else value for value in values]
+    return values
+
+
+def length(db: Database, key: bytes) -> int:
+    """How many bytes the string has; 0 when there is none."""
+    row = checked(db.find(key))
+    return 0 if row is None else fragments.size(row)
 
 
 def part(db: Database, key: bytes, first: int, last: int) -> bytes:
     """The bytes from ``first`` to ``last``, both included; negative ones count from the end. One
     that lies before the start stands for the start, unless ``first`` comes after ``last``."""
-    value = get(db, key) or b""
-    if first < 0 and last < 0 and first > last:
+    row = checked(db.find(key))
+    if row is None or (first < 0 and last < 0 and first > last):
         return b""
-    size = len(value)
+    size = fragments.size(row)
     first = max(first + size, 0) if first < 0 else first
     last = max(last + size, 0) if last < 0 else last
-    return value[first : last + 1]
+    return fragments.read(db, row, first, last + 1)
 
 
 # Writing
@@ -158,12 +183,12 @@ def take(db: Database, key: bytes) -> bytes | None:
     row = checked(db.find(key))
     if row is None:
         return None
+    value = fragments.whole(db, row)
     db.delete(key, row)
-    value: bytes = row.value
     return value
 
 
-def set_deadline(db: Database, key: bytes, row: StringRow, deadline: int) -> None:
+def set_deadline(db: Database, key: bytes, row: Row, deadline: int) -> None:
     """Have ``key``, whose row was just found, expire at ``deadline`` (ms), or never when that is
     0. One that has passed deletes it now."""
     if deadline and deadline <= db.now:
@@ -178,10 +203,14 @@ def append(db: Database, key: bytes, suffix: bytes, limit: int) -> int:
     if old is None:
         db.put(key, StringRow(suffix), None)
         return len(suffix)
-    size = len(old.value) + len(suffix)
+    before = fragments.size(old)
+    size = before + len(suffix)
     if size > limit:
         raise ReplyError(STRING_TOO_LONG)
-    db.put(key, StringRow(old.value + suffix, old.expire_at, RAW), old)
+    if size <= fragments.WHOLE_BYTES:
+        db.put(key, StringRow(old.value + suffix, old.expire_at, RAW), old)
+    else:
+        _lay(db, key, old, before, suffix)
     return size
 
 
@@ -189,15 +218,19 @@ def overwrite(db: Database, key: bytes, offset: int, piece: bytes, limit: int) -
     """Lay ``piece`` over the string at ``offset``, after zero bytes where it was shorter; the new
     length. An empty piece changes nothing."""
     old = checked(db.peek(key))
-    value = b"" if old is None else old.value
+    size = 0 if old is None else fragments.size(old)
     if not piece:
-        return len(value)
-    end = offset + len(piece)
-    if end > limit:
+        return size
+    if offset + len(piece) > limit:
         raise ReplyError(STRING_TOO_LONG)
-    value = value[:offset].ljust(offset, b"\0") + piece + value[end:]
-    db.put(key, StringRow(value, 0 if old is None else old.expire_at, RAW), old)
-    return len(value)
+    return _lay(db, key, old, offset, piece)
+
+
+def _lay(db: Database, key: bytes, old: Row | None, offset: int, piece: bytes) -> int:
+    draft = fragments.Draft(db, key, old)
+    draft.write(offset, piece)
+    draft.save()
+    return draft.size
 
 
 # Counting
@@ -211,7 +244,7 @@ def increment(db: Database, key: bytes, by: int) -> int:
         return by
     if old.type != STRING:
         raise wrong_type()
-    number = strict_integer(old.value)
+    number = None if old.version else strict_integer(old.value)
     if number is None:
         raise ReplyError(NOT_INTEGER)
     number += by
@@ -227,6 +260,8 @@ def increment_real(db: Database, key: bytes, by: bytes) -> bytes:
     ``by`` is text, since the sum is that of two long doubles.
     """
     old = checked(db.peek(key))
+    if old is not None and old.version:
+        raise ReplyError(NOT_FLOAT)
     number = long_double.parse(b"0" if old is None else old.value)
     addend = long_double.parse(by)
     if number is None or addend is None:

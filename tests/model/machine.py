@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from tests.model.strategies import COMPARISONS
 from tests.model.strategies.common import NEAR, Request
@@ -40,11 +41,16 @@ def both(tendis: ServerProcess, redis_server: ServerProcess, protocol: int) -> I
 def same(request: Request, ours: bytes, theirs: bytes) -> bool:
     marks = COMPARISONS.get(request[0].decode().lower(), "")
     if marks == NEAR:
-        here, there = decode(ours), decode(theirs)
-        if isinstance(here, int) and isinstance(there, int) and here > 0 < there:
-            return abs(here - there) <= NEAR_ENOUGH
-        return ours == theirs
+        return _near(decode(ours), decode(theirs))
     return comparable(ours, marks) == comparable(theirs, marks)
+
+
+def _near(here: Any, there: Any) -> bool:
+    if isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
+        return all(map(_near, here, there))
+    if isinstance(here, int) and isinstance(there, int) and here > 0 < there:
+        return abs(here - there) <= NEAR_ENOUGH
+    return bool(here == there)
 
 
 def check(pair: Pair, requests: list[Request]) -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import tendis_py.commands  # declares them  # noqa: F401
 from tendis_py.commands.registry import REGISTRY
-from tests.model.strategies import expire, keys, server, string
+from tests.model.strategies import expire, hash, keys, server, set, string
 from tests.model.strategies.common import Family, Request
 
-FAMILIES: list[Family] = [string.FAMILY, keys.FAMILY, expire.FAMILY, server.FAMILY]
+FAMILIES: list[Family] = [string.FAMILY, keys.FAMILY, expire.FAMILY, server.FAMILY, set.FAMILY]
 
 
 def _drawn() -> list[st.SearchStrategy[Request]]:

@@ -1,0 +1,283 @@
+"""Set commands."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tendis_py.commands.arguments import INT64_MAX, Option, integer, natural, options
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import Keys, command
+from tendis_py.errors import (
+    LIMIT_NEGATIVE,
+    NUMKEYS_NOT_POSITIVE,
+    NUMKEYS_TOO_MANY,
+    ReplyError,
+    syntax_error,
+)
+from tendis_py.resp.replies import SetStream, Stream
+from tendis_py.types import set as sets
+from tendis_py.types import set_algebra as algebra
+
+_command = partial(command, group="set")
+
+_READ = Keys("RO access")
+_READ_ALL = Keys("RO access", last=-1)
+_TAKE = Keys("RW access delete")
+_STORE = (Keys("OW update"), Keys("RO access", first=2, last=-1))
+
+_UNORDERED = ("nondeterministic_output_order",)
+_RANDOM = ("nondeterministic_output",)
+
+_EACH_INPUT = "O(N) where N is the total number of elements in all given sets."
+_INTERSECTING = (
+    "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets."
+)
+
+# One set
+
+
+@_command(
+    "sadd",
+    -3,
+    since="1.0.0",
+    flags="write denyoom fast",
+    keys=Keys("RW insert"),
+    complexity=(
+        "O(1) for each element added, so O(N) to add N elements when the command is called with "
+        "multiple arguments."
+    ),
+    syntax="key member [member ...]",
+)
+def sadd(ctx: Context, args: list[bytes]) -> Any:
+    """Adds one or more members to a set. Creates the key if it doesn't exist."""
+    return sets.add(ctx.db, args[1], args[2:])
+
+
+@_command(
+    "srem",
+    -3,
+    since="1.0.0",
+    flags="write fast",
+    keys=Keys("RW delete"),
+    complexity="O(N) where N is the number of members to be removed.",
+    syntax="key member [member ...]",
+)
+def srem(ctx: Context, args: list[bytes]) -> Any:
+    """Removes one or more members from a set. Deletes the set if the last member was removed."""
+    return sets.remove(ctx.db, args[1], args[2:])
+
+
+@_command(
+    "smove",
+    4,
+    since="1.0.0",
+    flags="write fast",
+    keys=(_TAKE, Keys("RW insert", first=2)),
+    syntax="source destination member",
+)
+def smove(ctx: Context, args: list[bytes]) -> Any:
+    """Moves a member from one set to another."""
+    return int(sets.move(ctx.db, args[1], args[2], args[3]))
+
+
+@_command("scard", 2, since="1.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
+def scard(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the number of members in a set."""
+    row = sets.find(ctx.db, args[1])
+    return 0 if row is None else row.count
+
+
+@_command(
+    "sismember", 3, since="1.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key member"
+)
+def sismember(ctx: Context, args: list[bytes]) -> Any:
+    """Determines whether a member belongs to a set."""
+    row = sets.find(ctx.db, args[1])
+    return 0 if row is None else int(sets.contains(ctx.db, row, args[2]))
+
+
+@_command(
+    "smismember",
+    -3,
+    since="6.2.0",
+    flags="readonly fast",
+    keys=_READ,
+    complexity="O(N) where N is the number of elements being checked for membership",
+    syntax="key member [member ...]",
+)
+def smismember(ctx: Context, args: list[bytes]) -> Any:
+    """Determines whether multiple members belong to a set."""
+    row = sets.find(ctx.db, args[1])
+    if row is None:
+        return [0] * (len(args) - 2)
+    return list(map(int, sets.contains_many(ctx.db, row, args[2:])))
+
+
+@_command(
+    "smembers",
+    2,
+    since="1.0.0",
+    flags="readonly",
+    keys=_READ,
+    complexity="O(N) where N is the set cardinality.",
+    tips=_UNORDERED,
+    syntax="key",
+)
+def smembers(ctx: Context, args: list[bytes]) -> Any:
+    """Returns all members of a set."""
+    return sinter(ctx, args)
+
+
+# Random members
+
+
+@_command(
+    "spop",
+    -2,
+    since="1.0.0",
+    flags="write fast",
+    keys=_TAKE,
+    complexity=(
+        "Without the count argument O(1), otherwise O(N) where N is the value of the passed count."
+    ),
+    tips=_RANDOM,
+    syntax="key [count]",
+)
+def spop(ctx: Context, args: list[bytes]) -> Any:
+    """Returns one or more random members from a set after removing them.
+    Deletes the set if the last member was popped.
+    """
+    if len(args) == 2:
+        return sets.pop(ctx.db, args[1])
+    if len(args) > 3:
+        raise syntax_error()
+    return SetStream(sets.pop_many(ctx.db, args[1], natural(args[2])))
+
+
+@_command(
+    "srandmember",
+    -2,
+    since="1.0.0",
+    flags="readonly",
+    keys=_READ,
+    complexity=(
+        "Without the count argument O(1), otherwise O(N) where N is the absolute value of the "
+        "passed count."
+    ),
+    tips=_RANDOM,
+    syntax="key [count]",
+)
+def srandmember(ctx: Context, args: list[bytes]) -> Any:
+    """Get one or multiple random members from a set"""
+    if len(args) > 3:
+        raise syntax_error()
+    count = integer(args[2], -INT64_MAX) if len(args) == 3 else None
+    row = sets.find(ctx.db, args[1])
+    if row is None:
+        return None if count is None else []
+    if count is None:
+        return sets.random_member(ctx.db, row)
+    if count < 0:
+        return Stream(sets.draws(ctx.db, row, -count))
+    return Stream(sets.sample(ctx.db, row, count))
+
+
+# Several sets
+
+
+@_command(
+    "sunion",
+    -2,
+    since="1.0.0",
+    flags="readonly",
+    keys=_READ_ALL,
+    complexity=_EACH_INPUT,
+    tips=_UNORDERED,
+    syntax="key [key ...]",
+)
+def sunion(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the union of multiple sets."""
+    return SetStream(algebra.union(ctx.db, algebra.find_all(ctx.db, args[1:])))
+
+
+@_command(
+    "sinter",
+    -2,
+    since="1.0.0",
+    flags="readonly",
+    keys=_READ_ALL,
+    complexity=_INTERSECTING,
+    tips=_UNORDERED,
+    syntax="key [key ...]",
+)
+def sinter(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the intersect of multiple sets."""
+    return SetStream(algebra.intersection(ctx.db, algebra.find_all(ctx.db, args[1:])))
+
+
+@_command(
+    "sdiff",
+    -2,
+    since="1.0.0",
+    flags="readonly",
+    keys=_READ_ALL,
+    complexity=_EACH_INPUT,
+    tips=_UNORDERED,
+    syntax="key [key ...]",
+)
+def sdiff(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the difference of multiple sets."""
+    keys = args[1:]
+    return SetStream(algebra.difference(ctx.db, keys, algebra.find_all(ctx.db, keys)))
+
+
+_LIMIT = {b"LIMIT": Option("limit", partial(natural, error=LIMIT_NEGATIVE))}
+
+
+@_command(
+    "sintercard",
+    -3,
+    since="7.0.0",
+    flags="readonly",
+    keys=Keys("RO access", first=2, count=1),
+    complexity=_INTERSECTING,
+    syntax="numkeys key [key ...] [LIMIT limit]",
+)
+def sintercard(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the number of members of the intersect of multiple sets."""
+    number = integer(args[1], 1, error=NUMKEYS_NOT_POSITIVE)
+    if number > len(args) - 2:
+        raise ReplyError(NUMKEYS_TOO_MANY)
+    limit = options(args, 2 + number, _LIMIT).get("limit", 0)
+    sources = algebra.find_all(ctx.db, args[2 : 2 + number])
+    return algebra.count_intersection(ctx.db, sources, limit)
+
+
+_store = partial(
+    _command,
+    arity=-3,
+    since="1.0.0",
+    flags="write denyoom",
+    keys=_STORE,
+    syntax="destination key [key ...]",
+)
+
+
+@_store("sunionstore", complexity=_EACH_INPUT)
+def sunionstore(ctx: Context, args: list[bytes]) -> Any:
+    """Stores the union of multiple sets in a key."""
+    return algebra.store_union(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
+
+
+@_store("sinterstore", complexity=_INTERSECTING)
+def sinterstore(ctx: Context, args: list[bytes]) -> Any:
+    """Stores the intersect of multiple sets in a key."""
+    return algebra.store_intersection(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
+
+
+@_store("sdiffstore", complexity=_EACH_INPUT)
+def sdiffstore(ctx: Context, args: list[bytes]) -> Any:
+    """Stores the difference of multiple sets in a key."""
+    keys = args[2:]
+    return algebra.store_difference(ctx.db, args[1], keys, algebra.find_all(ctx.db, keys))

@@ -1,0 +1,160 @@
+"""SORT and SORT_RO."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from tendis_py.commands.arguments import integer
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import Keys, command
+from tendis_py.errors import syntax_error
+from tendis_py.resp.replies import Stream
+from tendis_py.resp.requests import Request
+from tendis_py.types import list as lists
+from tendis_py.types import sort as sorts
+from tendis_py.types.sort import Sorting
+
+_command = partial(
+    command,
+    group="generic",
+    complexity=(
+        "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the "
+        "number of returned elements. When the elements are not sorted, complexity is O(N)."
+    ),
+    categories="set sortedset list dangerous -keyspace",
+)
+
+_DERIVED = Keys(
+    "RO access",
+    unknown=True,
+    notes=(
+        "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive "
+        "from the content of the key we sort"
+    ),
+)
+_TARGET = Keys(
+    "OW update",
+    unknown=True,
+    notes=(
+        "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear "
+        "anywhere in the argument array"
+    ),
+)
+_ARGUMENTS = {b"LIMIT": 2, b"GET": 1, b"BY": 1}
+"""Options → how many arguments they have that could be taken for STORE."""
+
+
+def _sort_keys(args: Request) -> list[tuple[int, str]]:
+    """The key sorted, and that of the last STORE."""
+    target = 0
+    at = 2
+    while at < len(args):
+        word = args[at].upper()
+        if word == b"STORE" and at + 1 < len(args):
+            target = at + 1
+        at += 1 + _ARGUMENTS.get(word, 0)
+    return [(1, "RO access"), *([(target, "OW update")] if target else [])]
+
+
+def _sort_ro_keys(args: Request) -> list[tuple[int, str]]:
+    return [(1, "RO access")]
+
+
+def _claims(request: Request) -> list[bytes] | None:
+    """All keys where patterns lead to others: which ones, only the elements tell, and those can't
+    be read before their key is claimed. A row read without a claim may be an old one that the
+    cache then keeps."""
+    keys = request[1:2]
+    for word, value in pairwise(request[2:]):
+        name = word.upper()
+        if name in (b"BY", b"GET") and b"*" in value:
+            return None
+        if name == b"STORE":
+            keys.append(value)
+    return keys
+
+
+class _Options:
+    """What the arguments after the key say. Any may come again: the last one counts, but for GET,
+    whose patterns add up."""
+
+    __slots__ = ("gets", "sorting", "target")
+
+    def __init__(self, args: list[bytes], *, may_store: bool) -> None:
+        self.sorting = Sorting()
+        self.gets: list[bytes] = []
+        self.target: bytes | None = None
+        at = 2
+        while at < len(args):
+            at += self._take(args[at].upper(), args[at + 1 : at + 3], may_store)
+        self.sorting.exact = self.target is not None
+
+    def _take(self, word: bytes, values: list[bytes], may_store: bool) -> int:
+        """Take in one option; how many arguments it is, its name included."""
+        sorting = self.sorting
+        if word in (b"ASC", b"DESC"):
+            sorting.descending = word == b"DESC"
+            return 1
+        if word == b"ALPHA":
+            sorting.alpha = True
+            return 1
+        if word == b"LIMIT" and len(values) == 2:
+            sorting.start, sorting.count = integer(values[0]), integer(values[1])
+            return 3
+        if word == b"BY" and values:
+            sorting.by = values[0]
+        elif word == b"GET" and values:
+            self.gets.append(values[0])
+        elif word == b"STORE" and values and may_store:
+            self.target = values[0]
+        else:
+            raise syntax_error()
+        return 2
+
+
+_SYNTAX = (
+    "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]"
+)
+
+
+@_command(
+    "sort",
+    -2,
+    since="1.0.0",
+    flags="write denyoom",
+    keys=(Keys("RO access"), _DERIVED, _TARGET),
+    find_keys=_sort_keys,
+    claims=_claims,
+    syntax=f"{_SYNTAX} [STORE destination]",
+)
+def sort(ctx: Context, args: list[bytes]) -> Any:
+    """Sorts the elements in a list, a set, or a sorted set, optionally storing the result."""
+    options = _Options(args, may_store=True)
+    found = sorts.elements(ctx.db, args[1], options.sorting, len(options.gets))
+    if options.target is None:
+        return _shown(ctx, found, options.gets)
+    values = sorts.values(ctx.db, found, options.gets) if options.gets else found
+    return lists.store(ctx.db, options.target, [value or b"" for value in values])
+
+
+@_command(
+    "sort_ro",
+    -2,
+    since="7.0.0",
+    flags="readonly",
+    keys=(Keys("RO access"), _DERIVED),
+    find_keys=_sort_ro_keys,
+    claims=_claims,
+    syntax=_SYNTAX,
+)
+def sort_ro(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the sorted elements of a list, a set, or a sorted set."""
+    options = _Options(args, may_store=False)
+    found = sorts.elements(ctx.db, args[1], options.sorting, len(options.gets))
+    return _shown(ctx, found, options.gets)
+
+
+def _shown(ctx: Context, found: list[bytes], gets: list[bytes]) -> Any:
+    return Stream(sorts.values(ctx.db, found, gets)) if gets else found

@@ -1,0 +1,259 @@
+"""Stream commands, but for consumer groups and XINFO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice
+from typing import Any
+
+from tendis_py.commands.arguments import Option, integer, options
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import Keys, command
+from tendis_py.commands.stream_arguments import (
+    ACKED,
+    DELREF,
+    add_options,
+    check_limit,
+    natural_or_zero,
+    read_options,
+    referenced_ids,
+)
+from tendis_py.errors import (
+    ENTRIES_ADDED_NEGATIVE,
+    NO_SUCH_KEY,
+    STREAM_ID_ZERO,
+    XREAD_NEW_ID,
+    XSETID_ADDED_BELOW_LENGTH,
+    XSETID_BELOW_DELETED,
+    XSETID_BELOW_GIVEN_DELETED,
+    XSETID_BELOW_TOP,
+    ReplyError,
+    syntax_error,
+    wrong_arity,
+)
+from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Stream
+from tendis_py.types import stream as streams
+from tendis_py.types import stream_group as groups
+from tendis_py.types import stream_id
+from tendis_py.types.stream import Entry, MayDelete
+from tendis_py.types.stream_id import to_text
+
+_command = partial(command, group="stream")
+
+_READ = Keys("RO access")
+_UPDATE = Keys("RW update")
+_DELETE = Keys("RW delete")
+
+_EACH_DELETED = (
+    "O(1) for each single item to delete in the stream, regardless of the stream size."
+)
+
+
+def entry_reply(entry: Entry) -> list[Any]:
+    id_, fields = entry
+    return [to_text(id_), fields]
+
+
+def entries_reply(ctx: Context, entries: Iterator[Entry], count: int | None) -> Any:
+    """An array of the first ``count`` entries. On the fast lane a limited number is read, and
+    TooLargeError raised if there are more."""
+    tx = ctx.tx
+    if count is not None:
+        entries = islice(entries, count)
+    if not tx.fast_rows:
+        return Stream(map(entry_reply, entries))
+    few = list(islice(entries, tx.fast_rows + 1))
+    tx.admit(len(few))
+    return list(map(entry_reply, few))
+
+
+# Adding
+
+
+@_command(
+    "xadd",
+    -5,
+    since="5.0.0",
+    flags="write denyoom fast",
+    keys=Keys(
+        "RW update",
+        notes="UPDATE instead of INSERT because of the optional trimming feature",
+    ),
+    complexity=(
+        "O(1) when adding a new entry, O(N) when trimming where N being the number of entries "
+        "evicted."
+    ),
+    tips=("nondeterministic_output",),
+    syntax=(
+        "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold "
+        "[LIMIT count]] <* | id> field value [field value ...]"
+    ),
+)
+def xadd(ctx: Context, args: list[bytes]) -> Any:
+    """Appends a new message to a stream. Creates the key if it doesn't exist."""
+    chosen = add_options(args, is_add=True)
+    at = chosen.position
+    wanted, any_sequence = None, False
+    if at < len(args) and args[at] != b"*":
+        wanted, any_sequence = stream_id.parse_partial(args[at])
+    check_limit(chosen, is_add=True)
+    fields = args[at + 1 :]
+    if not fields or len(fields) % 2:
+        raise wrong_arity("xadd")
+    if wanted == 0 and not any_sequence:
+        raise ReplyError(STREAM_ID_ZERO)
+    stream = streams.peek(ctx.db, args[1])
+    if stream is None:
+        if not chosen.creates:
+            return None
+        stream = streams.create(ctx.db, args[1])
+    id_ = stream.next_id(wanted, any_sequence=any_sequence)
+    stream.append(id_, fields)
+    if chosen.trims:
+        trimming = chosen.trimming(ctx.db.limits.stream_node_max_entries)
+        _Deletion(stream, chosen.references).trim(trimming)
+    stream.save()
+    return to_text(id_)
+
+
+# Reading
+
+
+@_command("xlen", 2, since="5.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
+def xlen(ctx: Context, args: list[bytes]) -> Any:
+    """Return the number of messages in a stream."""
+    stream = streams.find(ctx.db, args[1])
+    return 0 if stream is None else stream.length
+
+
+_RANGE_OPTIONS = {b"COUNT": Option("count", natural_or_zero)}
+
+
+def _range(ctx: Context, args: list[bytes], first: bytes, last: bytes, reverse: bool) -> Any:
+    start = stream_id.interval_start(first)
+    end = stream_id.interval_end(last)
+    count = options(args, 4, _RANGE_OPTIONS).get("count")
+    stream = streams.find(ctx.db, args[1])
+    if stream is None:
+        return []
+    if count == 0:
+        return NULL_ARRAY
+    return entries_reply(ctx, stream.range(start, end, reverse=reverse), count)
+
+
+@_command(
+    "xrange",
+    -4,
+    since="5.0.0",
+    flags="readonly",
+    keys=_READ,
+    complexity=(
+        "O(N) with N being the number of elements being returned. If N is constant (e.g. always "
+        "asking for the first 10 elements with COUNT), you can consider it O(1)."
+    ),
+    syntax="key start end [COUNT count]",
+)
+def xrange(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the messages from a stream within a range of IDs."""
+    return _range(ctx, args, args[2], args[3], reverse=False)
+
+
+@_command(
+    "xrevrange",
+    -4,
+    since="5.0.0",
+    flags="readonly",
+    keys=_READ,
+    complexity=(
+        "O(N) with N being the number of elements returned. If N is constant (e.g. always asking "
+        "for the first 10 elements with COUNT), you can consider it O(1)."
+    ),
+    syntax="key end start [COUNT count]",
+)
+def xrevrange(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the messages from a stream within a range of IDs in reverse order."""
+    return _range(ctx, args, args[3], args[2], reverse=True)
+
+
+@_command(
+    "xread",
+    -4,
+    since="5.0.0",
+    flags="readonly blocking",
+    keys=Keys("RO access", keyword="STREAMS", first=1, last=-1, limit=2),
+    complexity="",
+    syntax="[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+)
+def xread(ctx: Context, args: list[bytes]) -> Any:
+    """Returns messages from multiple streams with IDs greater than the ones requested.
+    Blocks until a message is available otherwise.
+
+    For now it does not wait: where BLOCK would, the answer is that of a timeout.
+    """
+    chosen = read_options(ctx, args, in_group=False)
+    found = [streams.find(ctx.db, key) for key in chosen.keys]
+    after = [
+        _read_position(stream, id_) for stream, id_ in zip(found, chosen.ids, strict=True)
+    ]
+    reply = Pairs()
+    for key, stream, id_ in zip(chosen.keys, found, after, strict=True):
+        if stream is None or id_ >= stream.last:
+            continue
+        entries = stream.range(id_ + 1)
+        first = next(entries, None)
+        if first is not None:
+            reply.append((key, entries_reply(ctx, chain([first], entries), chosen.count)))
+    return reply or NULL_ARRAY
+
+
+def _read_position(stream: streams.Stream | None, id_: bytes) -> int:
+    """What to read behind of."""
+    if id_ == b"$":
+        return stream.last if stream else 0
+    if id_ == b"+":
+        top = stream.top() if stream else None
+        return top[0] - 1 if top else 0
+    if id_ == b">":
+        raise ReplyError(XREAD_NEW_ID)
+    return stream_id.parse(id_)
+
+
+# Deleting
+
+DELETED, SPARED, ABSENT = 1, 2, -1
+"""What XDELEX and XACKDEL answer for each ID."""
+
+
+class _Deletion:
+    """Deletes entries of a stream, and does what ``references`` says to what groups know of them.
+    The stream is to be saved."""
+
+    def __init__(self, stream: streams.Stream, references: bytes) -> None:
+        self.stream = stream
+        self.references = references
+        self.groups = groups.all_groups(stream) if references in (DELREF, ACKED) else []
+
+    def trim(self, trimming: streams.Trimming) -> int:
+        deleted = self.stream.trim(trimming, self._may_delete())
+        self._save()
+        return deleted
+
+    def _may_delete(self) -> MayDelete | None:
+        if self.references == DELREF:
+            return self._forget
+        if self.references == ACKED:
+            return self._is_free
+        return None
+
+    def _forget(self, id_: int) -> bool:
+        groups.release_everywhere(self.groups, id_)
+        return True
+
+    def _is_free(self, id_: int) -> bool:
+        return not groups.is_referenced(self.groups, id_)
+
+    def _save(self) -> None:
+        if self.references == DELREF:
+            for group in self.groups:
+                group.save()

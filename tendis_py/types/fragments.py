@@ -1,0 +1,295 @@
+"""Long strings in fragments, so that a bit of 512 MB can be set without writing 512 MB.
+
+A string that is edited in place and is longer than WHOLE_BYTES is cut into fragments: rows keyed
+by their number, each with its trailing zero bytes left off, and none at all where all is zero. Its
+meta row's ``value`` is the length in bytes, its ``count`` the number of fragments stored. Any other
+string is whole in its row. What is here takes both; it knows neither bits nor RESP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tendis_py.storage.codec import RAW, STRING, Collection, CollectionRow, Row, StringRow, register
+from tendis_py.storage.database import Database
+from tendis_py.storage.elements import Elements, VersionWriter
+
+FRAGMENT_BYTES = 4096
+"""Setting a bit writes one; counting the bits of one costs little more than finding it."""
+WHOLE_BYTES = 4 * FRAGMENT_BYTES
+_PIECE_BYTES = 16 * FRAGMENT_BYTES
+"""What is looked at at once of a string that is whole: the GIL can be handed on in between."""
+_FEW = 16
+"""Fragments that are read by their numbers, through the cache; more are iterated over."""
+_FRAGMENTED = 3
+"""The encoding byte, after those of whole strings (codec.NATURAL, RAW, TEXT)."""
+_ADMITTED = 4
+"""What a fragment counts when a command asks for the fast lane: its bytes are work, too."""
+
+
+def _pack(row: CollectionRow) -> bytes:
+    size: int = row.value
+    return size.to_bytes(8, "big")
+
+
+def _unpack(raw: bytes, row: CollectionRow) -> int:
+    return int.from_bytes(raw, "big")
+
+
+register(STRING, Collection(("", "", "", "raw"), _pack, _unpack))
+
+
+def fragmented_row(size: int, count: int, version: int, expire_at: int = 0) -> CollectionRow:
+    """The row of a string of ``size`` bytes of which ``count`` fragments are stored."""
+    return CollectionRow(
+        STRING, size, count, version=version, encoding=_FRAGMENTED, expire_at=expire_at
+    )
+
+
+# Reading
+
+
+def size(row: Row) -> int:
+    """The length of a string, in bytes."""
+    length: int = row.value if row.version else len(row.value)
+    return length
+
+
+def work(row: Row, start: int, stop: int) -> int:
+    """What to ask admission for (Transaction.admit) before reading these bytes."""
+    fragments = max(stop - start, 0) // FRAGMENT_BYTES
+    if row.version:
+        assert isinstance(row, CollectionRow)
+        fragments = min(fragments, row.count)
+    return _ADMITTED * fragments
+
+
+def read(db: Database, row: Row, start: int, stop: int) -> bytes:
+    """The bytes from ``start`` on, those from ``stop`` on left out; reads only their fragments."""
+    if not row.version:
+        whole: bytes = row.value
+        return whole[start:stop]
+    stop = min(stop, size(row))
+    db.tx.admit(work(row, start, stop))
+    parts: list[bytes] = []
+    for offset, piece in pieces(db, row, start, stop):
+        parts += bytes(offset - start), piece
+        start = offset + len(piece)
+    parts.append(bytes(max(stop - start, 0)))
+    return b"".join(parts)
+
+
+def whole(db: Database, row: Row) -> bytes:
+    """The string."""
+    return read(db, row, 0, row.value) if row.version else row.value
+
+
+def byte(db: Database, row: Row, at: int) -> int:
+    """The byte at ``at``; 0 beyond the end."""
+    if row.version:
+        part = Elements(db.tx, row.version).get(_element(at // FRAGMENT_BYTES)) or b""
+        at %= FRAGMENT_BYTES
+    else:
+        part = row.value
+    return part[at] if at < len(part) else 0
+
+
+def pieces(db: Database, row: Row, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) in order of what lies between ``start`` and ``stop``. All that is left out
+    is zero. The caller has asked for admission (``work``)."""
+    if not row.version:
+        value: bytes = row.value
+        stop = min(stop, len(value))
+        for at in range(start, stop, _PIECE_BYTES):
+            yield at, value[at : min(at + _PIECE_BYTES, stop)]
+        return
+    last = (min(stop, size(row)) - 1) // FRAGMENT_BYTES
+    for number, fragment in _stored(db, row, start // FRAGMENT_BYTES, last):
+        base = number * FRAGMENT_BYTES
+        piece = fragment[max(start - base, 0) : stop - base]
+        if piece:
+            yield max(start, base), piece
+
+
+def fragments(db: Database, row: Row) -> Iterator[tuple[int, bytes]]:
+    """(number, fragment) of the whole string, in order; those left out are zero."""
+    if row.version:
+        yield from _stored(db, row, 0, size(row) // FRAGMENT_BYTES)
+        return
+    for number, at in enumerate(range(0, len(row.value), FRAGMENT_BYTES)):
+        yield number, row.value[at : at + FRAGMENT_BYTES]
+
+
+def _stored(db: Database, row: Row, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+    """The stored fragments from number ``first`` to ``last``."""
+    elements = Elements(db.tx, row.version)
+    if last - first < _FEW:
+        numbers = range(first, last + 1)
+        found = elements.get_many(list(map(_element, numbers)))
+        for number, fragment in zip(numbers, found, strict=True):
+            if fragment is not None:
+                yield number, fragment
+        return
+    for element, fragment in elements.items(_element(first), _element(last + 1)):
+        yield int.from_bytes(element, "big"), fragment
+
+
+def _element(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+# Writing
+
+
+class Draft:
+    """The string at ``key`` while it is edited in place; ``old`` is its row.
+
+    Bytes may be read, written and added in any order. Nothing is written to the keyspace before
+    ``save``, and then only the fragments that were changed.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_db",
+        "_elements",
+        "_key",
+        "_old",
+        "_parts",
+        "_stored",
+        "_whole",
+        "size",
+    )
+
+    def __init__(self, db: Database, key: bytes, old: Row | None) -> None:
+        self._db = db
+        self._key = key
+        self._old = old
+        self._whole: bytearray | None = None
+        self._elements: Elements | None = None
+        self._parts: dict[int, bytearray] = {}
+        self._changed: set[int] = set()
+        self._stored: set[int] = set()
+        """Of the fragments looked at, those that were there before."""
+        if old is not None and old.version:
+            self.size: int = old.value
+            self._elements = Elements(db.tx, old.version)
+        else:
+            self._whole = bytearray(b"" if old is None else old.value)
+            self.size = len(self._whole)
+            self.grow(self.size)
+
+    def grow(self, length: int) -> None:
+        """Have the string be at least this long, with zero bytes at its end."""
+        added = length - self.size
+        if added > 0:
+            self.size = length
+        if self._whole is None:
+            return
+        if self.size > WHOLE_BYTES:
+            for at in range(0, len(self._whole), FRAGMENT_BYTES):
+                self._parts[at // FRAGMENT_BYTES] = self._whole[at : at + FRAGMENT_BYTES]
+            self._changed.update(self._parts)
+            self._whole = None
+        elif added > 0:
+            self._whole += bytes(added)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """These bytes, zeros beyond the end."""
+        if self._whole is not None:
+            return bytes(self._whole[start:stop]).ljust(stop - start, b"\0")
+        found = b""
+        while start < stop:
+            number, at = divmod(start, FRAGMENT_BYTES)
+            taken = min(FRAGMENT_BYTES - at, stop - start)
+            found += bytes(self._part(number)[at : at + taken]).ljust(taken, b"\0")
+            start += taken
+        return found
+
+    def write(self, start: int, piece: bytes) -> None:
+        """Lay ``piece`` over the string at ``start``, growing it as needed."""
+        self.grow(start + len(piece))
+        if self._whole is not None:
+            self._whole[start : start + len(piece)] = piece
+            return
+        done = 0
+        while done < len(piece):
+            number, at = divmod(start + done, FRAGMENT_BYTES)
+            taken = piece[done : done + FRAGMENT_BYTES - at]
+            part = self._part(number)
+            part += bytes(max(at - len(part), 0))
+            part[at : at + len(taken)] = taken
+            self._changed.add(number)
+            done += len(taken)
+
+    def _part(self, number: int) -> bytearray:
+        part = self._parts.get(number)
+        if part is None:
+            found = None if self._elements is None else self._elements.get(_element(number))
+            if found is not None:
+                self._stored.add(number)
+            part = self._parts[number] = bytearray(found or b"")
+        return part
+
+    def save(self) -> None:
+        """Write the string. It keeps its deadline."""
+        old = self._old
+        expire_at = 0 if old is None else old.expire_at
+        if self._whole is not None:
+            row: Row = StringRow(bytes(self._whole), expire_at, RAW)
+        else:
+            self._db.tx.admit(_ADMITTED * len(self._changed))
+            count, version = self._save_changed() if self._elements else self._save_all()
+            row = fragmented_row(self.size, count, version, expire_at)
+        self._db.put(self._key, row, old)
+
+    def _save_changed(self) -> tuple[int, int]:
+        """Write what was changed of a fragmented string: how many it has now, its version."""
+        elements, old = self._elements, self._old
+        assert elements is not None
+        assert isinstance(old, CollectionRow)
+        count = old.count
+        for number in self._changed:
+            fragment = stripped(self._parts[number])
+            was_there = number in self._stored
+            if not fragment:
+                if was_there:
+                    elements.remove(_element(number))
+                    count -= 1
+            elif was_there:
+                elements.set(_element(number), fragment)
+            else:
+                elements.add(_element(number), fragment)
+                count += 1
+        return count, old.version
+
+    def _save_all(self) -> tuple[int, int]:
+        """Write a string in fragments that was whole: how many, its version."""
+        writer = FragmentWriter(self._db)
+        for number in sorted(self._changed):
+            writer.add(number, self._parts[number])
+        return writer.count, writer.finish()
+
+
+class FragmentWriter:
+    """Writes the fragments of a new string, each once; ``count`` of them are stored."""
+
+    __slots__ = ("_writer", "count")
+
+    def __init__(self, db: Database) -> None:
+        self._writer = VersionWriter(db.tx)
+        self.count = 0
+
+    def add(self, number: int, part: bytes | bytearray) -> None:
+        fragment = stripped(part)
+        if fragment:
+            self._writer.add(_element(number), fragment)
+            self.count += 1
+
+    def finish(self) -> int:
+        """The version."""
+        return self._writer.finish()
+
+
+def stripped(part: bytes | bytearray) -> bytes:
+    """A fragment as it is stored; nothing if it is not."""
+    return bytes(part).rstrip(b"\0")

@@ -1,0 +1,297 @@
+"""Hashes: values of fields under a key. Values in, values out; no RESP, no RocksDB.
+
+``get`` and ``put`` are the hot path. Deadlines of fields are hash_expiry.py's business.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from tendis_py.errors import (
+    HASH_NOT_FLOAT,
+    HASH_NOT_INTEGER,
+    NOT_FINITE,
+    OVERFLOW,
+    ReplyError,
+    wrong_type,
+)
+from tendis_py.numbers import strict_integer
+from tendis_py.storage.codec import HASH, CollectionRow
+from tendis_py.storage.database import Database
+from tendis_py.types import collection, long_double
+from tendis_py.types.hash_fields import (
+    LISTPACK,
+    change,
+    unpack_field,
+    visible_fields,
+    visible_value,
+)
+from tendis_py.types.long_double import LongDouble
+from tendis_py.types.scan import Step, rows
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+_DRAWN_AT_ONCE = 256
+
+Pair = tuple[bytes, bytes]
+
+
+def find(db: Database, key: bytes) -> CollectionRow | None:
+    """The row of ``key`` for a command that reads. ReplyError when it is of another type."""
+    return collection.find(db, key, HASH)
+
+
+def check(db: Database, key: bytes) -> None:
+    """ReplyError when ``key`` is of another type."""
+    collection.peek(db, key, HASH)
+
+
+# Reading
+
+
+def get(db: Database, key: bytes, field: bytes) -> bytes | None:
+    row = db.find(key)
+    if row is None:
+        return None
+    if row.type != HASH:
+        raise wrong_type()
+    assert isinstance(row, CollectionRow)
+    if row.version:
+        return visible_value(collection.elements(db, row).get(field), db.now)
+    return visible_fields(row, db.now).get(field)
+
+
+def get_many(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
+    row = find(db, key)
+    if row is None:
+        return [None] * len(fields)
+    if not row.version:
+        return list(map(visible_fields(row, db.now).get, fields))
+    db.tx.admit(len(fields))
+    now = db.now
+    return [visible_value(raw, now) for raw in collection.elements(db, row).get_many(fields)]
+
+
+def length(db: Database, key: bytes) -> int:
+    """Number of fields; of a large hash with those due that the sweep has not come to yet."""
+    row = find(db, key)
+    if row is None:
+        return 0
+    return row.count if row.version else len(visible_fields(row, db.now))
+
+
+def items(db: Database, key: bytes) -> Iterator[Pair]:
+    """All fields with their values."""
+    row = find(db, key)
+    if row is None:
+        return iter(())
+    return _items(db, row)
+
+
+def _items(db: Database, row: CollectionRow) -> Iterator[Pair]:
+    if not row.version:
+        return iter(visible_fields(row, db.now).items())
+    db.tx.admit(row.count)
+    now = db.now
+    found = collection.elements(db, row).items()
+    return (
+        (field, value) for field, raw in found if (value := visible_value(raw, now)) is not None
+    )
+
+
+def fields(db: Database, key: bytes) -> Iterator[bytes]:
+    """All fields. Reads no values of a large hash whose fields have no deadlines."""
+    row = find(db, key)
+    if row is None:
+        return iter(())
+    if row.version and not 0 < row.fields_due <= db.now:
+        db.tx.admit(row.count)
+        return collection.elements(db, row).keys()
+    return (field for field, _ in _items(db, row))
+
+
+def scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[bytes], bytes | None]:
+    """A step of an iteration over fields and values, one after the other."""
+    found, rest = _scan(db, row, step)
+    return [part for pair in found for part in pair], rest
+
+
+def scan_names(db: Database, row: CollectionRow, step: Step) -> tuple[list[bytes], bytes | None]:
+    """As ``scan``, without the values."""
+    found, rest = _scan(db, row, step)
+    return [field for field, _ in found], rest
+
+
+def _scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[Pair], bytes | None]:
+    if not row.version:
+        present = visible_fields(row, db.now)
+        return [(field, present[field]) for field in step.filter(list(present))], None
+    found, rest = rows(db, row, step)
+    now = db.now
+    return [
+        (field, value) for field, raw in found if (value := visible_value(raw, now)) is not None
+    ], rest
+
+
+# Random fields
+
+
+def random_fields(db: Database, key: bytes, count: int) -> list[Pair]:
+    """``count`` different fields with their values; all of them when there are fewer."""
+    row = find(db, key)
+    if row is None or not count:
+        return []
+    if count >= row.count:
+        return list(_items(db, row))
+    present = _all_if_known(db, row)
+    if present is not None:
+        return random.sample(present, min(count, len(present)))
+    db.tx.admit(count)
+    return _with_values(db, row, collection.elements(db, row).random(count))
+
+
+def random_draws(db: Database, key: bytes, count: int) -> Iterator[Pair]:
+    """``count`` fields with their values, each drawn from all; none from an empty hash."""
+    row = find(db, key)
+    if row is None:
+        return iter(())
+    db.tx.admit(count)
+    present = _all_if_known(db, row)
+    if present is not None:
+        return (random.choice(present) for _ in range(count if present else 0))
+    return _draws(db, row, count)
+
+
+def _draws(db: Database, row: CollectionRow, count: int) -> Iterator[Pair]:
+    rows = collection.elements(db, row)
+    for start in range(0, count, _DRAWN_AT_ONCE):
+        number = min(_DRAWN_AT_ONCE, count - start)
+        drawn = [rows.select(random.randrange(row.count)) for _ in range(number)]
+        yield from _with_values(db, row, drawn)
+
+
+def _with_values(db: Database, row: CollectionRow, fields: list[bytes]) -> list[Pair]:
+    values = collection.elements(db, row).get_many(fields)
+    return [
+        (field, unpack_field(raw).value)
+        for field, raw in zip(fields, values, strict=True)
+        if raw is not None
+    ]
+
+
+def _all_if_known(db: Database, row: CollectionRow) -> list[Pair] | None:
+    """All fields, where they are at hand, or where some of a large hash are due: then ranks among
+    its rows say nothing."""
+    if row.version and not 0 < row.fields_due <= db.now:
+        return None
+    return list(_items(db, row))
+
+
+# Writing
+
+
+def put(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
+    """Set one field, which loses its deadline; whether it is new."""
+    row = collection.peek(db, key, HASH)
+    if row is None or row.encoding == LISTPACK:
+        limits = db.limits
+        longest = limits.hash_max_listpack_value
+        fields = {field: value} if row is None else {**row.value, field: value}
+        count = len(fields)
+        if len(field) <= longest >= len(value) and count <= limits.hash_max_listpack_entries:
+            if row is None:
+                db.put(key, CollectionRow(HASH, fields, 1), None)
+                return True
+            db.put(key, row.changed(value=fields, count=count), row)
+            return count > row.count
+    elif row.version and not row.fields_due:
+        elements = collection.elements(db, row)
+        is_new = elements.get(field) is None
+        if is_new:
+            elements.add(field, b"\0" + value)
+        else:
+            elements.set(field, b"\0" + value)
+        db.put(key, row.changed(count=row.count + is_new), row)
+        return is_new
+    changing = change(db, key, row, [field])
+    is_new = changing.put(field, value)
+    changing.save()
+    return is_new
+
+
+def put_many(db: Database, key: bytes, pairs: list[Pair]) -> int:
+    """Set fields, which lose their deadlines; how many are new."""
+    row = collection.peek(db, key, HASH)
+    changing = change(db, key, row, [field for field, _ in pairs])
+    changing.expect(len(pairs))
+    created = sum([changing.put(field, value) for field, value in pairs])
+    changing.save()
+    return created
+
+
+def put_new(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
+    """Set a field unless it is there; whether that was done."""
+    changing = change(db, key, collection.peek(db, key, HASH), [field])
+    if changing.get(field) is not None:
+        return False
+    changing.put(field, value)
+    changing.save()
+    return True
+
+
+def delete(db: Database, key: bytes, fields: list[bytes]) -> int:
+    """Delete fields; how many there were."""
+    return len(fields) - take(db, key, fields).count(None)
+
+
+def take(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
+    """Delete fields; the values they had."""
+    row = collection.peek(db, key, HASH)
+    if row is None:
+        return [None] * len(fields)
+    changing = change(db, key, row, fields)
+    taken: list[bytes | None] = []
+    for field in fields:
+        found = changing.get(field)
+        taken.append(None if found is None else found.value)
+        if found is not None:
+            changing.remove(field)
+    changing.save()
+    return taken
+
+
+# Counting
+
+
+def increment(db: Database, key: bytes, field: bytes, by: int) -> int:
+    """Add to the integer that a field's value spells, 0 where there is none; the sum. The field
+    keeps its deadline."""
+    changing = change(db, key, collection.peek(db, key, HASH), [field])
+    found = changing.get(field)
+    number = 0 if found is None else strict_integer(found.value)
+    if number is None:
+        raise ReplyError(HASH_NOT_INTEGER)
+    number += by
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise ReplyError(OVERFLOW)
+    changing.put(field, b"%d" % number, keep=True)
+    changing.save()
+    return number
+
+
+def increment_real(db: Database, key: bytes, field: bytes, by: LongDouble) -> bytes:
+    """Add to the number that a field's value spells, 0 where there is none; the sum as it is
+    stored. The field keeps its deadline."""
+    changing = change(db, key, collection.peek(db, key, HASH), [field])
+    found = changing.get(field)
+    number = long_double.parse(b"0" if found is None else found.value)
+    if number is None:
+        raise ReplyError(HASH_NOT_FLOAT)
+    number += by
+    if number.infinite:
+        raise ReplyError(NOT_FINITE)
+    text = bytes(number)
+    changing.put(field, text, keep=True)
+    changing.save()
+    return text

@@ -1,0 +1,201 @@
+"""The two shapes of a list: packed in its meta row, or a row for each element.
+
+``Packed`` and ``Span`` are what ``row.value`` is; ``ListRows`` reads a large list's rows. Which
+shape a list has is what Redis says of it: ``listpack`` is packed, ``quicklist`` has rows.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from tendis_py.storage.codec import (
+    LIST,
+    Collection,
+    CollectionRow,
+    Row,
+    pack_items,
+    register,
+    unpack_items,
+)
+from tendis_py.storage.database import Database
+from tendis_py.storage.elements import Elements, VersionWriter
+from tendis_py.types import listpack
+from tendis_py.types.list_keys import MIDDLE, number_of, position, positions
+
+FEW = 1024
+"""Rows that are got one by one rather than by iteration, and removed one by one rather than as a
+range."""
+
+_LISTPACK, _QUICKLIST = range(2)
+_SIZE = struct.Struct(">I")
+_SPAN = struct.Struct(">QQ?Q")
+
+
+class Packed:
+    """A small list: its elements, and the bytes they take as a listpack. Never changed."""
+
+    __slots__ = ("items", "size")
+
+    def __init__(self, items: list[bytes], size: int) -> None:
+        self.items = items
+        self.size = size
+
+
+class Span:
+    """Where the rows of a large list are. Never changed.
+
+    All have ``head`` <= key < ``tail``; when ``dense``, they are just these positions. ``size`` is
+    the bytes they would take as a listpack, or 0 when that is not known.
+    """
+
+    __slots__ = ("dense", "head", "size", "tail")
+
+    def __init__(self, head: int, tail: int, dense: bool, size: int) -> None:
+        self.head = head
+        self.tail = tail
+        self.dense = dense
+        self.size = size
+
+    def resized(self, change: int) -> int:
+        """``size`` after it changed by so much."""
+        return self.size and self.size + change
+
+
+def _pack(row: CollectionRow) -> bytes:
+    value = row.value
+    if row.version:
+        return _SPAN.pack(value.head, value.tail, value.dense, value.size)
+    return _SIZE.pack(value.size) + pack_items(value.items)
+
+
+def _unpack(raw: bytes, row: CollectionRow) -> Packed | Span:
+    if row.version:
+        return Span(*_SPAN.unpack(raw))
+    return Packed(unpack_items(raw, _SIZE.size), _SIZE.unpack_from(raw)[0])
+
+
+register(LIST, Collection(encodings=("listpack", "quicklist"), pack=_pack, unpack=_unpack))
+
+
+def packed_row(items: list[bytes], size: int, expire_at: int = 0) -> CollectionRow:
+    """A small list."""
+    return CollectionRow(LIST, Packed(items, size), len(items), expire_at=expire_at)
+
+
+def row_with_rows(
+    db: Database, values: Iterable[bytes], size: int, expire_at: int = 0
+) -> CollectionRow:
+    """A large list of ``values``, whose rows are written; its row is still to be put."""
+    writer = VersionWriter(db.tx)
+    tail = MIDDLE
+    for value in values:
+        writer.add(position(tail), value)
+        tail += 1
+    span = Span(MIDDLE, tail, True, size)
+    return CollectionRow(
+        LIST,
+        span,
+        tail - MIDDLE,
+        version=writer.finish(),
+        encoding=_QUICKLIST,
+        expire_at=expire_at,
+    )
+
+
+class ListRows:
+    """The elements of a large list, by rank."""
+
+    __slots__ = ("count", "elements", "span")
+
+    def __init__(self, db: Database, row: CollectionRow) -> None:
+        self.elements = Elements(db.tx, row.version)
+        self.span: Span = row.value
+        self.count = row.count
+
+    def key(self, rank: int) -> bytes:
+        """The key of the element of that rank, 0 <= rank < count."""
+        if self.span.dense:
+            return position(self.span.head + rank)
+        return self.elements.select(rank)
+
+    def keys(self, first: int, stop: int) -> list[bytes]:
+        """The keys of the elements of these ranks."""
+        if self.span.dense:
+            return positions(self.span.head + first, self.span.head + stop)
+        return list(islice(self.elements.ranked(first), stop - first))
+
+    def get_many(self, keys: list[bytes]) -> list[bytes]:
+        """The values of keys that are there."""
+        return self.elements.get_many(keys)  # type: ignore[return-value]
+
+    def items(self, first: int = 0, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) in order, from rank ``first`` on; all when in reverse."""
+        lower = self.key(first) if first else position(self.span.head)
+        return self.elements.items(lower, position(self.span.tail), reverse=reverse)
+
+    def values(self, first: int = 0, *, reverse: bool = False) -> Iterator[bytes]:
+        """As ``items``, without the keys."""
+        for _, value in self.items(first, reverse=reverse):
+            yield value
+
+    # Writing: each returns the span afterwards
+
+    def push(self, values: list[bytes], *, left: bool) -> Span:
+        """Add elements, one after the other, at an end."""
+        span = self.span
+        head, tail = span.head, span.tail
+        for value in values:
+            if left:
+                head -= 1
+                self.elements.add(position(head), value)
+            else:
+                self.elements.add(position(tail), value)
+                tail += 1
+        return Span(head, tail, span.dense, span.resized(listpack.entries_size(values)))
+
+    def remove_end(self, keys: list[bytes], values: list[bytes], *, left: bool) -> Span:
+        """Remove what stands at an end: ``keys`` with ``values``, in order from left to right."""
+        for key in keys:
+            self.elements.remove(key)
+        span = self.span
+        size = span.resized(-listpack.entries_size(values))
+        if left:
+            return Span(self._head_after(keys[-1]), span.tail, span.dense, size)
+        return Span(span.head, self._tail_before(keys[0]), span.dense, size)
+
+    def keep_only(self, first: int, stop: int) -> Span:
+        """Remove whatever has not these ranks, of which there are some, in constant time."""
+        span = self.span
+        lower, upper = self.key(first), self.key(stop - 1)
+        if first > 0:
+            self.elements.remove_range(position(span.head), lower)
+        if stop < self.count:
+            self.elements.remove_range(upper + b"\0", position(span.tail))
+        return Span(number_of(lower), number_of(upper) + 1, span.dense, 0)
+
+    def _head_after(self, key: bytes) -> int:
+        """The head once nothing up to ``key`` is left. Elements inserted after its position may
+        be."""
+        return number_of(key) + (1 if self.span.dense else 0)
+
+    def _tail_before(self, key: bytes) -> int:
+        """The tail once nothing from ``key`` on is left. Its position may be, and elements inserted
+        after that."""
+        return number_of(key) + (0 if self.span.dense else 1)
+
+
+def keep(db: Database, key: bytes, row: CollectionRow, old: Row) -> None:
+    """Write the row of a large list that may have shrunk; packed, if Redis would do that."""
+    limit = db.limits.list_max_listpack_size
+    span: Span = row.value
+    size = span.size or listpack.least_size(row.count)
+    if listpack.fits_again(limit, size, row.count):
+        items = list(ListRows(db, row).values())
+        size = span.size or listpack.EMPTY + listpack.entries_size(items)
+        if listpack.fits_again(limit, size, row.count):
+            row = packed_row(items, size, row.expire_at)
+        else:
+            row = row.changed(value=Span(span.head, span.tail, span.dense, size))
+    db.put(key, row, old)

@@ -1,0 +1,58 @@
+"""Scores of sorted sets: doubles as bytes, and places in the order of (score, member).
+
+``encode_score`` keeps the order of numbers in the order of bytes, so that a key made of a score and
+a member sorts as a sorted set does. Knows no rows, no keys.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+SCORE_SIZE = 8
+
+_DOUBLE = struct.Struct(">d")
+_SIGNED = struct.Struct(">q")
+_UNSIGNED = struct.Struct(">Q")
+_SIGN = 1 << 63
+
+Place = tuple[float, bytes] | None
+"""A place in the order: before all that are not below (score, member); None: after all."""
+
+
+def encode_score(score: float) -> bytes:
+    """8 bytes whose order is that of the numbers; -0.0 and 0.0 are one. Not for NaN."""
+    (bits,) = _SIGNED.unpack(_DOUBLE.pack(score + 0.0))  # -0.0 + 0.0 is 0.0
+    return _UNSIGNED.pack(~bits if bits < 0 else bits + _SIGN)
+
+
+def decode_score(encoded: bytes) -> float:
+    """The score that ``encoded`` begins with; 0.0 for both zeros."""
+    (bits,) = _UNSIGNED.unpack_from(encoded)
+    score: float
+    (score,) = _DOUBLE.unpack(_SIGNED.pack(bits - _SIGN if bits >= _SIGN else ~bits))
+    return score
+
+
+pack_score = _DOUBLE.pack
+"""A score as 8 bytes without an order, which keep the sign of a zero."""
+
+
+def unpack_score(packed: bytes) -> float:
+    score: float
+    (score,) = _DOUBLE.unpack(packed)
+    return score
+
+
+def is_negative_zero(score: float) -> bool:
+    return score == 0 and math.copysign(1.0, score) < 0
+
+
+def before(score: float) -> Place:
+    """The place before the first of that score."""
+    return score, b""
+
+
+def after(score: float) -> Place:
+    """The place after the last of that score."""
+    return None if score == math.inf else (math.nextafter(score, math.inf), b"")

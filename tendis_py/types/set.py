@@ -1,0 +1,428 @@
+"""Sets: different byte strings under a key. Values in, values out; no RESP, no RocksDB.
+
+``intset``: the members as a sorted tuple of ints. ``listpack``: a dict of them, in the order they
+came. ``hashtable``: a large set; each member is the key of a row without a value. When a set takes
+which encoding is Redis' t_set.c, ``Draft`` follows it. ``add``, ``contains`` and ``pop`` of one
+member are the hot path.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, compress, islice
+
+from tendis_py.numbers import strict_integer
+from tendis_py.storage.codec import (
+    SET,
+    Collection,
+    CollectionRow,
+    pack_items,
+    register,
+    unpack_items,
+)
+from tendis_py.storage.database import Database
+from tendis_py.storage.elements import VersionWriter
+from tendis_py.storage.limits import Limits
+from tendis_py.types import collection
+from tendis_py.types.collection import elements, keep
+from tendis_py.types.scan import Step
+from tendis_py.types.scan import rows as scan_rows
+
+INTSET, LISTPACK, HASHTABLE = range(3)
+
+_FEW_DRAWS = 1000
+"""Up to how many random members are looked up one by one; more are met on a walk over the set."""
+_DRAWS_AT_ONCE = 1 << 18
+_SPARED = 5
+"""When Redis pops this many times as many members as it leaves, it makes a new set of those left
+(SPOP_MOVE_STRATEGY_MUL), whose encoding may be another."""
+
+
+def _pack(row: CollectionRow) -> bytes:
+    if row.encoding == INTSET:
+        return struct.pack(f">{len(row.value)}q", *row.value)
+    return pack_items(list(row.value)) if row.encoding == LISTPACK else b""
+
+
+def _unpack(raw: bytes, row: CollectionRow) -> object:
+    if row.encoding == INTSET:
+        return struct.unpack(f">{row.count}q", raw)
+    return dict.fromkeys(unpack_items(raw)) if row.encoding == LISTPACK else None
+
+
+register(SET, Collection(("intset", "listpack", "hashtable"), _pack, _unpack))
+
+
+class Draft:
+    """The members of a set in the making, in the encoding that Redis would give it by then
+    (setTypeAddAux in t_set.c). All are in memory: for few."""
+
+    __slots__ = ("_integers", "_limits", "_members", "encoding")
+
+    def __init__(self, limits: Limits, encoding: int = INTSET) -> None:
+        self._limits = limits
+        self.encoding = encoding
+        self._integers: list[int] = []
+        """Of an intset, in order."""
+        self._members: dict[bytes, None] = {}
+        """Of any other encoding."""
+
+    @classmethod
+    def created_for(cls, limits: Limits, members: Sequence[bytes]) -> Draft:
+        """An empty set for ``members``, which are to be added next (setTypeCreate)."""
+        if len(members) <= limits.set_max_intset_entries and strict_integer(members[0]) is not None:
+            return cls(limits, INTSET)
+        fits = len(members) <= limits.set_max_listpack_entries
+        return cls(limits, LISTPACK if fits else HASHTABLE)
+
+    @classmethod
+    def of(cls, limits: Limits, row: CollectionRow) -> Draft:
+        """What a small set holds."""
+        draft = cls(limits, row.encoding)
+        if row.encoding == INTSET:
+            draft._integers = list(row.value)
+        else:
+            draft._members = dict(row.value)
+        return draft
+
+    def __len__(self) -> int:
+        return len(self._integers) or len(self._members)
+
+    def make_room(self, number: int) -> None:
+        """So many are going to be added to a set that was there (setTypeMaybeConvert)."""
+        limits = self._limits
+        if self.encoding == INTSET and number > limits.set_max_intset_entries:
+            self._leave_intset(HASHTABLE)
+        elif self.encoding == LISTPACK and number > limits.set_max_listpack_entries:
+            self.encoding = HASHTABLE
+
+    def add(self, member: bytes) -> bool:
+        """Whether it was not there."""
+        limits = self._limits
+        if self.encoding == INTSET:
+            number = strict_integer(member)
+            if number is not None:
+                return self._add_integer(number)
+            ends = self._integers[:1] + self._integers[-1:]  # of all, one of them is the longest
+            short = all(len(_as_bytes(end)) <= limits.set_max_listpack_value for end in ends)
+            self._leave_intset(LISTPACK if short else HASHTABLE)
+        members = self._members
+        if member in members:
+            return False
+        if self.encoding == LISTPACK and (
+            len(members) >= limits.set_max_listpack_entries
+            or len(member) > limits.set_max_listpack_value
+        ):
+            self.encoding = HASHTABLE
+        members[member] = None
+        return True
+
+    def _add_integer(self, number: int) -> bool:
+        integers = self._integers
+        at = bisect_left(integers, number)
+        if at < len(integers) and integers[at] == number:
+            return False
+        integers.insert(at, number)
+        if len(integers) > self._limits.set_max_intset_entries:
+            self._leave_intset(HASHTABLE)
+        return True
+
+    def _leave_intset(self, encoding: int) -> None:
+        self.encoding = encoding
+        self._members = dict.fromkeys(map(_as_bytes, self._integers))
+        self._integers = []
+
+    def row(self, db: Database, expire_at: int = 0) -> CollectionRow:
+        """The set's row; the rows of a large one are written."""
+        if self.encoding == INTSET:
+            value = tuple(self._integers)
+            return CollectionRow(SET, value, len(value), encoding=INTSET, expire_at=expire_at)
+        if self.encoding == LISTPACK:
+            return CollectionRow(
+                SET, self._members, len(self._members), encoding=LISTPACK, expire_at=expire_at
+            )
+        return large_row(db, self._members, expire_at)
+
+
+def _as_bytes(number: int) -> bytes:
+    return b"%d" % number
+
+
+def large_row(db: Database, members: Iterable[bytes], expire_at: int = 0) -> CollectionRow:
+    """The row of a large set, whose members, each given once, are written."""
+    writer = VersionWriter(db.tx)
+    count = 0
+    for member in members:
+        writer.add(member)
+        count += 1
+    version = writer.finish()
+    return CollectionRow(SET, None, count, version=version, encoding=HASHTABLE, expire_at=expire_at)
+
+
+# Reading
+
+
+def find(db: Database, key: bytes) -> CollectionRow | None:
+    """The set at ``key`` for a command that reads."""
+    return collection.find(db, key, SET)
+
+
+def members(db: Database, row: CollectionRow) -> Iterator[bytes]:
+    """All members, as they are now: those of a large set in the order of their bytes, integers by
+    value, others in the order they came."""
+    if row.version:
+        return elements(db, row).keys()
+    return map(_as_bytes, row.value) if row.encoding == INTSET else iter(row.value)
+
+
+def contains(db: Database, row: CollectionRow, member: bytes) -> bool:
+    if row.version:
+        return elements(db, row).get(member) is not None
+    if row.encoding == LISTPACK:
+        return member in row.value
+    number = strict_integer(member)
+    if number is None:
+        return False
+    at = bisect_left(row.value, number)
+    return at < row.count and bool(row.value[at] == number)
+
+
+def contains_many(db: Database, row: CollectionRow, wanted: list[bytes]) -> list[bool]:
+    """As ``contains`` for each."""
+    if row.version:
+        return [value is not None for value in elements(db, row).get_many(wanted)]
+    return [contains(db, row, member) for member in wanted]
+
+
+def scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[bytes], bytes | None]:
+    """A step of an iteration: members, and the one to go on from (None at the end)."""
+    if not row.version:
+        return step.filter(list(members(db, row))), None
+    found, rest = scan_rows(db, row, step)
+    return [member for member, _ in found], rest
+
+
+# Writing
+
+
+def add(db: Database, key: bytes, new: list[bytes]) -> int:
+    """Add members; how many were not there."""
+    row = collection.peek(db, key, SET)
+    if row is not None and row.version:
+        return _add_rows(db, key, row, new)
+    db.tx.admit(len(new))
+    limits = db.limits
+    if row is None:
+        draft = Draft.created_for(limits, new)
+    else:
+        draft = Draft.of(limits, row)
+        draft.make_room(len(new))
+    added = sum([draft.add(member) for member in new])
+    if row is None:
+        db.put(key, draft.row(db), None)
+    elif added or draft.encoding != row.encoding:
+        db.put(key, draft.row(db, row.expire_at), row)
+    return added
+
+
+def _add_rows(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) -> int:
+    rows = elements(db, row)
+    if len(new) == 1:
+        absent = new if rows.get(new[0]) is None else []
+    else:
+        db.tx.admit(len(new))
+        distinct = list(dict.fromkeys(new))
+        found = rows.get_many(distinct)
+        absent = [member for member, value in zip(distinct, found, strict=True) if value is None]
+    for member in absent:
+        rows.add(member)
+    if absent:
+        db.put(key, row.changed(count=row.count + len(absent)), row)
+    return len(absent)
+
+
+def remove(db: Database, key: bytes, unwanted: list[bytes]) -> int:
+    """Remove members; how many were there."""
+    row = collection.peek(db, key, SET)
+    if row is None:
+        return 0
+    db.tx.admit(len(unwanted))
+    distinct = list(dict.fromkeys(unwanted))
+    present = list(compress(distinct, contains_many(db, row, distinct)))
+    _remove_present(db, key, row, present)
+    return len(present)
+
+
+def _remove_present(db: Database, key: bytes, row: CollectionRow, present: list[bytes]) -> None:
+    """Remove different members that are there."""
+    if not present:
+        return
+    count = row.count - len(present)
+    if row.version:
+        if count:
+            rows = elements(db, row)
+            for member in present:
+                rows.remove(member)
+        keep(db, key, row.changed(count=count), row)
+        return
+    value: object
+    if row.encoding == INTSET:
+        numbers = set(map(int, present))
+        value = tuple([number for number in row.value if number not in numbers])
+    else:
+        value = dict(row.value)
+        for member in present:
+            del value[member]
+    keep(db, key, row.changed(value=value, count=count), row)
+
+
+def move(db: Database, source: bytes, target: bytes, member: bytes) -> bool:
+    """Move a member from one set to another; whether it was in the first."""
+    row = db.peek(source)
+    other = db.peek(target)
+    if row is None:
+        return False
+    row = collection.checked(row, SET)
+    collection.checked(other, SET)
+    assert row is not None
+    if not contains(db, row, member):
+        return False
+    if source != target:
+        _remove_present(db, source, row, [member])
+        add(db, target, [member])
+    return True
+
+
+def store(
+    db: Database, key: bytes, result: Iterable[bytes], draft: Draft, *, narrow: bool = False
+) -> int:
+    """Have ``key`` hold the members of ``result``, each given once, whatever it held, or nothing
+    if there are none; how many there are.
+
+    ``draft`` is what Redis would begin with. ``narrow``: if all are integers and few enough for an
+    intset, it is one in the end, however it began (maybeConvertToIntset).
+    """
+    row = _row_of(db, result, draft, narrow=narrow)
+    old = db.peek(key)
+    keep(db, key, row, old)
+    return row.count
+
+
+def _row_of(
+    db: Database, result: Iterable[bytes], draft: Draft, *, narrow: bool = False, expire_at: int = 0
+) -> CollectionRow:
+    limits = db.limits
+    most = max(limits.set_max_intset_entries, limits.set_max_listpack_entries)
+    rest = iter(result)
+    first = list(islice(rest, most + 1))
+    if len(first) > most:
+        return large_row(db, chain(first, rest), expire_at)
+    narrow = narrow and len(first) <= limits.set_max_intset_entries
+    if narrow and all(strict_integer(member) is not None for member in first):
+        draft = Draft(limits, INTSET)
+    for member in first:
+        draft.add(member)
+    return draft.row(db, expire_at)
+
+
+# Random members
+
+
+def random_member(db: Database, row: CollectionRow) -> bytes:
+    """Any of the members, each with the same chance."""
+    if row.version:
+        return elements(db, row).random(1)[0]
+    if row.encoding == INTSET:
+        return _as_bytes(random.choice(row.value))
+    known: list[bytes] = list(row.value)
+    return random.choice(known)
+
+
+def sample(db: Database, row: CollectionRow, count: int) -> list[bytes]:
+    """``count`` different members drawn at random; all when there are fewer."""
+    count = min(count, row.count)
+    if row.version and count <= _FEW_DRAWS:
+        db.tx.admit(count)
+        return elements(db, row).random(count)
+    db.tx.admit(row.count)
+    drawn = _mask(row.count, count)
+    return list(compress(members(db, row), drawn))
+
+
+def _mask(size: int, count: int) -> bytearray:
+    """``size`` bytes, of which ``count`` at random are 1."""
+    mask = bytearray(size)
+    for at in random.sample(range(size), count):
+        mask[at] = 1
+    return mask
+
+
+def draws(db: Database, row: CollectionRow, count: int) -> Iterator[bytes]:
+    """``count`` members drawn at random, each from all."""
+    few = count <= _FEW_DRAWS
+    db.tx.admit(count if few else max(count, row.count))
+    if not row.version:
+        known = list(members(db, row))
+        return (random.choice(known) for _ in range(count))
+    if few:
+        rows = elements(db, row)
+        return iter([rows.random(1)[0] for _ in range(count)])
+    return _many_draws(db, row, count)
+
+
+def _many_draws(db: Database, row: CollectionRow, count: int) -> Iterator[bytes]:
+    while count:
+        number = min(count, _DRAWS_AT_ONCE)
+        times = [0] * row.count
+        for at in random.choices(range(row.count), k=number):
+            times[at] += 1
+        drawn = [
+            member
+            for member, often in zip(members(db, row), times, strict=True)
+            for _ in range(often)
+        ]
+        random.shuffle(drawn)
+        yield from drawn
+        count -= number
+
+
+def pop(db: Database, key: bytes) -> bytes | None:
+    """Remove a random member; None when there is no such set."""
+    row = collection.peek(db, key, SET)
+    if row is None:
+        return None
+    member = random_member(db, row)
+    _remove_present(db, key, row, [member])
+    return member
+
+
+def pop_many(db: Database, key: bytes, count: int) -> list[bytes]:
+    """Remove ``count`` different random members, or all when there are fewer."""
+    row = collection.peek(db, key, SET)
+    if row is None or not count:
+        return []
+    if count >= row.count:
+        db.tx.admit(row.count)
+        found = list(members(db, row))
+        db.delete(key, row)
+        return found
+    left = row.count - count
+    stays = left * _SPARED > count
+    if stays and (count < left or not row.version):
+        taken = sample(db, row, count)
+        _remove_present(db, key, row, taken)
+        return taken
+    db.tx.admit(row.count)
+    mask = _mask(row.count, left)
+    found = list(members(db, row))
+    spared = compress(found, mask)
+    if stays:
+        new = large_row(db, spared, row.expire_at)
+    else:
+        draft = Draft(db.limits, INTSET if row.encoding == INTSET else LISTPACK)
+        new = _row_of(db, spared, draft, expire_at=row.expire_at)
+    db.put(key, new, row)
+    return [member for member, keep_it in zip(found, mask, strict=True) if not keep_it]

@@ -1,0 +1,203 @@
+"""Sorting a list, a set or a sorted set, by its elements or by what other keys say of them.
+
+The order is Redis', ties included, but for those that a LIMIT cuts through when sorting by text of
+other keys. Knows no RESP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+
+from tendis_py.errors import SORT_NOT_FLOAT, ReplyError, wrong_type
+from tendis_py.storage.codec import LIST, SET, ZSET, CollectionRow
+from tendis_py.storage.database import Database
+from tendis_py.types import hash as hashes
+from tendis_py.types import list as lists
+from tendis_py.types import set as sets
+from tendis_py.types import string as strings
+from tendis_py.types import zset
+from tendis_py.types.zset_forms import view
+
+# Patterns
+
+THE_ELEMENT = b"#"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Where to look up something about an element: the string at a key, or a field of the hash
+    there, ``weight_*`` or ``user_*->name``. The element takes the place of the star."""
+
+    before: bytes
+    after: bytes
+    field: bytes | None
+
+    @classmethod
+    def parse(cls, text: bytes) -> Pattern | None:
+        """None when ``text`` has no star."""
+        before, star, after = text.partition(b"*")
+        if not star:
+            return None
+        name, _, field = after.partition(b"->")
+        return cls(before, name, field) if field else cls(before, after, None)
+
+    def look_up(self, db: Database, element: bytes) -> bytes | None:
+        """None when it is not there, or of another type."""
+        key = self.before + element + self.after
+        try:
+            if self.field is None:
+                return strings.get(db, key)
+            return hashes.get(db, key, self.field)
+        except ReplyError:  # WRONGTYPE
+            return None
+
+
+def values(db: Database, elements: Iterable[bytes], gets: list[bytes]) -> Iterator[bytes | None]:
+    """For each element what each of ``gets`` tells of it: THE_ELEMENT, or a pattern. One without
+    a star tells nothing."""
+    patterns = [Pattern.parse(get) for get in gets]
+    for element in elements:
+        for get, pattern in zip(gets, patterns, strict=True):
+            if pattern is not None:
+                yield pattern.look_up(db, element)
+            else:
+                yield element if get == THE_ELEMENT else None
+
+
+# Order
+
+
+@dataclass(slots=True)
+class Sorting:
+    """What order to bring elements into, and which of them are wanted.
+
+    ``by`` is a pattern; one without a star means that they stay as they are. ``alpha`` compares
+    bytes, else they are numbers. ``start`` and ``count`` choose a part of the result; a negative
+    count is all. ``exact``: the result is stored. What is shown is compared as C strings, up to
+    the first NUL.
+    """
+
+    by: bytes | None = None
+    alpha: bool = False
+    descending: bool = False
+    start: int = 0
+    count: int = -1
+    exact: bool = False
+
+    @property
+    def keeps_order(self) -> bool:
+        return self.by is not None and b"*" not in self.by
+
+    def part(self, size: int) -> slice:
+        """Of ``size`` elements those wanted."""
+        start = min(max(self.start, 0), size)
+        return slice(start, size if self.count < 0 else min(start + self.count, size))
+
+
+def find(db: Database, key: bytes) -> CollectionRow | None:
+    """The row of what can be sorted. WRONGTYPE when ``key`` holds something else."""
+    row = db.find(key)
+    if row is not None and row.type not in (LIST, SET, ZSET):
+        raise wrong_type()
+    return row  # type: ignore[return-value]
+
+
+def elements(db: Database, key: bytes, sorting: Sorting, lookups: int = 0) -> list[bytes]:
+    """The elements wanted, in order. ``lookups``: how many other keys the caller is going to look
+    at for each of them. ReplyError when they should be numbers and are not."""
+    row = find(db, key)
+    if row is None:
+        return []
+    part = sorting.part(row.count)
+    wanted = max(part.stop - part.start, 0)
+    if sorting.keeps_order and row.type != SET:
+        db.tx.admit(wanted * (1 + lookups))
+        return _in_order(db, key, row, part, sorting.descending) if wanted else []
+    pattern = None if sorting.by is None else Pattern.parse(sorting.by)
+    db.tx.admit(row.count * (1 if pattern is None else 2) + wanted * lookups)
+    found = list(_unsorted(db, row))
+    if sorting.keeps_order:
+        if sorting.exact:  # what is stored does not depend on how the set happens to be kept
+            found = _by_text(db, found, None, sorting)
+    elif sorting.alpha:
+        found = _by_text(db, found, pattern, sorting)
+    else:
+        found = _by_number(db, found, pattern, sorting.descending)
+    return found[part]
+
+
+def _in_order(
+    db: Database, key: bytes, row: CollectionRow, part: slice, descending: bool
+) -> list[bytes]:
+    """A part, not empty, of a list or a sorted set in its own order, or in reverse."""
+    number = part.stop - part.start
+    if row.type == ZSET:
+        first = row.count - 1 - part.start if descending else part.start
+        ranked = view(db, row).ranked(first, reverse=descending)
+        return [member for _, member in islice(ranked, number)]
+    if not descending:
+        return list(lists.part(db, key, part.start, part.stop - 1))
+    return list(lists.part(db, key, row.count - part.stop, row.count - 1 - part.start))[::-1]
+
+
+def _unsorted(db: Database, row: CollectionRow) -> Iterator[bytes]:
+    if row.type == LIST:
+        return lists.items(db, row)
+    if row.type == SET:
+        return sets.members(db, row)
+    return (member for member, _ in zset.items(db, row))
+
+
+def _by_text(
+    db: Database, found: list[bytes], pattern: Pattern | None, sorting: Sorting
+) -> list[bytes]:
+    """Those of which nothing is known come first."""
+    if pattern is None:
+        if sorting.exact:
+            return sorted(found, reverse=sorting.descending)
+        return sorted(found, key=_c_string, reverse=sorting.descending)
+    ranked = []
+    for element in found:
+        text = pattern.look_up(db, element)
+        if text is not None and not sorting.exact:
+            text = _c_string(text)
+        ranked.append(((text is not None, text or b""), element))
+    ranked.sort(key=itemgetter(0), reverse=sorting.descending)
+    return [element for _, element in ranked]
+
+
+def _by_number(
+    db: Database, found: list[bytes], pattern: Pattern | None, descending: bool
+) -> list[bytes]:
+    """Elements of the same number are in the order of their bytes; one of which nothing is known
+    has 0."""
+    if pattern is None:
+        ranked = [(_number(element), element) for element in found]
+    else:
+        ranked = [(_number(pattern.look_up(db, element) or b""), element) for element in found]
+    ranked.sort(reverse=descending)
+    return [element for _, element in ranked]
+
+
+def _c_string(text: bytes) -> bytes:
+    return text.partition(b"\0")[0]
+
+
+_NUMBER = re.compile(
+    rb"[+-]?(?:(?:\d++\.?+\d*+|\.\d++)(?:e[+-]?\d++)?|inf(?:inity)?)", re.IGNORECASE
+)
+
+
+def _number(text: bytes) -> float:
+    """A double as SORT reads it: up to the first NUL; nothing at all is 0, and what is too large
+    infinite."""
+    text = _c_string(text)
+    if not text:
+        return 0.0
+    if _NUMBER.fullmatch(text) is None:
+        raise ReplyError(SORT_NOT_FLOAT)
+    return float(text)
