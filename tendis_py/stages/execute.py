@@ -183,12 +183,14 @@ class Executor:
 
     @staticmethod
     def _defer_slow(batch: Batch, slow_lane: WorkQueue) -> None:
-        """Send requests from a slow command on to the slow lane, now that what the connection
-        wrote before is committed."""
+        """Have requests from a slow command on go to the slow lane, now that what the connection
+        wrote before is committed; not before the replies so far are sent, or later ones might
+        overtake them."""
         for index, (session, payload, rest) in enumerate(batch.replies):
             if rest and (session in batch.too_large or is_slow(rest[0])):
                 batch.replies[index] = session, payload, DEFERRED
-                slow_lane.force(Batch(batch.reactor, [(session, rest)], 0, batch.committed))
+                later = Batch(batch.reactor, [(session, rest)], 0, batch.committed)
+                batch.deferred.append((slow_lane, later))
 
     def run_job(self, job: Job) -> None:
         """Run background work in this thread, as one commit."""

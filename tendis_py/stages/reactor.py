@@ -394,6 +394,8 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record_response(batch)
+        for queue, later in batch.deferred:
+            queue.force(later)
 
     def _go_on(self, connection: Connection) -> None:
         """An idle connection's next step: its waiting requests, its end, or nothing."""

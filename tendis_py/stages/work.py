@@ -38,6 +38,7 @@ class Batch:
         "bytes",
         "claim",
         "committed",
+        "deferred",
         "executed",
         "incomplete",
         "items",
@@ -71,6 +72,8 @@ class Batch:
         """Whether some reply says that requests were not run."""
         self.too_large: set[Session] = set()
         """Those whose first request that was not run asked for the slow lane."""
+        self.deferred: list[tuple[WorkQueue, Batch]] = []
+        """What goes on elsewhere once the replies so far are sent."""
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
         self.claim: Claim | None = None

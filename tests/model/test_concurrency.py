@@ -149,3 +149,18 @@ def test_emptying_databases_meanwhile_does_no_harm(tendis: ServerProcess) -> Non
             client.command("SELECT", database)
             client.pipeline([[b"EXISTS", b"w:%d" % number] for number in range(50)])
             assert client.value("DBSIZE") == len(client.value("KEYS", "*"))
+
+
+def test_replies_come_in_the_order_of_their_requests(tendis: ServerProcess) -> None:
+    """Also where part of a pipeline goes by the slow lane, which others keep the executors from."""
+    flush(tendis)
+
+    def mixed(client: RawClient) -> None:
+        for number in range(150):
+            request = [[b"SETEX", b"k", b"100", b"%d" % number], [b"KEYS", b"none*"]]
+            replies = client.pipeline([*request, [b"ECHO", b"%d" % number], *request, [b"PING"]])
+            setex, keys = b"+OK\r\n", b"*0\r\n"
+            echo = b"$%d\r\n%d\r\n" % (len(str(number)), number)
+            assert replies == [setex, keys, echo, setex, keys, b"+PONG\r\n"]
+
+    together(tendis.address, *[mixed] * 5)
