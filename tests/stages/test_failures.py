@@ -15,6 +15,8 @@ from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.resp.replies import OK
 from tendis_py.server import Server
+from tendis_py.stages.execute import Executor
+from tendis_py.stages.respond import Call, ResponseQueue
 from tendis_py.stages.work import Batch, WorkQueue
 from tendis_py.types import string as strings
 from tests.support.embedded import config_for, embedded
@@ -217,3 +219,19 @@ def test_a_full_queue_holds_back_and_goes_on(
         together((HOST, server.port), *[work] * 10)
         with client_of(server) as client:
             assert client.value("GET", "all") == b"500"
+
+
+def test_the_slow_lane_does_not_overtake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An executor is slow in handing back the replies before those of the slow lane."""
+    post = ResponseQueue.post
+
+    def late(queue: ResponseQueue, entry: Batch | Call) -> None:
+        if isinstance(entry, Batch) and entry.incomplete:
+            time.sleep(0.05)
+        post(queue, entry)
+
+    monkeypatch.setattr(ResponseQueue, "post", late)
+    monkeypatch.setattr(Executor, "run_inline", lambda executor, batch: False)
+    with embedded(config_for(tmp_path)) as server, client_of(server) as client:
+        replies = client.pipeline([[b"SET", b"a", b"1"], [b"KEYS", b"none"], [b"GET", b"a"]])
+    assert replies == [b"+OK\r\n", b"*0\r\n", b"$1\r\n1\r\n"]
