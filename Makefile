@@ -22,5 +22,7 @@ docs:
 
 bench:
 	python -m bench.compare
+	python -m bench.redis_defaults
+	python -m bench.collections
 	python -m bench.isolation
 	python -m bench.memory

@@ -52,23 +52,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.out,
         {"Throughput and latency": results_table(results)},
         goals(results, options.models),
-        {"cells": [_record(cell, rounds) for cell, rounds in results.items()]},
+        {"cells": [record(cell, rounds) for cell, rounds in results.items()]},
     )
     by_cell = {cell: _ratios(rounds) for cell, rounds in results.items()}
     chart.draw(by_cell, report.result_stem("compare", options.out).with_suffix(".svg"))
 
 
-def measure(running: Sequence[Server], cell: Cell, rounds: int, seconds: float) -> Rounds:
+def measure(
+    running: Sequence[Server],
+    cell: Cell,
+    rounds: int,
+    seconds: float,
+    requests_for: Callable[[int, Cell, float], int] = redis_benchmark.requests_for,
+    run: Callable[[int, Cell, int], Measurement] = redis_benchmark.run,
+) -> Rounds:
     """Measure one cell on every server, redis-server (the first) first in each round."""
-    requests = {
-        server.name: redis_benchmark.requests_for(server.port, cell, seconds) for server in running
-    }
+    requests = {server.name: requests_for(server.port, cell, seconds) for server in running}
     measured: Rounds = {server.name: [] for server in running}
     reference, *models = running
     for turn in range(rounds):
         first = turn % max(len(models), 1)
         for server in [reference, *models[first:], *models[:first]]:
-            found = redis_benchmark.run(server.port, cell, requests[server.name])
+            found = run(server.port, cell, requests[server.name])
             measured[server.name].append(found)
             print(f"{cell}: {server.name} {found.rps:,.0f}/s", file=sys.stderr)
     return measured
@@ -115,7 +120,8 @@ def _ratios(rounds: Rounds) -> dict[str, float]:
     return {name: ratio(rounds, name) for name in rounds if name != REDIS}
 
 
-def _record(cell: Cell, rounds: Rounds) -> dict[str, object]:
+def record(cell: Cell, rounds: Rounds) -> dict[str, object]:
+    """What the result file says of one cell."""
     measured = {name: [asdict(one) for one in several] for name, several in rounds.items()}
     return {**asdict(cell), "ratios": _ratios(rounds), "rounds": measured}
 

@@ -12,6 +12,9 @@ from bench.wire import HOST, VALUE_SIZE
 
 KEYS = 100_000
 
+_XADD = ["XADD", "mystream", "*", "field", "x" * VALUE_SIZE]
+"""The one type that redis-benchmark has no test for."""
+
 _RUN_SECONDS = 120.0
 _CALIBRATION_LIMIT = 500_000
 _PERCENTILES = "Latency by percentile distribution:"
@@ -26,7 +29,8 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One load: `test` is SET or GET, with this many clients, each with `pipeline` requests out."""
+    """One load: `test`, as redis-benchmark's `-t` or XADD, with this many clients, each with
+    `pipeline` requests out."""
 
     test: str
     clients: int
@@ -49,9 +53,10 @@ class Measurement:
 def run(port: int, cell: Cell, requests: int) -> Measurement:
     """Send `requests` requests of this load to the server at `port`."""
     command = [
-        *["redis-benchmark", "-h", HOST, "-p", str(port), "-t", cell.test.lower()],
+        *["redis-benchmark", "-h", HOST, "-p", str(port)],
         *["-c", str(cell.clients), "-P", str(cell.pipeline), "-n", str(requests)],
         *["-d", str(VALUE_SIZE), "-r", str(KEYS), "--precision", "3"],
+        *(_XADD if cell.test == "XADD" else ["-t", cell.test.lower()]),
     ]
     try:
         done = subprocess.run(
@@ -75,7 +80,9 @@ def requests_for(port: int, cell: Cell, seconds: float) -> int:
 
 
 def parse(report: str) -> Measurement:
-    """Read the report of one test. p99.9 is the first row at or above 99.9 %."""
+    """Read the report of one test, the last of those in it: LRANGE's comes after that of the LPUSH
+    it needs. p99.9 is the first row at or above 99.9 %."""
+    _, _, report = report.rpartition("====== ")
     throughput = _THROUGHPUT.search(report)
     _, _, distributions = report.partition(_PERCENTILES)
     by_percentile, _, cumulative = distributions.partition(_CUMULATIVE)

@@ -68,13 +68,16 @@ def redis_command(port: int, directory: str, log: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(name: str, *directives: str) -> Iterator[Server]:
+def running(name: str, *directives: str, data: str | None = None) -> Iterator[Server]:
     """Run `REDIS`, or tendis-py with the model `name`, until the block is left.
 
     `directives` go to the end of the command line. Yields once PING is answered; raises
-    `ServerError` when that takes too long. The process and its directory are gone afterwards.
+    `ServerError` when that takes too long. The process is gone afterwards, and so is its directory,
+    unless that is given as `data`.
     """
-    with tempfile.TemporaryDirectory(prefix="tendis-bench-") as directory:
+    with contextlib.ExitStack() as stack:
+        fresh = tempfile.TemporaryDirectory(prefix="tendis-bench-")
+        directory = stack.enter_context(fresh) if data is None else data
         port = _free_port()
         log = str(Path(directory, "server.log"))
         if name == REDIS:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bench import compare, isolation, latency_client, memory, report, wire
+from bench import (
+    collections,
+    compare,
+    isolation,
+    latency_client,
+    memory,
+    redis_defaults,
+    report,
+    wire,
+)
 from bench.redis_benchmark import BenchmarkError, Cell, Measurement, parse
 from bench.report import Goal
 from bench.servers import MODELS, REDIS, ROOT
@@ -37,6 +46,12 @@ P999_ROW = "99.902% <= 1.375 milliseconds (cumulative count 59942)\n"
 
 def test_report_is_read() -> None:
     assert parse(REPORT.format(rows=P999_ROW)) == Measurement(93603.75, 0.271, 0.479, 1.375)
+
+
+def test_the_last_report_is_read() -> None:
+    """LRANGE's comes after that of the LPUSH it needs."""
+    needed = REPORT.format(rows="").replace("GET", "LPUSH (needed to benchmark LRANGE)")
+    assert parse(needed + REPORT.format(rows=P999_ROW)).p999 == 1.375
 
 
 def test_p999_of_a_coarse_report_is_not_flattered() -> None:
@@ -82,6 +97,39 @@ def test_every_model_has_goals() -> None:
     verdicts = [goal.verdict for goal in compare.goals(results, MODELS)]
     assert verdicts.count("pass") == len(MODELS)
     assert verdicts.count("not measured") == len(verdicts) - len(MODELS)
+
+
+def test_defaults_have_a_goal_each_and_one_for_their_median() -> None:
+    def rounds(rate: float) -> dict[str, list[Measurement]]:
+        return {REDIS: [Measurement(100.0, 1, 1, 1)], "tendis": [Measurement(rate, 1, 1, 1)]}
+
+    results = {Cell(test, 50, 1): rounds(rate) for test, rate in (("SADD", 60.0), ("HSET", 40.0))}
+    goals = redis_defaults.goals(results, "tendis")
+    assert [goal.value for goal in goals] == [0.6, 0.4, 0.5, None]
+    assert [goal.verdict for goal in goals] == ["pass", "FAIL", "pass", "not measured"]
+
+
+def test_loads_make_every_element_once() -> None:
+    for commands_of in collections.LOADS:
+        numbers = iter(range(500))
+        commands = collections._next_commands(numbers, commands_of)
+        made = sum(len(command) for command in commands)
+        assert made >= 500
+        assert collections._next_commands(numbers, commands_of) == []
+
+
+def test_every_operation_is_on_a_loaded_key() -> None:
+    loaded = {commands_of([1])[0][1] for commands_of in collections.LOADS}
+    for name, make in collections.OPERATIONS.items():
+        command = make(3, 100)
+        assert command[1] in loaded
+        assert command[0].decode() == name.split()[0]
+
+
+def test_timing_of_one_operation() -> None:
+    timing = collections._timing("tendis", "ZRANK", [900, *[10] * 99], [5] * 100)
+    assert (timing.first, timing.cold_p50, timing.cold_p99) == (900, 10, 10)
+    assert (timing.warm_p50, timing.warm_p99) == (5, 5)
 
 
 def test_memory_goal_takes_the_larger_size() -> None:

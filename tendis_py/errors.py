@@ -350,7 +350,7 @@ def not_on_map(longitude: float, latitude: float) -> ReplyError:
 def geo_store_shows(store: str) -> ReplyError:
     """A search whose results are stored has nothing to show."""
     return ReplyError(
-        f"ERR {store} is not compatible with WITHDIST, WITHHASH and WITHCOORDS options"
+        f"ERR {store} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
     )
 
 

@@ -36,10 +36,19 @@ def load(*argv: str, stdin: bytes = b"") -> Config:
         (["--help"], "help"),
         (["-h"], "help"),
         (["--requirepass", "-h"], "serve"),
+        (["--check", "folder"], "check"),
+        (["--requirepass", "--check"], "serve"),
     ],
 )
 def test_actions(argv: list[str], action: str) -> None:
     assert parse_command_line(argv).action == action
+
+
+def test_check_takes_one_folder() -> None:
+    assert parse_command_line(["--check", "folder"]).checked_folder == "folder"
+    for wrong in (["--check"], ["--check", "folder", "--port", "1"]):
+        with pytest.raises(ConfigError, match=BAD):
+            parse_command_line(wrong)
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,12 @@ def _bitfield_keys(args: list[bytes]) -> list[tuple[int, str]]:
     return [(1, "RW access update")]
 
 
+_ANY_STEP = (
+    "GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] "
+    "<SET encoding offset value | INCRBY encoding offset increment>"
+)
+
+
 @_command(
     "bitfield",
     -2,
@@ -242,10 +248,7 @@ def _bitfield_keys(args: list[bytes]) -> list[tuple[int, str]]:
     ),
     find_keys=_bitfield_keys,
     complexity="O(1) for each subcommand specified",
-    syntax=(
-        "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | "
-        "INCRBY encoding offset increment> ...]"
-    ),
+    syntax=f"key [{_ANY_STEP} [{_ANY_STEP} ...]]",
 )
 def bitfield_(ctx: Context, args: list[bytes]) -> Any:
     """Performs arbitrary bitfield integer operations on strings."""

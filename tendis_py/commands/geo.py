@@ -38,10 +38,9 @@ def position(longitude: bytes, latitude: bytes) -> Position:
     return place
 
 
-def distance_text(meters: float) -> bytes:
-    """A distance with four digits after the point."""
-    tenths = round(meters * 10_000)
-    return b"%d.%04d" % divmod(tenths, 10_000)
+def distance_text(distance: float) -> bytes:
+    """A distance, in whatever unit, with four digits after the point."""
+    return b"%d.%04d" % divmod(round(distance * 10_000), 10_000)
 
 
 # Adding and looking up

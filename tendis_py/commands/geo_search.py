@@ -56,9 +56,8 @@ class _Search:
     """What a search asks for, read from its arguments one by one."""
 
     db: Database
-    key: bytes
     row: CollectionRow | None
-    """The sorted set's; None when there is none: nobody minds then what member is asked for."""
+    """The sorted set's; when there is none, nobody minds what member is asked for."""
     member: bytes | None = None
     center: Position | None = None
     radius: float | None = None
@@ -78,7 +77,7 @@ class _Search:
         if self.row is None:
             self.center = _NOWHERE
             return
-        (self.center,) = geo.positions(self.db, self.key, [member])
+        self.center = geo.position_in(self.db, self.row, member)
         if self.center is None:
             raise ReplyError(GEO_MEMBER)
 
@@ -108,10 +107,10 @@ class _Search:
         if self.count <= 0:
             raise ReplyError(GEO_COUNT)
 
-    def any_do(self) -> None:
+    def take_any(self) -> None:
         self.any = True
 
-    def sorted(self, order: int) -> None:
+    def ordered(self, order: int) -> None:
         self.order = order
 
     def showing(self, what: bytes) -> None:
@@ -164,9 +163,9 @@ _OPTIONS = {
     b"WITHDIST": _Word(partial(_Search.showing, what=b"WITHDIST")),
     b"WITHHASH": _Word(partial(_Search.showing, what=b"WITHHASH")),
     b"WITHCOORD": _Word(partial(_Search.showing, what=b"WITHCOORD")),
-    b"ANY": _Word(_Search.any_do),
-    b"ASC": _Word(partial(_Search.sorted, order=ASCENDING)),
-    b"DESC": _Word(partial(_Search.sorted, order=DESCENDING)),
+    b"ANY": _Word(_Search.take_any),
+    b"ASC": _Word(partial(_Search.ordered, order=ASCENDING)),
+    b"DESC": _Word(partial(_Search.ordered, order=DESCENDING)),
     b"COUNT": _Word(_Search.at_most, 1),
 }
 _RADIUS_OPTIONS = {
@@ -265,7 +264,7 @@ def geosearchstore(ctx: Context, args: list[bytes]) -> Any:
 
 
 def _search(ctx: Context, key: bytes) -> _Search:
-    return _Search(ctx.db, key, zset.find(ctx.db, key))
+    return _Search(ctx.db, zset.find(ctx.db, key))
 
 
 def _radius_keys(start: int) -> tuple[Keys, Keys, Keys]:
@@ -285,6 +284,7 @@ def _radius_claims(request: Request) -> list[bytes]:
     return [*request[1:2], *targets]
 
 
+_OLD_STORE = "STORE option in GEORADIUS"
 _OLD_OPTIONS = "[WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]"
 
 
@@ -328,9 +328,6 @@ def _around_place(ctx: Context, args: list[bytes], grammar: Mapping[bytes, _Word
     search.by_radius(*args[4:6])
     search.read(args, 6, grammar)
     return _answer(search, _OLD_STORE)
-
-
-_OLD_STORE = "STORE option in GEORADIUS"
 
 
 @_command(

@@ -17,7 +17,7 @@ from tendis_py.errors import (
     syntax_error,
     wrong_arity,
 )
-from tendis_py.resp.replies import OK, Stream
+from tendis_py.resp.replies import OK, PairStream, Stream
 from tendis_py.types import hash as hashes
 from tendis_py.types import long_double
 
@@ -88,7 +88,7 @@ _all = partial(
 @_all("hgetall")
 def hgetall(ctx: Context, args: list[bytes]) -> Any:
     """Returns all fields and values in a hash."""
-    return dict(hashes.items(ctx.db, args[1]))
+    return PairStream(hashes.items(ctx.db, args[1]))
 
 
 @_all("hkeys")

@@ -82,7 +82,7 @@ _DEBUG: dict[bytes, Callable[[Database, bytes], Any]] = {
     flags="write denyoom admin",
     keys=Keys("RW access", first=2),
     complexity="N/A",
-    syntax="<GETREG | DECODE | ENCODING | TODENSE> key",
+    syntax="subcommand key",
 )
 def pfdebug(ctx: Context, args: list[bytes]) -> Any:
     """Internal commands for debugging HyperLogLog values."""

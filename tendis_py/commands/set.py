@@ -18,6 +18,7 @@ from tendis_py.errors import (
 from tendis_py.resp.replies import SetStream, Stream
 from tendis_py.types import set as sets
 from tendis_py.types import set_algebra as algebra
+from tendis_py.types import set_random as randomly
 
 _command = partial(command, group="set")
 
@@ -149,10 +150,10 @@ def spop(ctx: Context, args: list[bytes]) -> Any:
     Deletes the set if the last member was popped.
     """
     if len(args) == 2:
-        return sets.pop(ctx.db, args[1])
+        return randomly.pop(ctx.db, args[1])
     if len(args) > 3:
         raise syntax_error()
-    return SetStream(sets.pop_many(ctx.db, args[1], natural(args[2])))
+    return SetStream(randomly.pop_many(ctx.db, args[1], natural(args[2])))
 
 
 @_command(
@@ -177,10 +178,10 @@ def srandmember(ctx: Context, args: list[bytes]) -> Any:
     if row is None:
         return None if count is None else []
     if count is None:
-        return sets.random_member(ctx.db, row)
+        return randomly.random_member(ctx.db, row)
     if count < 0:
-        return Stream(sets.draws(ctx.db, row, -count))
-    return Stream(sets.sample(ctx.db, row, count))
+        return Stream(randomly.draws(ctx.db, row, -count))
+    return Stream(randomly.sample(ctx.db, row, count))
 
 
 # Several sets

@@ -105,6 +105,8 @@ class _Options:
             return 3
         if word == b"BY" and values:
             sorting.by = values[0]
+            if b"*" not in values[0]:  # "nosort"; another BY does not take that back
+                sorting.keeps_order = True
         elif word == b"GET" and values:
             self.gets.append(values[0])
         elif word == b"STORE" and values and may_store:

@@ -11,8 +11,6 @@ from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream_arguments import (
-    ACKED,
-    DELREF,
     add_options,
     check_limit,
     natural_or_zero,
@@ -29,14 +27,13 @@ from tendis_py.errors import (
     XSETID_BELOW_GIVEN_DELETED,
     XSETID_BELOW_TOP,
     ReplyError,
-    syntax_error,
     wrong_arity,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Stream
 from tendis_py.types import stream as streams
-from tendis_py.types import stream_group as groups
 from tendis_py.types import stream_id
-from tendis_py.types.stream import Entry, MayDelete
+from tendis_py.types.stream import Entry
+from tendis_py.types.stream_deletion import Deletion, Outcome, References
 from tendis_py.types.stream_id import to_text
 
 _command = partial(command, group="stream")
@@ -45,9 +42,7 @@ _READ = Keys("RO access")
 _UPDATE = Keys("RW update")
 _DELETE = Keys("RW delete")
 
-_EACH_DELETED = (
-    "O(1) for each single item to delete in the stream, regardless of the stream size."
-)
+_EACH_DELETED = "O(1) for each single item to delete in the stream, regardless of the stream size."
 
 
 def entry_reply(entry: Entry) -> list[Any]:
@@ -55,16 +50,19 @@ def entry_reply(entry: Entry) -> list[Any]:
     return [to_text(id_), fields]
 
 
+def at_most(ctx: Context, count: int | None) -> int | None:
+    """How many entries to read, of ``count`` that are asked for (None: all): on the fast lane no
+    more than tell that they are too many for it."""
+    limit = ctx.tx.fast_rows + 1 if ctx.tx.fast_rows else None
+    return min((number for number in (count, limit) if number is not None), default=None)
+
+
 def entries_reply(ctx: Context, entries: Iterator[Entry], count: int | None) -> Any:
-    """An array of the first ``count`` entries. On the fast lane a limited number is read, and
-    TooLargeError raised if there are more."""
-    tx = ctx.tx
-    if count is not None:
-        entries = islice(entries, count)
-    if not tx.fast_rows:
-        return Stream(map(entry_reply, entries))
-    few = list(islice(entries, tx.fast_rows + 1))
-    tx.admit(len(few))
+    """An array of the first ``count`` entries. TooLargeError if those are too many for the lane."""
+    if not ctx.tx.fast_rows:
+        return Stream(map(entry_reply, islice(entries, count)))
+    few = list(islice(entries, at_most(ctx, count)))
+    ctx.tx.admit(len(few))
     return list(map(entry_reply, few))
 
 
@@ -111,9 +109,11 @@ def xadd(ctx: Context, args: list[bytes]) -> Any:
     id_ = stream.next_id(wanted, any_sequence=any_sequence)
     stream.append(id_, fields)
     if chosen.trims:
-        trimming = chosen.trimming(ctx.db.limits.stream_node_max_entries)
-        _Deletion(stream, chosen.references).trim(trimming)
-    stream.save()
+        deletion = Deletion(stream, chosen.references or References.KEEP)
+        deletion.trim(chosen.trimming(ctx.db.limits.stream_node_max_entries))
+        deletion.save()
+    else:
+        stream.save()
     return to_text(id_)
 
 
@@ -182,7 +182,9 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Any:
     since="5.0.0",
     flags="readonly blocking",
     keys=Keys("RO access", keyword="STREAMS", first=1, last=-1, limit=2),
-    complexity="",
+    complexity=(
+        "For each stream mentioned: O(N) with N being the number of elements being returned."
+    ),
     syntax="[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
 )
 def xread(ctx: Context, args: list[bytes]) -> Any:
@@ -192,12 +194,13 @@ def xread(ctx: Context, args: list[bytes]) -> Any:
     For now it does not wait: where BLOCK would, the answer is that of a timeout.
     """
     chosen = read_options(ctx, args, in_group=False)
-    found = [streams.find(ctx.db, key) for key in chosen.keys]
-    after = [
-        _read_position(stream, id_) for stream, id_ in zip(found, chosen.ids, strict=True)
+    positions = [
+        _read_position(streams.find(ctx.db, key), id_)
+        for key, id_ in zip(chosen.keys, chosen.ids, strict=True)
     ]
     reply = Pairs()
-    for key, stream, id_ in zip(chosen.keys, found, after, strict=True):
+    for key, id_ in zip(chosen.keys, positions, strict=True):
+        stream = streams.peek(ctx.db, key)
         if stream is None or id_ >= stream.last:
             continue
         entries = stream.range(id_ + 1)
@@ -221,39 +224,132 @@ def _read_position(stream: streams.Stream | None, id_: bytes) -> int:
 
 # Deleting
 
-DELETED, SPARED, ABSENT = 1, 2, -1
+OUTCOMES = {Outcome.DELETED: 1, Outcome.SPARED: 2, Outcome.ABSENT: -1}
 """What XDELEX and XACKDEL answer for each ID."""
 
 
-class _Deletion:
-    """Deletes entries of a stream, and does what ``references`` says to what groups know of them.
-    The stream is to be saved."""
+@_command(
+    "xdel",
+    -3,
+    since="5.0.0",
+    flags="write fast",
+    keys=_DELETE,
+    complexity=_EACH_DELETED,
+    syntax="key id [id ...]",
+)
+def xdel(ctx: Context, args: list[bytes]) -> Any:
+    """Returns the number of messages after removing them from a stream."""
+    stream = streams.peek(ctx.db, args[1])
+    if stream is None:
+        return 0
+    ids = [stream_id.parse(id_) for id_ in args[2:]]
+    gone = stream.present(ids)
+    if gone:
+        stream.delete(gone)
+        stream.save()
+    return len(gone)
 
-    def __init__(self, stream: streams.Stream, references: bytes) -> None:
-        self.stream = stream
-        self.references = references
-        self.groups = groups.all_groups(stream) if references in (DELREF, ACKED) else []
 
-    def trim(self, trimming: streams.Trimming) -> int:
-        deleted = self.stream.trim(trimming, self._may_delete())
-        self._save()
-        return deleted
+@_command(
+    "xdelex",
+    -5,
+    since="8.2.0",
+    flags="write fast",
+    keys=_DELETE,
+    complexity=_EACH_DELETED,
+    syntax="key [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
+)
+def xdelex(ctx: Context, args: list[bytes]) -> Any:
+    """Deletes one or multiple entries from the stream."""
+    stream = streams.peek(ctx.db, args[1])
+    references, given = referenced_ids(args, 2)
+    if stream is None:
+        return [OUTCOMES[Outcome.ABSENT]] * len(given)
+    ids = [stream_id.parse(id_) for id_ in given]
+    deletion = Deletion(stream, references)
+    outcomes = deletion.delete(ids)
+    deletion.save()
+    return [OUTCOMES[outcome] for outcome in outcomes]
 
-    def _may_delete(self) -> MayDelete | None:
-        if self.references == DELREF:
-            return self._forget
-        if self.references == ACKED:
-            return self._is_free
-        return None
 
-    def _forget(self, id_: int) -> bool:
-        groups.release_everywhere(self.groups, id_)
-        return True
+@_command(
+    "xtrim",
+    -4,
+    since="5.0.0",
+    flags="write",
+    keys=_DELETE,
+    complexity=(
+        "O(N), with N being the number of evicted entries. Constant times are very small however, "
+        "since entries are organized in macro nodes containing multiple entries that can be "
+        "released with a single deallocation."
+    ),
+    tips=("nondeterministic_output",),
+    syntax=("key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]"),
+)
+def xtrim(ctx: Context, args: list[bytes]) -> Any:
+    """Deletes messages from the beginning of a stream."""
+    chosen = add_options(args, is_add=False)
+    check_limit(chosen, is_add=False)
+    stream = streams.peek(ctx.db, args[1])
+    if stream is None:
+        return 0
+    deletion = Deletion(stream, chosen.references or References.KEEP)
+    deleted = deletion.trim(chosen.trimming(ctx.db.limits.stream_node_max_entries))
+    if deleted:
+        deletion.save()
+    return deleted
 
-    def _is_free(self, id_: int) -> bool:
-        return not groups.is_referenced(self.groups, id_)
 
-    def _save(self) -> None:
-        if self.references == DELREF:
-            for group in self.groups:
-                group.save()
+# Replicating
+
+
+def _entries_added(argument: bytes) -> int:
+    value = integer(argument)
+    if value < 0:
+        raise ReplyError(ENTRIES_ADDED_NEGATIVE)
+    return value
+
+
+@_command(
+    "xsetid",
+    -3,
+    since="5.0.0",
+    flags="write denyoom fast",
+    keys=_UPDATE,
+    syntax="key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+)
+def xsetid(ctx: Context, args: list[bytes]) -> Any:
+    """An internal command for replicating stream values."""
+    last = stream_id.parse(args[2])
+    chosen = options(
+        args,
+        3,
+        {
+            b"ENTRIESADDED": Option("added", _entries_added),
+            b"MAXDELETEDID": Option("max_deleted", partial(_max_deleted, last)),
+        },
+    )
+    stream = streams.peek(ctx.db, args[1])
+    if stream is None:
+        raise ReplyError(NO_SUCH_KEY)
+    if last < stream.max_deleted:
+        raise ReplyError(XSETID_BELOW_DELETED)
+    added = chosen.get("added", stream.added)
+    top = stream.top()
+    if top is not None:
+        if last < top[0]:
+            raise ReplyError(XSETID_BELOW_TOP)
+        if "added" in chosen and added < stream.length:
+            raise ReplyError(XSETID_ADDED_BELOW_LENGTH)
+    stream.last = last
+    stream.added = added
+    stream.max_deleted = chosen.get("max_deleted") or stream.max_deleted
+    stream.save()
+    return OK
+
+
+def _max_deleted(last: int, argument: bytes) -> int:
+    value = stream_id.parse(argument)
+    if last < value:
+        raise ReplyError(XSETID_BELOW_GIVEN_DELETED)
+    return value

@@ -1,4 +1,5 @@
-"""Arguments that several stream commands share: trimming, lists of IDs, XREAD's and XREADGROUP's."""
+"""Arguments that stream commands share: of XADD and XTRIM, of XDELEX and XACKDEL, of XREAD and
+XREADGROUP."""
 
 from __future__ import annotations
 
@@ -26,12 +27,14 @@ from tendis_py.errors import (
     unbalanced_streams,
 )
 from tendis_py.types import stream_id
-from tendis_py.types.stream import Trimming
+from tendis_py.types.stream_deletion import References
+from tendis_py.types.stream_trimming import Trimming
 
-KEEPREF, DELREF, ACKED = b"KEEPREF", b"DELREF", b"ACKED"
-"""What becomes of an entry's references in groups when it is deleted: they stay; they go; or the
-entry is spared as long as there are any."""
-REFERENCES = (KEEPREF, DELREF, ACKED)
+REFERENCES = {
+    b"KEEPREF": References.KEEP,
+    b"DELREF": References.FORGET,
+    b"ACKED": References.RESPECT,
+}
 
 
 def natural_or_zero(argument: bytes) -> int:
@@ -49,7 +52,7 @@ _LIMITS = (10_000, 1_000_000)
 
 @dataclass(slots=True)
 class AddOptions:
-    """The options of XADD and XTRIM. Times out of mind: filled while they are read."""
+    """The options of XADD and XTRIM, filled while they are read."""
 
     position: int = 2
     """Where the options end: at XADD's ID."""
@@ -57,7 +60,7 @@ class AddOptions:
     least: int | None = None
     whole_nodes: bool = False
     limit: int | None = None
-    references: bytes = b""
+    references: References | None = None
     creates: bool = True
 
     @property
@@ -95,7 +98,7 @@ def add_options(args: list[bytes], *, is_add: bool) -> AddOptions:
             found.creates = False
             at += 1
         elif word in REFERENCES and not found.references:
-            found.references = word
+            found.references = REFERENCES[word]
             at += 1
         elif is_add:
             break
@@ -134,14 +137,14 @@ def _read_strategy(found: AddOptions, args: list[bytes], at: int, word: bytes) -
 # XDELEX and XACKDEL
 
 
-def referenced_ids(args: list[bytes], at: int) -> tuple[bytes, list[bytes]]:
+def referenced_ids(args: list[bytes], at: int) -> tuple[References, list[bytes]]:
     """``[KEEPREF | DELREF | ACKED] IDS numids id [id ...]`` from position ``at`` on: what becomes
     of references, and the IDs, not looked at."""
-    references, ids = b"", None
+    references, ids = None, None
     while at < len(args):
         word = args[at].upper()
         if word in REFERENCES and not references:
-            references = word
+            references = REFERENCES[word]
             at += 1
         elif word == b"IDS" and at + 1 < len(args):
             number = integer(args[at + 1], 1, INT64_MAX, NUMIDS_NOT_POSITIVE)
@@ -154,7 +157,7 @@ def referenced_ids(args: list[bytes], at: int) -> tuple[bytes, list[bytes]]:
             raise syntax_error()
     if ids is None:
         raise syntax_error()
-    return references or KEEPREF, ids
+    return references or References.KEEP, ids
 
 
 # XREAD and XREADGROUP
@@ -223,5 +226,3 @@ def check_timeout(ctx: Context, argument: bytes) -> None:
         raise ReplyError(TIMEOUT_NEGATIVE)
     if timeout > INT64_MAX - ctx.db.now:
         raise ReplyError(TIMEOUT_RANGE)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from tendis_py.errors import (
 )
 from tendis_py.types import zset as zsets
 from tendis_py.types import zset_range as ranges
-from tendis_py.types.zset_range import ByMember, ByRank, ByScore
+from tendis_py.types.zset_range import ByMember, ByRank, ByScore, Range
 
 _command = partial(command, group="sorted-set")
 
@@ -73,18 +74,23 @@ def _member_bound(argument: bytes, *, after_included: bool) -> bytes | None:
 # Reading
 
 
+_ReadRange = Callable[[bytes, bytes], Range]
+
+
 @dataclass(slots=True)
 class _Question:
-    """What ZRANGE and its kin are asked for. ``read`` makes a range of the two bounds."""
+    """What ZRANGE and its kin are asked for. ``read`` makes a range of the two bounds. What a
+    command has settled itself is not None."""
 
-    read: Any = None
+    read: _ReadRange | None = None
     reverse: bool | None = None
     offset: int = 0
     limit: int = -1
     with_scores: bool = False
 
-    def parse(self, args: list[bytes], start: int, *, stores: bool = False) -> None:
-        """The options from ``start`` on. What is settled already is no option."""
+    def parse(self, args: list[bytes], start: int, *, stores: bool = False) -> Range:
+        """The range that the two arguments before ``start`` are the bounds of, by the options from
+        there on. What is settled already is no option."""
         position = start
         while position < len(args):
             word = args[position].upper()
@@ -100,25 +106,20 @@ class _Question:
             else:
                 raise syntax_error()
             position += 1
-        self.read = self.read or by_rank
-        if self.limit != -1 and self.read is by_rank:
+        read = self.read or by_rank
+        if self.limit != -1 and read is by_rank:
             raise ReplyError(ZRANGE_LIMIT_BY_RANK)
-        if self.with_scores and self.read is by_member:
+        if self.with_scores and read is by_member:
             raise ReplyError(ZRANGE_WITHSCORES_BY_LEX)
-
-    def range(self, low: bytes, high: bytes) -> ByRank | ByScore | ByMember:
-        if self.reverse and self.read is not by_rank:
-            low, high = high, low
-        found: ByRank | ByScore | ByMember = self.read(low, high)
-        return found
+        low, high = args[start - 2 : start]
+        return read(high, low) if self.reverse and read is not by_rank else read(low, high)
 
 
-_READERS = {b"BYSCORE": by_score, b"BYLEX": by_member}
+_READERS: dict[bytes, _ReadRange] = {b"BYSCORE": by_score, b"BYLEX": by_member}
 
 
 def _answer(ctx: Context, args: list[bytes], question: _Question) -> Any:
-    question.parse(args, 4)
-    wanted = question.range(args[2], args[3])
+    wanted = question.parse(args, 4)
     row = zsets.find(ctx.db, args[1])
     if row is None:
         return []
@@ -224,8 +225,7 @@ def zrevrangebylex(ctx: Context, args: list[bytes]) -> Any:
 def zrangestore(ctx: Context, args: list[bytes]) -> Any:
     """Stores a range of members from sorted set in a key."""
     question = _Question()
-    question.parse(args, 5, stores=True)
-    wanted = question.range(args[3], args[4])
+    wanted = question.parse(args, 5, stores=True)
     return ranges.store(
         ctx.db,
         args[1],
@@ -304,6 +304,6 @@ def zremrangebylex(ctx: Context, args: list[bytes]) -> Any:
     return _remove(ctx, args[1], by_member(args[2], args[3]))
 
 
-def _remove(ctx: Context, key: bytes, wanted: ByRank | ByScore | ByMember) -> int:
+def _remove(ctx: Context, key: bytes, wanted: Range) -> int:
     row = zsets.peek(ctx.db, key)
     return 0 if row is None else ranges.remove(ctx.db, key, row, wanted)

@@ -15,6 +15,7 @@ Python value        RESP3                       RESP2
 ``list``, ``tuple``  array                      array
 ``Stream``          array                       array
 ``dict``            map                         flat array
+``PairStream``      map                         flat array
 ``Pairs``           map                         array of arrays of two
 ``set``             set                         array
 ``OrderedSet``      set                         array
@@ -82,6 +83,15 @@ class Pairs(list[Any]):
     """(key, value) tuples: a map whose keys need not be different (XREAD of a stream twice)."""
 
     __slots__ = ()
+
+
+class PairStream:
+    """A map whose pairs are made while they are encoded, as the elements of a Stream."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+        self.pairs = pairs
 
 
 class NullArray:
@@ -179,9 +189,7 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
     head = kind + b"%d\r\n"
 
     def encode(values: Any) -> bytes:
-        parts = [head % len(values)]
-        parts += [encoders[type(value)](value) for value in values]
-        return b"".join(parts)
+        return head % len(values) + b"".join(encode_run(values, encoders))
 
     return encode
 
@@ -222,6 +230,23 @@ def _map(head: bytes, encoders: dict[type, Encode], per_pair: int) -> Encode:
     return encode
 
 
+def _pair_stream(head: bytes, encoders: dict[type, Encode], per_pair: int) -> Encode:
+    def encode(stream: PairStream) -> bytes:
+        pairs = iter(stream.pairs)
+        count = 0
+        chunks = [b""]
+        while part := list(islice(pairs, _STREAM_CHUNK)):
+            count += len(part)
+            encoded = [
+                encoders[type(key)](key) + encoders[type(value)](value) for key, value in part
+            ]
+            chunks.append(b"".join(encoded))
+        chunks[0] = head % (count * per_pair)
+        return b"".join(chunks)
+
+    return encode
+
+
 def _encoders(protocol: int) -> dict[type, Encode]:
     encoders: dict[type, Encode] = {
         bytes: _bulk,
@@ -242,6 +267,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         encoders[SetStream] = encoders[Stream]
         encoders[Verbatim] = _bulk
         encoders[dict] = _map(b"*%d\r\n", encoders, 2)
+        encoders[PairStream] = _pair_stream(b"*%d\r\n", encoders, 2)
         encoders[Pairs] = array
     else:
         encoders[type(None)] = encoders[NullArray] = _null
@@ -252,6 +278,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         encoders[Push] = _aggregate(b">", encoders)
         encoders[Verbatim] = _verbatim
         encoders[dict] = _map(b"%%%d\r\n", encoders, 1)
+        encoders[PairStream] = _pair_stream(b"%%%d\r\n", encoders, 1)
         encoders[Pairs] = _pairs(encoders)
     return encoders
 

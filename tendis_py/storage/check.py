@@ -134,11 +134,18 @@ class Check:
         """Versions that keys of flushed databases name."""
 
     def findings(self) -> Iterator[Finding]:
+        yield from self._files()
         yield from self._databases()
         yield from self._keys()
         yield from self._counters()
         yield from self._deadlines()
         yield from self._versions()
+
+    def _files(self) -> Iterator[Finding]:
+        for family, name in enumerate(COLUMN_FAMILIES):
+            damage = self._engine.damage(family)
+            if damage is not None:
+                yield Finding(f"{name} can't be read to its end: {damage}")
 
     def _databases(self) -> Iterator[Finding]:
         places = sorted((namespace, index) for index, namespace in self.databases.items())

@@ -186,6 +186,19 @@ class Engine:
         )
         yield from takewhile(lower.__le__, found) if reverse else found
 
+    def damage(self, family: int) -> str | None:
+        """Read a column family from end to end; what is wrong if that fails. (``items`` and
+        ``keys`` then just end: rocksdict 0.3.29 tells it only of iterators stepped by hand.)"""
+        rows = self._families[family].iter(_below(None))
+        rows.seek_to_first()
+        while rows.valid():
+            rows.next()
+        try:
+            rows.status()
+        except Exception as error:
+            return str(error)
+        return None
+
     # Writing
 
     def write(

@@ -111,18 +111,20 @@ class OrderIndex:
         return sum(self._counts[:chunk]) + bisect_left(keys, key)
 
     def select(self, rank: int, read: Read) -> bytes:
-        """The key with ``rank`` keys below it; 0 <= rank < size."""
-        return next(self.iterate(rank, read))
+        """The key with ``rank`` keys below it. IndexError when there is none."""
+        if not 0 <= rank < self.size:
+            raise IndexError("rank out of range")
+        chunk, offset = self._find(rank, read)
+        keys = self._keys[chunk]
+        assert keys is not None
+        return keys[offset]
 
     def iterate(self, rank: int, read: Read, *, reverse: bool = False) -> Iterator[bytes]:
         """Keys from that of ``rank`` on, upwards or downwards. The index must not change while
         it is iterated."""
         if not 0 <= rank < self.size:
             return
-        chunk, offset = self._locate(rank)
-        if self.forgetful or self._keys[chunk] is None:
-            self._load(chunk, read)
-            chunk, offset = self._locate(rank)
+        chunk, offset = self._find(rank, read)
         while True:
             keys = self._keys[chunk]
             assert keys is not None
@@ -138,16 +140,31 @@ class OrderIndex:
                     return
                 chunk, offset = self._load(chunk + 1, read, b""), 0
 
+    def _find(self, rank: int, read: Read) -> tuple[int, int]:
+        """As ``_locate``, with the chunk's keys in memory."""
+        chunk, offset = self._locate(rank)
+        if self.forgetful or self._keys[chunk] is None:
+            self._load(chunk, read)
+            chunk, offset = self._locate(rank)
+        return chunk, offset
+
     def _locate(self, rank: int) -> tuple[int, int]:
-        """The chunk and the offset in it of the key with that rank."""
+        """The chunk and the offset in it of the key with that rank. Pops at either end look at one
+        count, others at about all of them (12 µs for a million keys)."""
+        counts = self._counts
         last = self.size - rank
-        if last <= self._counts[-1]:  # pops at the end need not walk all counts
-            return len(self._counts) - 1, self._counts[-1] - last
-        for chunk, count in enumerate(self._counts):
-            if rank < count:
-                return chunk, rank
-            rank -= count
-        raise IndexError("rank out of range")
+        if last <= counts[-1]:
+            return len(counts) - 1, counts[-1] - last
+        chunk, high = 0, len(counts)
+        while rank >= counts[chunk] and high - chunk > 1:
+            middle = (chunk + high) // 2
+            below = sum(counts[chunk:middle])
+            if rank < below:
+                high = middle
+            else:
+                rank -= below
+                chunk = middle
+        return chunk, rank
 
     def _load(self, chunk: int, read: Read, key: bytes = b"", *, last: bool = False) -> int:
         """Have the keys of a chunk in memory. A chunk that has grown much since they were
@@ -158,6 +175,7 @@ class OrderIndex:
             return chunk
         upper = self._firsts[chunk + 1] if chunk + 1 < len(self._firsts) else None
         keys = list(read(self._firsts[chunk], upper))
+        assert len(keys) == self._counts[chunk], "a write has passed the order index by"
         parts = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
         if len(parts) > 1 and len(parts[-1]) < CHUNK // 2:
             parts[-2:] = [parts[-2] + parts[-1]]

@@ -177,16 +177,20 @@ class Transaction:
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with lower <= key < upper in order: as they are now, this batch's writes included,
         whatever the command writes from now on."""
-        engine = self.keyspace.engine
-        if self._scattered(family):
-            changed = self._overlaid(family, lower, upper)
-            overlay = self.families[family]
-            own = [(key, value) for key in changed if (value := overlay[key]) is not None]
-            ranges = [(low, high) for place, low, high in self.ranges if place == family]
-            stored = engine.items(family, lower, upper, reverse=reverse)
-            found = _without(stored, set(changed), ranges)
-            return merge(own[::-1] if reverse else own, found, key=_first, reverse=reverse)
-        return self.paced(engine.items(family, lower, upper, reverse=reverse))
+        scattered = self._scattered(family)
+        stored = self.paced(self.keyspace.engine.items(family, lower, upper, reverse=reverse))
+        if not scattered:
+            return stored
+        changed = self._overlaid(family, lower, upper)
+        ranges = [(low, high) for place, low, high in self.ranges if place == family]
+        if not changed and not ranges:
+            return stored
+        overlay = self.families[family]
+        own = [(key, value) for key in changed if (value := overlay[key]) is not None]
+        found = _without(stored, set(changed), ranges)
+        if not own:
+            return found
+        return merge(own[::-1] if reverse else own, found, key=_first, reverse=reverse)
 
     def row_keys(
         self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
@@ -421,7 +425,10 @@ def _without(
     rows: Iterator[tuple[bytes, bytes]], keys: set[bytes], ranges: list[tuple[bytes, bytes]]
 ) -> Iterator[tuple[bytes, bytes]]:
     """Those of the engine's rows that the batch has neither written nor deleted."""
-    for row in rows:
-        key = row[0]
-        if key not in keys and not any(low <= key < high for low, high in ranges):
-            yield row
+    if not ranges:
+        return (row for row in rows if row[0] not in keys)
+    return (
+        row
+        for row in rows
+        if row[0] not in keys and not any(low <= row[0] < high for low, high in ranges)
+    )

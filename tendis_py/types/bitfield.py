@@ -56,6 +56,7 @@ Read = Callable[[int, int], bytes]
 
 def look(db: Database, key: bytes, steps: Sequence[Step]) -> list[int]:
     """The values that ``steps``, all of them GETs, find."""
+    db.tx.admit(len(steps))
     row = checked(db.find(key))
     if row is None:
         return [0] * len(steps)
@@ -65,6 +66,7 @@ def look(db: Database, key: bytes, steps: Sequence[Step]) -> list[int]:
 def run(db: Database, key: bytes, steps: Sequence[Step]) -> list[int | None]:
     """Take the steps in order. The string grows to where the furthest one writes, even if that
     step fails."""
+    db.tx.admit(len(steps))
     draft = Draft(db, key, checked(db.peek(key)))
     draft.grow(max(step.end for step in steps if step.operation != GET))
     results = [_take(step, draft) for step in steps]

@@ -30,6 +30,7 @@ from tendis_py.types.scores import SCORE_SIZE, encode_score, unpack_score
 from tendis_py.types.set import INTSET
 from tendis_py.types.stream_id import from_key, to_text
 from tendis_py.types.stream_nodes import Nodes
+from tendis_py.types.zset_forms import Small
 
 
 def _counted(row: CollectionRow, found: int, what: str) -> Iterator[str]:
@@ -81,9 +82,9 @@ def _set(row: CollectionRow, stored: Stored) -> Iterator[str]:
 
 def _zset(row: CollectionRow, stored: Stored) -> Iterator[str]:
     if not row.version:
-        yield from _packed(row, row.value.scores)
-        yield from _packed(row, row.value.pairs)
-        if any(low >= high for low, high in pairwise(row.value.pairs)):
+        small: Small = row.value
+        yield from _packed(row, small.scores)
+        if any(low >= high for low, high in pairwise(small.pairs)):
             yield "its members are not in order"
         return
     yield from _rows(row, stored, ROWS)
@@ -116,10 +117,9 @@ def _hash(row: CollectionRow, stored: Stored) -> Iterator[str]:
                 yield f"field {field!r}: its deadline {deadline} is not indexed"
     if by_deadline.count() != dated:
         yield f"{dated} fields have a deadline and {by_deadline.count()} are indexed"
-    first = next(by_deadline.keys(), b"")
-    earliest = int.from_bytes(first[: hash_fields.DEADLINE_SIZE], "big")
-    if earliest != row.fields_due:
-        yield f"its earliest deadline is {earliest}, it says {row.fields_due}"
+    first, stated = next(by_deadline.keys(), b""), row.value
+    if bool(first) != bool(stated) or not first.startswith(stated):
+        yield f"its earliest deadline is {first!r}, it says {stated!r}"
 
 
 def _dated(deadline: int, field: bytes) -> bytes:
@@ -195,7 +195,7 @@ def _group(group: stream_group.Group) -> Iterator[str]:
             owned += 1
             (entry,) = group.pending_of([id_])
             if entry is None or entry.consumer != consumer.name:
-                yield f"{to_text(id_)!r} is among what is pending with {consumer.name!r}, and is not"
+                yield f"{to_text(id_)!r} counts as pending with {consumer.name!r} and is not"
         if owned != consumer.pending:
             yield f"consumer {consumer.name!r} counts {consumer.pending} pending and has {owned}"
 

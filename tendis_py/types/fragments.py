@@ -70,12 +70,14 @@ def read(db: Database, row: Row, start: int, stop: int) -> bytes:
         whole: bytes = row.value
         return whole[start:stop]
     stop = min(stop, size(row))
+    if start >= stop:
+        return b""
     db.tx.admit(work(row, start, stop))
     parts: list[bytes] = []
     for offset, piece in pieces(db, row, start, stop):
         parts += bytes(offset - start), piece
         start = offset + len(piece)
-    parts.append(bytes(max(stop - start, 0)))
+    parts.append(bytes(stop - start))
     return b"".join(parts)
 
 
@@ -86,11 +88,13 @@ def whole(db: Database, row: Row) -> bytes:
 
 def byte(db: Database, row: Row, at: int) -> int:
     """The byte at ``at``; 0 beyond the end."""
-    if row.version:
-        part = Elements(db.tx, row.version).get(_element(at // FRAGMENT_BYTES)) or b""
-        at %= FRAGMENT_BYTES
-    else:
-        part = row.value
+    if at >= size(row):
+        return 0
+    if not row.version:
+        value: int = row.value[at]
+        return value
+    part = Elements(db.tx, row.version).get(_element(at // FRAGMENT_BYTES)) or b""
+    at %= FRAGMENT_BYTES
     return part[at] if at < len(part) else 0
 
 

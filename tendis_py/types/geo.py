@@ -18,6 +18,7 @@ from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.types import zset
 from tendis_py.types.geohash import STEP_MAX, Area, Cell, Position, cell_at, position
+from tendis_py.types.zset_forms import view
 
 EARTH_RADIUS = 6372797.560856
 _DEGREE = math.pi / 180
@@ -187,6 +188,12 @@ def positions(db: Database, key: bytes, members: list[bytes]) -> list[Position |
     return [None if score is None else position(score) for score in zset.scores(db, key, members)]
 
 
+def position_in(db: Database, row: CollectionRow, member: bytes) -> Position | None:
+    """Where ``member`` of the sorted set of ``row`` is; None when it is not there."""
+    score = view(db, row).score(member)
+    return None if score is None else position(score)
+
+
 def search(
     db: Database,
     row: CollectionRow,
@@ -200,6 +207,7 @@ def search(
 
     ``order``: nearest first (ASCENDING), farthest first (DESCENDING), or as they come (0). Only
     with ``first_found`` may the first ``count`` found be others than the first in that order.
+    Places equally far away stay in the order of the cells and, in a cell, of the sorted set.
     """
     found = _points(db, row, shape, count if first_found else 0)
     if not order:

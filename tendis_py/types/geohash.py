@@ -19,7 +19,8 @@ STEP_MAX = 26
 """52 bits are as many as a score, a double, holds exactly."""
 
 _ALPHABET = b"0123456789bcdefghjkmnpqrstuvwxyz"
-_WORD = 2**64 - 1
+_FINEST = 1 << STEP_MAX
+_WORD, _HALF_WORD = 2**64 - 1, 2**32 - 1
 _HEX = b"0123456789abcdef"
 
 
@@ -63,13 +64,11 @@ class Cell(NamedTuple):
     @property
     def area(self) -> Area:
         size = 1 << self.step
-        west, east = self.column / size, (self.column + 1 & 0xFFFFFFFF) / size
-        south, north = self.row / size, (self.row + 1 & 0xFFFFFFFF) / size
         return Area(
-            -LONGITUDE_MAX + west * (2 * LONGITUDE_MAX),
-            -LONGITUDE_MAX + east * (2 * LONGITUDE_MAX),
-            -LATITUDE_MAX + south * (2 * LATITUDE_MAX),
-            -LATITUDE_MAX + north * (2 * LATITUDE_MAX),
+            _edge(self.column, size, LONGITUDE_MAX),
+            _edge(self.column + 1, size, LONGITUDE_MAX),
+            _edge(self.row, size, LATITUDE_MAX),
+            _edge(self.row + 1, size, LATITUDE_MAX),
         )
 
     def neighbor(self, columns: int, rows: int) -> Cell:
@@ -92,6 +91,11 @@ def _spread(number: int) -> int:
     return int.from_bytes((b"%08x" % number).translate(_SPREAD), "big")
 
 
+def _edge(number: int, size: int, limit: float) -> float:
+    """Where the column or row of that number begins, of ``size`` from -limit to limit."""
+    return -limit + (number & _HALF_WORD) / size * (2 * limit)
+
+
 def cell_at(
     longitude: float, latitude: float, step: int, latitude_max: float = LATITUDE_MAX
 ) -> Cell:
@@ -110,12 +114,16 @@ def score(longitude: float, latitude: float) -> float:
 def position(score: float) -> Position:
     """The middle of the cell that a score stands for. Any number is a place in some way."""
     bits = _unsigned(score).to_bytes(8, "big")
-    column, row = int(bits.translate(_ODD_BITS), 16), int(bits.translate(_EVEN_BITS), 16)
-    area = Cell(column, row, STEP_MAX).area
     return Position(
-        min(max((area.west + area.east) / 2, -LONGITUDE_MAX), LONGITUDE_MAX),
-        min(max((area.south + area.north) / 2, -LATITUDE_MAX), LATITUDE_MAX),
+        _middle(int(bits.translate(_ODD_BITS), 16), LONGITUDE_MAX),
+        _middle(int(bits.translate(_EVEN_BITS), 16), LATITUDE_MAX),
     )
+
+
+def _middle(number: int, limit: float) -> float:
+    """The middle of a column or row at the last step."""
+    low, high = _edge(number, _FINEST, limit), _edge(number + 1, _FINEST, limit)
+    return min(max((low + high) / 2, -limit), limit)
 
 
 def _unsigned(score: float) -> int:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain, compress
 
 from tendis_py.errors import (
     HASH_NOT_FLOAT,
@@ -23,6 +25,7 @@ from tendis_py.types import collection, long_double
 from tendis_py.types.hash_fields import (
     LISTPACK,
     change,
+    pack_field,
     unpack_field,
     visible_fields,
     visible_value,
@@ -32,7 +35,9 @@ from tendis_py.types.scan import Step, rows
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
-_DRAWN_AT_ONCE = 256
+_FEW_DRAWS = 1000
+"""Up to how many random fields are looked up one by one; more are met on a walk over the hash."""
+_DRAWS_AT_ONCE = 1 << 18
 
 Pair = tuple[bytes, bytes]
 
@@ -147,8 +152,13 @@ def random_fields(db: Database, key: bytes, count: int) -> list[Pair]:
     present = _all_if_known(db, row)
     if present is not None:
         return random.sample(present, min(count, len(present)))
-    db.tx.admit(count)
-    return _with_values(db, row, collection.elements(db, row).random(count))
+    if count <= _FEW_DRAWS:
+        db.tx.admit(count)
+        return _with_values(db, row, collection.elements(db, row).random(count))
+    drawn = bytearray(row.count)
+    for rank in random.sample(range(row.count), count):
+        drawn[rank] = 1
+    return list(compress(_items(db, row), drawn))
 
 
 def random_draws(db: Database, key: bytes, count: int) -> Iterator[Pair]:
@@ -160,15 +170,22 @@ def random_draws(db: Database, key: bytes, count: int) -> Iterator[Pair]:
     present = _all_if_known(db, row)
     if present is not None:
         return (random.choice(present) for _ in range(count if present else 0))
-    return _draws(db, row, count)
+    if count <= _FEW_DRAWS:
+        rows = collection.elements(db, row)
+        return iter(_with_values(db, row, [rows.random(1)[0] for _ in range(count)]))
+    db.tx.admit(row.count)
+    return _many_draws(db, row, count)
 
 
-def _draws(db: Database, row: CollectionRow, count: int) -> Iterator[Pair]:
-    rows = collection.elements(db, row)
-    for start in range(0, count, _DRAWN_AT_ONCE):
-        number = min(_DRAWN_AT_ONCE, count - start)
-        drawn = [rows.select(random.randrange(row.count)) for _ in range(number)]
-        yield from _with_values(db, row, drawn)
+def _many_draws(db: Database, row: CollectionRow, count: int) -> Iterator[Pair]:
+    while count:
+        number = min(count, _DRAWS_AT_ONCE)
+        often = Counter(random.choices(range(row.count), k=number))
+        pairs = enumerate(_items(db, row))
+        drawn = [pair for rank, pair in pairs for _ in range(often[rank])]
+        random.shuffle(drawn)
+        yield from drawn
+        count -= number
 
 
 def _with_values(db: Database, row: CollectionRow, fields: list[bytes]) -> list[Pair]:
@@ -196,33 +213,51 @@ def put(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
     row = collection.peek(db, key, HASH)
     if row is None or row.encoding == LISTPACK:
         limits = db.limits
-        longest = limits.hash_max_listpack_value
         fields = {field: value} if row is None else {**row.value, field: value}
-        count = len(fields)
-        if len(field) <= longest >= len(value) and count <= limits.hash_max_listpack_entries:
-            if row is None:
-                db.put(key, CollectionRow(HASH, fields, 1), None)
-                return True
-            db.put(key, row.changed(value=fields, count=count), row)
-            return count > row.count
+        if len(fields) <= limits.hash_max_listpack_entries and len(
+            field
+        ) <= limits.hash_max_listpack_value >= len(value):
+            return _replace(db, key, row, fields) > 0
     elif row.version and not row.fields_due:
         elements = collection.elements(db, row)
         is_new = elements.get(field) is None
         if is_new:
-            elements.add(field, b"\0" + value)
+            elements.add(field, pack_field(value))
         else:
-            elements.set(field, b"\0" + value)
+            elements.set(field, pack_field(value))
         db.put(key, row.changed(count=row.count + is_new), row)
         return is_new
-    changing = change(db, key, row, [field])
-    is_new = changing.put(field, value)
-    changing.save()
-    return is_new
+    return _put_with_care(db, key, row, [(field, value)]) > 0
 
 
 def put_many(db: Database, key: bytes, pairs: list[Pair]) -> int:
     """Set fields, which lose their deadlines; how many are new."""
     row = collection.peek(db, key, HASH)
+    if row is None or row.encoding == LISTPACK:
+        limits = db.limits
+        fields = dict(pairs) if row is None else {**row.value, **dict(pairs)}
+        if (
+            max(len(pairs), len(fields)) <= limits.hash_max_listpack_entries
+            and max(map(len, chain.from_iterable(pairs))) <= limits.hash_max_listpack_value
+        ):
+            return _replace(db, key, row, fields)
+    return _put_with_care(db, key, row, pairs)
+
+
+def _replace(
+    db: Database, key: bytes, row: CollectionRow | None, fields: dict[bytes, bytes]
+) -> int:
+    """Write a listpack; how many more fields it has than it had."""
+    count = len(fields)
+    if row is None:
+        db.put(key, CollectionRow(HASH, fields, count), None)
+        return count
+    db.put(key, row.changed(value=fields, count=count), row)
+    return count - row.count
+
+
+def _put_with_care(db: Database, key: bytes, row: CollectionRow | None, pairs: list[Pair]) -> int:
+    """Set fields of a hash that is large, or has deadlines, or grows out of a listpack."""
     changing = change(db, key, row, [field for field, _ in pairs])
     changing.expect(len(pairs))
     created = sum([changing.put(field, value) for field, value in pairs])

@@ -2,7 +2,9 @@
 
 Small: a dict in Redis' listpack order; a ``Dated`` one as soon as fields may have deadlines.
 Large: ROWS of field → 0 | value, or 1 | deadline (8 bytes) | value; the fields that have a
-deadline also in SCORE, as deadline | field, so that what is due is a range.
+deadline also in SCORE, as deadline | field, so that what is due is a range. The first of these is
+the value of the meta row (its beginning; empty: none), and a search for the next one starts there:
+before it lie the tombstones of thousands.
 
 A deadline is a Unix time in ms, 0 for none. A field whose time has come is not there for anybody,
 but takes its place until the sweep, or a write, removes it.
@@ -31,6 +33,8 @@ from tendis_py.types import collection
 LISTPACK, LISTPACKEX, HASHTABLE = range(3)
 
 DEADLINE_SIZE = 8
+_FIRST_SIZE = 72
+"""Of the first deadline and its field, what the meta row keeps: fields may be long."""
 
 
 class Field(NamedTuple):
@@ -52,7 +56,8 @@ class Dated(dict[bytes, bytes]):
 
 def _pack(row: CollectionRow) -> bytes:
     if row.version:
-        return row.fields_due.to_bytes(DEADLINE_SIZE, "big")
+        first: bytes = row.value
+        return first
     packed = pack_items([*row.value, *row.value.values()])
     if row.encoding == LISTPACK:
         return packed
@@ -60,10 +65,10 @@ def _pack(row: CollectionRow) -> bytes:
     return struct.pack(f">{len(deadlines)}Q", *deadlines) + packed
 
 
-def _unpack(raw: bytes, row: CollectionRow) -> dict[bytes, bytes] | None:
+def _unpack(raw: bytes, row: CollectionRow) -> dict[bytes, bytes] | bytes:
     if row.version:
-        row.fields_due = int.from_bytes(raw, "big")
-        return None
+        row.fields_due = _deadline_in(raw)
+        return raw
     dated = row.encoding == LISTPACKEX
     items = unpack_items(raw, DEADLINE_SIZE * row.count if dated else 0)
     fields = dict(zip(items[: row.count], items[row.count :], strict=True))
@@ -79,6 +84,14 @@ def _unpack(raw: bytes, row: CollectionRow) -> dict[bytes, bytes] | None:
 
 
 register(HASH, Collection(("listpack", "listpackex", "hashtable"), _pack, _unpack))
+
+
+def _deadline_key(deadline: int, field: bytes) -> bytes:
+    return deadline.to_bytes(DEADLINE_SIZE, "big") + field
+
+
+def _deadline_in(deadline_key: bytes) -> int:
+    return int.from_bytes(deadline_key[:DEADLINE_SIZE], "big")
 
 
 def pack_field(value: bytes, deadline: int = 0) -> bytes:
@@ -198,11 +211,10 @@ class SmallHash:
         if not self._changed:
             return
         row = self._row or CollectionRow(HASH, None, 0)
-        due = min(self._deadlines.values(), default=0)
         version = 0
-        value: dict[bytes, bytes] | None = self._values
+        value: dict[bytes, bytes] | bytes = self._values
         if self._encoding == HASHTABLE and self._values:
-            version, value = self._write_elements(), None
+            version, value = self._write_elements()
         elif self._encoding == LISTPACKEX:
             value = self._in_order()
         row = row.changed(
@@ -210,7 +222,7 @@ class SmallHash:
             count=len(self._values),
             version=version,
             encoding=self._encoding,
-            fields_due=due,
+            fields_due=min(self._deadlines.values(), default=0),
         )
         collection.keep(self._db, self._key, row, self._row)
 
@@ -225,14 +237,15 @@ class SmallHash:
         ordered.deadlines = deadlines
         return ordered
 
-    def _write_elements(self) -> int:
+    def _write_elements(self) -> tuple[int, bytes]:
+        """The version, and what a large hash has as its value."""
         writer = VersionWriter(self._db.tx)
         for field, value in self._values.items():
-            deadline = self._deadlines.get(field, 0)
-            writer.add(field, pack_field(value, deadline))
-            if deadline:
-                writer.add(deadline.to_bytes(DEADLINE_SIZE, "big") + field, family=SCORE)
-        return writer.finish()
+            writer.add(field, pack_field(value, self._deadlines.get(field, 0)))
+        dated = [_deadline_key(deadline, field) for field, deadline in self._deadlines.items()]
+        for deadline_key in dated:
+            writer.add(deadline_key, family=SCORE)
+        return writer.finish(), min(dated, default=b"")[:_FIRST_SIZE]
 
 
 class LargeHash:
@@ -248,12 +261,15 @@ class LargeHash:
         self._by_deadline = collection.elements(db, row, SCORE)
         self._found: dict[bytes, bytes | None] = {}
         self._count = row.count
-        self._due = row.fields_due
-        self._due_is_known = True
+        self._first: bytes = row.value
+        self._first_is_gone = False
         self._changed = False
         self._look_up(list(fields))
 
     def _look_up(self, fields: list[bytes]) -> None:
+        if len(fields) == 1:
+            self._found[fields[0]] = self._rows.get(fields[0])
+            return
         self._found.update(zip(fields, self._rows.get_many(fields), strict=True))
 
     def get(self, field: bytes) -> Field | None:
@@ -307,16 +323,20 @@ class LargeHash:
 
     def _move_deadline(self, field: bytes, before: int, after: int) -> None:
         if before:
-            self._by_deadline.remove(before.to_bytes(DEADLINE_SIZE, "big") + field)
-            self._due_is_known &= before != self._due
+            key = _deadline_key(before, field)
+            self._by_deadline.remove(key)
+            self._first_is_gone |= key.startswith(self._first)
         if after:
-            self._by_deadline.add(after.to_bytes(DEADLINE_SIZE, "big") + field)
-            self._due = min(self._due or after, after)
+            key = _deadline_key(after, field)
+            self._by_deadline.add(key)
+            if not self._first or key[:_FIRST_SIZE] <= self._first:
+                self._first = key[:_FIRST_SIZE]
+                self._first_is_gone = False
 
     def purge(self, limit: int) -> None:
         """Delete what is due, ``limit`` fields at the most."""
-        after = (self._db.now + 1).to_bytes(DEADLINE_SIZE, "big")
-        due = [key[DEADLINE_SIZE:] for key in islice(self._by_deadline.keys(upper=after), limit)]
+        keys = self._by_deadline.keys(self._first, _deadline_key(self._db.now + 1, b""))
+        due = [key[DEADLINE_SIZE:] for key in islice(keys, limit)]
         self._look_up(due)
         for field in due:
             self.remove(field)
@@ -324,11 +344,10 @@ class LargeHash:
     def save(self) -> None:
         if not self._changed:
             return
-        due = self._due
-        if not self._due_is_known:
-            first = next(self._by_deadline.keys(), b"")
-            due = int.from_bytes(first[:DEADLINE_SIZE], "big")
-        row = self._row.changed(count=self._count, fields_due=due)
+        first = self._first
+        if self._first_is_gone:
+            first = next(self._by_deadline.keys(first), b"")[:_FIRST_SIZE]
+        row = self._row.changed(value=first, count=self._count, fields_due=_deadline_in(first))
         collection.keep(self._db, self._key, row, self._row)
 
 
@@ -337,7 +356,7 @@ def change(
 ) -> SmallHash | LargeHash:
     """The hash of ``row``, just peeked at, for a command to change these ``fields``, and others
     not; ``save`` ends it."""
+    db.tx.admit(len(fields))
     if row is None or not row.version:
         return SmallHash(db, key, row)
-    db.tx.admit(len(fields))
     return LargeHash(db, key, row, fields)

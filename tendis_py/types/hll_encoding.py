@@ -14,7 +14,7 @@ Decoded, registers are a byte string with a byte for each. Knows neither keys no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 
 from tendis_py.errors import HLL_CORRUPT, HLL_WRONG_TYPE, ReplyError
 
@@ -27,6 +27,7 @@ DENSE_SIZE = HEADER_SIZE + REGISTERS * 6 // 8
 _MAGIC = b"HYLL"
 _ENCODING_AT = 4
 _CARDINALITY = slice(8, 16)
+_CARDINALITY_MASK = (1 << 64) - 1
 _OUT_OF_DATE = 0x80
 
 _ZERO_LONGEST, _VALUE_LONGEST, _VALUE_HIGHEST = 64, 4, 32
@@ -61,41 +62,71 @@ def cached_cardinality(value: bytes) -> int | None:
 
 
 def with_cardinality(value: bytes, number: int) -> bytes:
-    return value[: _CARDINALITY.start] + number.to_bytes(8, "little") + value[HEADER_SIZE:]
+    """``value`` with ``number`` (64 bits, as they are) for the cardinality computed last."""
+    stored = (number & _CARDINALITY_MASK).to_bytes(8, "little")
+    return value[: _CARDINALITY.start] + stored + value[HEADER_SIZE:]
 
 
 # Sparse
 
 
-def runs(value: bytes) -> Iterator[tuple[str, int, int]]:
+_OPCODES = re.compile(rb"[\x40-\x7f].?|[^\x40-\x7f]", re.DOTALL)
+
+
+def _register(opcode: bytes) -> int:
+    """What each register of a run is."""
+    return (opcode[0] >> 2 & 31) + 1 if opcode[0] & 0x80 else 0
+
+
+def _span(opcode: bytes) -> int:
+    """How many registers there are in a run. What is missing of the last one is 0, as it is in
+    Redis' memory."""
+    if opcode[0] & 0x80:
+        return (opcode[0] & 3) + 1
+    if opcode[0] & 0x40:
+        return int.from_bytes(opcode.ljust(2, b"\0")) - 0x4000 + 1
+    return opcode[0] + 1
+
+
+def runs(value: bytes) -> list[tuple[str, int, int]]:
     """The opcodes of a sparse value: ``z``, ``Z`` or ``v``; what each register is; how many."""
-    at, end = HEADER_SIZE, len(value)
-    while at < end:
-        opcode = value[at]
-        at += 1
-        if opcode & 0x80:
-            yield "v", (opcode >> 2 & 31) + 1, (opcode & 3) + 1
-        elif opcode & 0x40:
-            low = value[at] if at < end else 0
-            yield "Z", 0, ((opcode & 0x3F) << 8 | low) + 1
-            at += 1
-        else:
-            yield "z", 0, opcode + 1
+    return [
+        ("zZvv"[opcode[0] >> 6], _register(opcode), _span(opcode))
+        for opcode in _OPCODES.findall(value, HEADER_SIZE)
+    ]
 
 
 def registers(value: bytes) -> bytes:
     """The registers, decoded. INVALIDOBJ when sparse runs do not make up all of them."""
     if encoding_of(value) == DENSE:
         return _unpacked(value[HEADER_SIZE:])
-    found = bytearray(REGISTERS)
-    at = 0
-    for _, register, length in runs(value):
-        if register and at + length <= REGISTERS:
-            found[at : at + length] = bytes((register,)) * length
-        at += length
-    if at != REGISTERS:
+    opcodes = _OPCODES.findall(value, HEADER_SIZE)
+    if sum(map(_span_of.__getitem__, opcodes)) != REGISTERS:
         raise ReplyError(HLL_CORRUPT)
-    return bytes(found)
+    return b"".join(map(_run_of.__getitem__, opcodes))
+
+
+class _Spans(dict[bytes, int]):
+    """Opcode → how many registers it stands for. Only those of one byte are kept."""
+
+    def __missing__(self, opcode: bytes) -> int:
+        return _span(opcode)
+
+
+class _Runs(dict[bytes, bytes]):
+    """Opcode → its registers. Only those of one byte are kept."""
+
+    def __missing__(self, opcode: bytes) -> bytes:
+        return bytes(_span(opcode))
+
+
+_NARROW = [bytes((byte,)) for byte in range(256) if byte >> 6 != 1]
+_span_of = _Spans({opcode: _span(opcode) for opcode in _NARROW})
+_run_of = _Runs({opcode: bytes((_register(opcode),)) * _span(opcode) for opcode in _NARROW})
+_SPANS = bytes(_span(bytes((byte,))) if byte >> 6 != 1 else 0 for byte in range(256))
+"""Opcode → number of registers; 0 for one of two bytes."""
+_COUNTED = 64
+"""Opcodes counted at a time."""
 
 
 # Dense: four registers in three bytes, all of them at once
@@ -216,38 +247,50 @@ class Draft:
     def _locate(self, index: int) -> tuple[int, int, int, int, int]:
         """Where the opcode begins that is before the one that covers register ``index`` (or that
         itself, if it is the first), where that one begins, its first register, its number of
-        registers, its width in bytes. This loop is what PFADD of a sparse value takes: 90 ns an
-        opcode."""
+        registers, its width in bytes.
+
+        Most of what PFADD of a sparse value takes, 10 to 40 µs. Opcodes of one byte are counted
+        many at a time, up to the next one of two.
+        """
         if self._known[1] > index:
             self._known = HEADER_SIZE, 0
         start, first = self._known
         data = self.data
         at, end = start, len(data)
-        before, before_first = -1, 0
+        before, before_first, span, width = -1, 0, 0, 1
         while at < end:
-            opcode = data[at]
-            width = 1
-            if opcode & 0x80:
-                span = (opcode & 3) + 1
-            elif opcode & 0x40:
-                span = ((opcode & 0x3F) << 8 | (data[at + 1] if at + 1 < end else 0)) + 1
-                width = 2
-            else:
-                span = opcode + 1
-            if index < first + span:
+            spans = data[at : at + _COUNTED].translate(_SPANS)
+            wide = spans.find(0)
+            if wide >= 0:
+                del spans[wide:]
+            covered = sum(spans)
+            if index < first + covered:
+                for span in spans:
+                    if index < first + span:
+                        break
+                    before, before_first = at, first
+                    at += 1
+                    first += span
                 break
-            before, before_first = at, first
-            at += width
-            first += span
+            if spans:
+                at += len(spans)
+                first += covered
+                before, before_first = at - 1, first - spans[-1]
+            if wide >= 0:
+                span = _span(bytes(data[at : at + 2]))
+                if index < first + span:
+                    width = 2
+                    break
+                before, before_first = at, first
+                at += 2
+                first += span
         else:
             raise ReplyError(HLL_CORRUPT)
-        if before < 0:
-            if start != HEADER_SIZE:
-                self._known = HEADER_SIZE, 0
-                return self._locate(index)
-            before, before_first = HEADER_SIZE, 0
-        self._known = before, before_first
-        return before, at, first, span, width
+        if before < 0 and start != HEADER_SIZE:
+            self._known = HEADER_SIZE, 0
+            return self._locate(index)
+        self._known = (before, before_first) if before >= 0 else (HEADER_SIZE, 0)
+        return self._known[0], at, first, span, width
 
     def _unite(self, at: int) -> None:
         """Make one opcode of neighbours of the same value, from ``at`` on."""

@@ -66,13 +66,13 @@ def cardinality(registers: bytes) -> int:
         z += counts[rank]
         z *= 0.5
     z += size * _sigma(counts[0] / size)
-    return _rounded(_ALPHA_INFINITE * size * size / z)
+    return _rounded(_ALPHA_INFINITE * size * size / z if z else math.inf)
 
 
 def _rounded(value: float) -> int:
-    """As C's llround, halves away from zero; what does not fit is the lowest of 64 bits there, of
-    which the cached cardinality keeps nothing."""
-    return math.floor(value + 0.5) if math.isfinite(value) else 1 << 63
+    """As C's llround: halves away from zero, and infinity, which only forged registers come to,
+    as the lowest number of 64 bits."""
+    return math.floor(value + 0.5) if math.isfinite(value) else -1 << 63
 
 
 def _tau(x: float) -> float:

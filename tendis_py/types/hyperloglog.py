@@ -13,6 +13,9 @@ from tendis_py.types.fragments import whole
 from tendis_py.types.hll_encoding import DENSE, ENCODING_NAMES, REGISTERS, SPARSE, Draft
 from tendis_py.types.hll_estimate import HIGHEST, cardinality, place
 
+_ADMITTED = 128
+"""What a HyperLogLog counts when a command that decodes several asks for the fast lane: 0.1 ms."""
+
 
 def _value(db: Database, row: Row | None) -> bytes | None:
     """The HyperLogLog in a row; None where there is none. ReplyError when it is something else."""
@@ -36,6 +39,7 @@ def _put(db: Database, key: bytes, value: bytes, old: Row | None) -> Row:
 
 def add(db: Database, key: bytes, elements: list[bytes]) -> bool:
     """Count ``elements`` in; whether that changed anything, be it that the key is new."""
+    db.tx.admit(len(elements))
     old = db.peek(key)
     value = _value(db, old)
     draft = Draft(value or encoding.EMPTY, db.limits.hll_sparse_max_bytes)
@@ -72,6 +76,7 @@ def count_union(db: Database, keys: list[bytes]) -> int:
 
 def _union(db: Database, keys: list[bytes]) -> tuple[bytes, bool]:
     """The registers of all together, and whether any of them is dense."""
+    db.tx.admit(_ADMITTED * len(keys))
     registers, dense = bytes(REGISTERS), False
     for key in keys:
         value = _value(db, db.find(key))

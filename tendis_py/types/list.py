@@ -184,9 +184,15 @@ def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int, left: bo
         values = list(rows.values())
         db.delete(key, row)
         return values
-    keys = rows.keys(0, count) if left else rows.keys(row.count - count, row.count)
-    values = rows.get_many(keys)
-    span = rows.remove_end(keys, values, left=left)
+    first, stop = (0, count) if left else (row.count - count, row.count)
+    if count > FEW:
+        values = list(islice(rows.values(first), count))
+        size = rows.span.resized(-listpack.entries_size(values))
+        span = rows.keep_only(count, row.count, size) if left else rows.keep_only(0, first, size)
+    else:
+        keys = rows.keys(first, stop)
+        values = rows.get_many(keys)
+        span = rows.remove_end(keys, values, left=left)
     keep(db, key, row.changed(value=span, count=row.count - count), row)
     return values
 

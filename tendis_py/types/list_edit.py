@@ -165,17 +165,14 @@ def remove(db: Database, key: bytes, count: int, element: bytes) -> int:
     if row.version:
         return _remove_rows(db, key, row, count, element)
     packed: Packed = row.value
-    values = packed.items
-    present = values.count(element)
-    removed = min(abs(count) or present, present)
-    if removed == 0:
+    present = packed.items.count(element)
+    if present == 0:
         return 0
-    if removed == present:
-        rest = [value for value in values if value != element]
+    removed = min(abs(count) or present, present)
+    if count < 0:
+        rest = _without(packed.items[::-1], removed, element)[::-1]
     else:
-        rest = _without(values, removed, element) if count > 0 else values[::-1]
-        if count < 0:
-            rest = _without(rest, removed, element)[::-1]
+        rest = _without(packed.items, removed, element)
     size = packed.size - removed * listpack.entry_size(element)
     collection.keep(db, key, packed_row(rest, size, row.expire_at), row)
     return removed
@@ -183,13 +180,13 @@ def remove(db: Database, key: bytes, count: int, element: bytes) -> int:
 
 def _without(values: list[bytes], count: int, element: bytes) -> list[bytes]:
     """``values`` but for the first ``count`` that are ``element``."""
-    rest = values[:]
-    at = -1
+    rest: list[bytes] = []
+    start = 0
     for _ in range(count):
-        at = rest.index(element, at + 1)
-        del rest[at]
-        at -= 1
-    return rest
+        at = values.index(element, start)
+        rest += values[start:at]
+        start = at + 1
+    return rest + values[start:]
 
 
 def _remove_rows(db: Database, key: bytes, row: CollectionRow, count: int, element: bytes) -> int:

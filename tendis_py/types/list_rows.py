@@ -27,6 +27,7 @@ from tendis_py.types.list_keys import MIDDLE, number_of, position, positions
 FEW = 1024
 """Rows that are got one by one rather than by iteration, and removed one by one rather than as a
 range."""
+_PART = 128
 
 _LISTPACK, _QUICKLIST = range(2)
 _SIZE = struct.Struct(">I")
@@ -122,18 +123,33 @@ class ListRows:
 
     def keys(self, first: int, stop: int) -> list[bytes]:
         """The keys of the elements of these ranks."""
+        if stop - first == 1:
+            return [self.key(first)]
         if self.span.dense:
             return positions(self.span.head + first, self.span.head + stop)
         return list(islice(self.elements.ranked(first), stop - first))
 
     def get_many(self, keys: list[bytes]) -> list[bytes]:
         """The values of keys that are there."""
+        if len(keys) == 1:
+            return [self.elements.get(keys[0])]  # type: ignore[list-item]
         return self.elements.get_many(keys)  # type: ignore[return-value]
 
     def items(self, first: int = 0, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """(key, value) in order, from rank ``first`` on; all when in reverse."""
+        """(key, value) in order, from rank ``first`` on; all when in reverse. To be taken before
+        anything is written."""
+        if self.count - first <= FEW and (self.span.dense or self.elements.has_order):
+            return self._few_items(self.keys(first, self.count), reverse)
         lower = self.key(first) if first else position(self.span.head)
         return self.elements.items(lower, position(self.span.tail), reverse=reverse)
+
+    def _few_items(self, keys: list[bytes], reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        """From the cache, without an iteration of the database."""
+        if reverse:
+            keys.reverse()
+        for at in range(0, len(keys), _PART):
+            part = keys[at : at + _PART]
+            yield from zip(part, self.get_many(part), strict=True)
 
     def values(self, first: int = 0, *, reverse: bool = False) -> Iterator[bytes]:
         """As ``items``, without the keys."""
@@ -165,15 +181,16 @@ class ListRows:
             return Span(self._head_after(keys[-1]), span.tail, span.dense, size)
         return Span(span.head, self._tail_before(keys[0]), span.dense, size)
 
-    def keep_only(self, first: int, stop: int) -> Span:
-        """Remove whatever has not these ranks, of which there are some, in constant time."""
+    def keep_only(self, first: int, stop: int, size: int = 0) -> Span:
+        """Remove whatever has not these ranks, of which there are some, in constant time. The rest
+        takes ``size`` bytes, if that is known."""
         span = self.span
         lower, upper = self.key(first), self.key(stop - 1)
         if first > 0:
             self.elements.remove_range(position(span.head), lower)
         if stop < self.count:
             self.elements.remove_range(upper + b"\0", position(span.tail))
-        return Span(number_of(lower), number_of(upper) + 1, span.dense, 0)
+        return Span(number_of(lower), number_of(upper) + 1, span.dense, size)
 
     def _head_after(self, key: bytes) -> int:
         """The head once nothing up to ``key`` is left. Elements inserted after its position may

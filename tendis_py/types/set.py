@@ -2,13 +2,12 @@
 
 ``intset``: the members as a sorted tuple of ints. ``listpack``: a dict of them, in the order they
 came. ``hashtable``: a large set; each member is the key of a row without a value. When a set takes
-which encoding is Redis' t_set.c, ``Draft`` follows it. ``add``, ``contains`` and ``pop`` of one
-member are the hot path.
+which encoding is Redis' t_set.c, ``Draft`` follows it. ``add`` and ``contains`` of one member
+are the hot path.
 """
 
 from __future__ import annotations
 
-import random
 import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,13 +31,6 @@ from tendis_py.types.scan import Step
 from tendis_py.types.scan import rows as scan_rows
 
 INTSET, LISTPACK, HASHTABLE = range(3)
-
-_FEW_DRAWS = 1000
-"""Up to how many random members are looked up one by one; more are met on a walk over the set."""
-_DRAWS_AT_ONCE = 1 << 18
-_SPARED = 5
-"""When Redis pops this many times as many members as it leaves, it makes a new set of those left
-(SPOP_MOVE_STRATEGY_MUL), whose encoding may be another."""
 
 
 def _pack(row: CollectionRow) -> bytes:
@@ -87,9 +79,6 @@ class Draft:
         else:
             draft._members = dict(row.value)
         return draft
-
-    def __len__(self) -> int:
-        return len(self._integers) or len(self._members)
 
     def make_room(self, number: int) -> None:
         """So many are going to be added to a set that was there (setTypeMaybeConvert)."""
@@ -193,6 +182,7 @@ def contains(db: Database, row: CollectionRow, member: bytes) -> bool:
 def contains_many(db: Database, row: CollectionRow, wanted: list[bytes]) -> list[bool]:
     """As ``contains`` for each."""
     if row.version:
+        db.tx.admit(len(wanted))
         return [value is not None for value in elements(db, row).get_many(wanted)]
     return [contains(db, row, member) for member in wanted]
 
@@ -252,11 +242,11 @@ def remove(db: Database, key: bytes, unwanted: list[bytes]) -> int:
     db.tx.admit(len(unwanted))
     distinct = list(dict.fromkeys(unwanted))
     present = list(compress(distinct, contains_many(db, row, distinct)))
-    _remove_present(db, key, row, present)
+    remove_present(db, key, row, present)
     return len(present)
 
 
-def _remove_present(db: Database, key: bytes, row: CollectionRow, present: list[bytes]) -> None:
+def remove_present(db: Database, key: bytes, row: CollectionRow, present: list[bytes]) -> None:
     """Remove different members that are there."""
     if not present:
         return
@@ -291,7 +281,7 @@ def move(db: Database, source: bytes, target: bytes, member: bytes) -> bool:
     if not contains(db, row, member):
         return False
     if source != target:
-        _remove_present(db, source, row, [member])
+        remove_present(db, source, row, [member])
         add(db, target, [member])
     return True
 
@@ -299,21 +289,24 @@ def move(db: Database, source: bytes, target: bytes, member: bytes) -> bool:
 def store(
     db: Database, key: bytes, result: Iterable[bytes], draft: Draft, *, narrow: bool = False
 ) -> int:
-    """Have ``key`` hold the members of ``result``, each given once, whatever it held, or nothing
-    if there are none; how many there are.
-
-    ``draft`` is what Redis would begin with. ``narrow``: if all are integers and few enough for an
-    intset, it is one in the end, however it began (maybeConvertToIntset).
+    """Have ``key`` hold the members of ``result``, whatever it held, or nothing if there are none;
+    how many there are. ``draft`` and ``narrow`` as in ``row_of``.
     """
-    row = _row_of(db, result, draft, narrow=narrow)
     old = db.peek(key)
+    row = row_of(db, result, draft, narrow=narrow)
     keep(db, key, row, old)
     return row.count
 
 
-def _row_of(
+def row_of(
     db: Database, result: Iterable[bytes], draft: Draft, *, narrow: bool = False, expire_at: int = 0
 ) -> CollectionRow:
+    """The row of the set of ``result``, each member of which is given once; the rows of a large one
+    are written.
+
+    ``draft`` is what Redis would begin with. ``narrow``: if all are integers and few enough for an
+    intset, it is one in the end, however it began (maybeConvertToIntset).
+    """
     limits = db.limits
     most = max(limits.set_max_intset_entries, limits.set_max_listpack_entries)
     rest = iter(result)
@@ -326,103 +319,3 @@ def _row_of(
     for member in first:
         draft.add(member)
     return draft.row(db, expire_at)
-
-
-# Random members
-
-
-def random_member(db: Database, row: CollectionRow) -> bytes:
-    """Any of the members, each with the same chance."""
-    if row.version:
-        return elements(db, row).random(1)[0]
-    if row.encoding == INTSET:
-        return _as_bytes(random.choice(row.value))
-    known: list[bytes] = list(row.value)
-    return random.choice(known)
-
-
-def sample(db: Database, row: CollectionRow, count: int) -> list[bytes]:
-    """``count`` different members drawn at random; all when there are fewer."""
-    count = min(count, row.count)
-    if row.version and count <= _FEW_DRAWS:
-        db.tx.admit(count)
-        return elements(db, row).random(count)
-    db.tx.admit(row.count)
-    drawn = _mask(row.count, count)
-    return list(compress(members(db, row), drawn))
-
-
-def _mask(size: int, count: int) -> bytearray:
-    """``size`` bytes, of which ``count`` at random are 1."""
-    mask = bytearray(size)
-    for at in random.sample(range(size), count):
-        mask[at] = 1
-    return mask
-
-
-def draws(db: Database, row: CollectionRow, count: int) -> Iterator[bytes]:
-    """``count`` members drawn at random, each from all."""
-    few = count <= _FEW_DRAWS
-    db.tx.admit(count if few else max(count, row.count))
-    if not row.version:
-        known = list(members(db, row))
-        return (random.choice(known) for _ in range(count))
-    if few:
-        rows = elements(db, row)
-        return iter([rows.random(1)[0] for _ in range(count)])
-    return _many_draws(db, row, count)
-
-
-def _many_draws(db: Database, row: CollectionRow, count: int) -> Iterator[bytes]:
-    while count:
-        number = min(count, _DRAWS_AT_ONCE)
-        times = [0] * row.count
-        for at in random.choices(range(row.count), k=number):
-            times[at] += 1
-        drawn = [
-            member
-            for member, often in zip(members(db, row), times, strict=True)
-            for _ in range(often)
-        ]
-        random.shuffle(drawn)
-        yield from drawn
-        count -= number
-
-
-def pop(db: Database, key: bytes) -> bytes | None:
-    """Remove a random member; None when there is no such set."""
-    row = collection.peek(db, key, SET)
-    if row is None:
-        return None
-    member = random_member(db, row)
-    _remove_present(db, key, row, [member])
-    return member
-
-
-def pop_many(db: Database, key: bytes, count: int) -> list[bytes]:
-    """Remove ``count`` different random members, or all when there are fewer."""
-    row = collection.peek(db, key, SET)
-    if row is None or not count:
-        return []
-    if count >= row.count:
-        db.tx.admit(row.count)
-        found = list(members(db, row))
-        db.delete(key, row)
-        return found
-    left = row.count - count
-    stays = left * _SPARED > count
-    if stays and (count < left or not row.version):
-        taken = sample(db, row, count)
-        _remove_present(db, key, row, taken)
-        return taken
-    db.tx.admit(row.count)
-    mask = _mask(row.count, left)
-    found = list(members(db, row))
-    spared = compress(found, mask)
-    if stays:
-        new = large_row(db, spared, row.expire_at)
-    else:
-        draft = Draft(db.limits, INTSET if row.encoding == INTSET else LISTPACK)
-        new = _row_of(db, spared, draft, expire_at=row.expire_at)
-    db.put(key, new, row)
-    return [member for member, keep_it in zip(found, mask, strict=True) if not keep_it]

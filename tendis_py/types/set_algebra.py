@@ -17,9 +17,9 @@ from tendis_py.types.set import HASHTABLE, INTSET, LISTPACK, Draft, find, member
 
 _FEW = 1024
 """Members of all sets together up to which even large ones are united in memory."""
-_MERGED = 4
+_MERGED = 6
 """A set is merged with the walk if it has at most this many times as many members; of a larger one
-the members wanted are looked up (0.4 µs to pass one, 2 µs to look one up)."""
+those wanted are looked up. To pass a member takes 0.5 µs, to look one up 0.3 to 3 µs."""
 _AT_ONCE = 256
 """Members looked up together."""
 
@@ -83,24 +83,23 @@ def _walk(
     db: Database, row: CollectionRow, others: Sequence[CollectionRow], *, present: bool
 ) -> Iterator[bytes]:
     """Those members of ``row`` that are in all (``present``) or in none of ``others``."""
-    merged = [bool(row.version and 0 < other.count <= _MERGED * row.count) for other in others]
+    large = [other for other in others if other.version]
     db.tx.admit(
-        row.count
-        + sum(
-            other.count if merge_it else row.count
-            for other, merge_it in zip(others, merged, strict=True)
-            if other.version
-        )
+        row.count + sum(other.count if _merges(row, other) else row.count for other in large)
     )
     found = members(db, row)
-    for other, merge_it in zip(others, merged, strict=True):
+    for other in others:
         if not other.version:
             found = _filter_by_small(found, frozenset(members(db, other)), present)
-        elif merge_it:
+        elif _merges(row, other):
             found = _filter_by_merging(found, members(db, other), present)
         else:
             found = _filter_by_asking(db, found, other, present)
     return found
+
+
+def _merges(row: CollectionRow, other: CollectionRow) -> bool:
+    return bool(row.version) and other.count <= _MERGED * row.count
 
 
 def _filter_by_small(

@@ -7,10 +7,12 @@ other keys. Knows no RESP.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from heapq import merge
+from itertools import chain, islice
 from operator import itemgetter
+from typing import Any
 
 from tendis_py.errors import SORT_NOT_FLOAT, ReplyError, wrong_type
 from tendis_py.storage.codec import LIST, SET, ZSET, CollectionRow
@@ -75,22 +77,19 @@ def values(db: Database, elements: Iterable[bytes], gets: list[bytes]) -> Iterat
 class Sorting:
     """What order to bring elements into, and which of them are wanted.
 
-    ``by`` is a pattern; one without a star means that they stay as they are. ``alpha`` compares
-    bytes, else they are numbers. ``start`` and ``count`` choose a part of the result; a negative
-    count is all. ``exact``: the result is stored. What is shown is compared as C strings, up to
-    the first NUL.
+    ``by`` is a pattern. ``alpha`` compares bytes, else they are numbers. ``keeps_order`` leaves
+    them as they are; only ``descending`` counts then. ``start`` and ``count`` choose a part of the
+    result; a negative count is all. ``exact``: the result is stored. What is shown is compared as
+    C strings, up to the first NUL.
     """
 
     by: bytes | None = None
     alpha: bool = False
     descending: bool = False
+    keeps_order: bool = False
     start: int = 0
     count: int = -1
     exact: bool = False
-
-    @property
-    def keeps_order(self) -> bool:
-        return self.by is not None and b"*" not in self.by
 
     def part(self, size: int) -> slice:
         """Of ``size`` elements those wanted."""
@@ -122,11 +121,11 @@ def elements(db: Database, key: bytes, sorting: Sorting, lookups: int = 0) -> li
     found = list(_unsorted(db, row))
     if sorting.keeps_order:
         if sorting.exact:  # what is stored does not depend on how the set happens to be kept
-            found = _by_text(db, found, None, sorting)
+            found = _by_text(db, found, None, sorting, part.stop)
     elif sorting.alpha:
-        found = _by_text(db, found, pattern, sorting)
+        found = _by_text(db, found, pattern, sorting, part.stop)
     else:
-        found = _by_number(db, found, pattern, sorting.descending)
+        found = _by_number(db, found, pattern, sorting.descending, part.stop)
     return found[part]
 
 
@@ -153,25 +152,22 @@ def _unsorted(db: Database, row: CollectionRow) -> Iterator[bytes]:
 
 
 def _by_text(
-    db: Database, found: list[bytes], pattern: Pattern | None, sorting: Sorting
+    db: Database, found: list[bytes], pattern: Pattern | None, sorting: Sorting, stop: int
 ) -> list[bytes]:
     """Those of which nothing is known come first."""
+    seen = bytes if sorting.exact else _c_string
     if pattern is None:
-        if sorting.exact:
-            return sorted(found, reverse=sorting.descending)
-        return sorted(found, key=_c_string, reverse=sorting.descending)
-    ranked = []
-    for element in found:
-        text = pattern.look_up(db, element)
-        if text is not None and not sorting.exact:
-            text = _c_string(text)
-        ranked.append(((text is not None, text or b""), element))
-    ranked.sort(key=itemgetter(0), reverse=sorting.descending)
-    return [element for _, element in ranked]
+        ranked: list[tuple[Any, bytes]] = [(seen(element), element) for element in found]
+    else:
+        ranked = []
+        for element in found:
+            text = pattern.look_up(db, element)
+            ranked.append(((False, b"") if text is None else (True, seen(text)), element))
+    return _ordered(ranked, itemgetter(0), sorting.descending, stop)
 
 
 def _by_number(
-    db: Database, found: list[bytes], pattern: Pattern | None, descending: bool
+    db: Database, found: list[bytes], pattern: Pattern | None, descending: bool, stop: int
 ) -> list[bytes]:
     """Elements of the same number are in the order of their bytes; one of which nothing is known
     has 0."""
@@ -179,8 +175,26 @@ def _by_number(
         ranked = [(_number(element), element) for element in found]
     else:
         ranked = [(_number(pattern.look_up(db, element) or b""), element) for element in found]
-    ranked.sort(reverse=descending)
-    return [element for _, element in ranked]
+    return _ordered(ranked, None, descending, stop)
+
+
+_RUN = 4096
+
+
+def _ordered(
+    ranked: list[tuple[Any, bytes]],
+    key: Callable[[tuple[Any, bytes]], Any] | None,
+    descending: bool,
+    stop: int,
+) -> list[bytes]:
+    """The first ``stop`` elements. Many are sorted in runs and merged: other threads would get no
+    turn while a million are sorted at once."""
+    runs = [
+        sorted(ranked[at : at + _RUN], key=key, reverse=descending)
+        for at in range(0, len(ranked), _RUN)
+    ]
+    merged = merge(*runs, key=key, reverse=descending) if len(runs) > 1 else chain(*runs)
+    return [element for _, element in islice(merged, stop)]
 
 
 def _c_string(text: bytes) -> bytes:

@@ -12,10 +12,8 @@ walked over again.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 from tendis_py.errors import (
@@ -50,12 +48,7 @@ Fields = list[bytes]
 """Names and values in turn."""
 Entry = tuple[int, Fields]
 
-MayDelete = Callable[[int], bool]
-"""Asked about each entry, by ID, that is to be deleted; it may do what has to be done before."""
-
 _LARGEST_ENTRY = 1 << 30
-_FEW = 1024
-"""Entries from which on trimming leaves one range tombstone rather than one for each."""
 
 
 class State(NamedTuple):
@@ -107,33 +100,6 @@ def _unpack_node(raw: bytes, at: int) -> Node | None:
 register(STREAM, Collection(encodings=("stream",), pack=_pack, unpack=_unpack))
 
 
-@dataclass(frozen=True, slots=True)
-class Trimming:
-    """Down to ``length`` entries, or to those from ``least`` on; the other is None.
-
-    ``whole_nodes``: only whole nodes go, of at most ``limit`` entries together (0: no limit).
-    """
-
-    length: int | None
-    least: int | None
-    whole_nodes: bool
-    limit: int
-
-    def covers(self, node: Node, length: int) -> bool:
-        """Whether all of ``node`` is to go, the first one of a stream of ``length`` entries."""
-        if self.length is not None:
-            return length - node.live >= self.length
-        assert self.least is not None
-        return node.last < self.least
-
-    def is_done(self, length: int, first: int) -> bool:
-        """Whether a stream of ``length`` entries that begins with ``first`` is short enough."""
-        if self.length is not None:
-            return length <= self.length
-        assert self.least is not None
-        return first >= self.least
-
-
 class Stream:
     """One stream, as one command works on it; ``save`` writes what has changed of the meta row."""
 
@@ -175,6 +141,8 @@ class Stream:
             nodes.head,
             nodes.tail,
         )
+        if self._old is not None and state == self._old.value and self.length == self._old.count:
+            return
         row = self._row.changed(value=state, count=self.length)
         self.db.put(self.key, row, self._old)
         self._row = self._old = row
@@ -291,90 +259,6 @@ class Stream:
         self.length -= len(ids)
         self.first = first
         self.max_deleted = max(self.max_deleted, *ids)
-
-    def trim(self, trimming: Trimming, may_delete: MayDelete | None = None) -> int:
-        """Delete entries from the first on; how many. ``may_delete`` may spare some."""
-        if may_delete is not None:
-            return self._trim_some(trimming, may_delete)
-        length, first = self.length, self.first
-        dropped: list[Node] = []
-        rest = None
-        cut = 0
-        for node in self.nodes:
-            if self._stops_before(node, trimming, length):
-                rest = node
-                break
-            if not trimming.covers(node, length):
-                rest = node
-                if not trimming.whole_nodes:
-                    cut, first = self._cut(node, trimming, length)
-                break
-            length -= node.live
-            first = node.last + 1
-            dropped.append(node)
-        deleted = self.length - length + cut
-        if rest is not None and dropped and not cut:
-            first = next(self.ids(first))
-        self._delete_below(first, deleted)
-        self.nodes.drop_first(dropped, rest)
-        if rest is not None and cut:
-            self.nodes.shrink(rest, cut)
-        self.length -= deleted
-        self.first = 0 if rest is None else first
-        return deleted
-
-    def _stops_before(self, node: Node, trimming: Trimming, length: int) -> bool:
-        """Whether trimming, of which ``length`` entries are left, ends before ``node``."""
-        if trimming.length is not None and length <= trimming.length:
-            return True
-        return 0 < trimming.limit < self.length - length + node.live
-
-    def _cut(self, node: Node, trimming: Trimming, length: int) -> tuple[int, int]:
-        """How many entries of ``node`` are to go, and the first that stays."""
-        for taken, id_ in enumerate(self.ids(node.first, node.last)):
-            if trimming.is_done(length - taken, id_):
-                return taken, id_
-        raise AssertionError("a node to be cut has an entry that stays")
-
-    def _delete_below(self, end: int, number: int) -> None:
-        """Delete the entries before ``end``, ``number`` of them."""
-        self.db.tx.admit(number)
-        if number > _FEW:
-            self.entries.remove_range(to_key(self.first), to_key(end))
-        else:
-            for id_ in list(islice(self.ids(), number)):
-                self.entries.remove(to_key(id_))
-
-    def _trim_some(self, trimming: Trimming, may_delete: MayDelete) -> int:
-        length = self.length
-        shrunk: list[tuple[Node, int]] = []
-        gone: set[int] = set()
-        for node in list(self.nodes):
-            if self._stops_before(node, trimming, length):
-                break
-            whole = trimming.covers(node, length)
-            if trimming.whole_nodes and not whole:
-                break
-            before = length
-            for id_ in list(self.ids(node.first, node.last)):
-                if trimming.is_done(length, id_):
-                    break
-                if may_delete(id_):
-                    gone.add(id_)
-                    length -= 1
-            if length < before:
-                shrunk.append((node, before - length))
-            if not whole:
-                break
-        self.db.tx.admit(len(gone))
-        first = next((id_ for id_ in self.ids() if id_ not in gone), 0)
-        for id_ in gone:
-            self.entries.remove(to_key(id_))
-        for node, entries in shrunk:
-            self.nodes.shrink(node, entries)
-        self.length = length
-        self.first = first
-        return len(gone)
 
 
 def find(db: Database, key: bytes) -> Stream | None:

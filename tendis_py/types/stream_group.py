@@ -68,8 +68,8 @@ class Group:
     written at once, which is its own row and those of its consumers."""
 
     __slots__ = (
-        *("_consumers", "_first", "_number", "_passed", "consumers", "last", "name", "pending"),
-        *("read", "rows"),
+        *("_consumers", "_first", "_number", "_passed", "_stored", "consumers", "last", "name"),
+        *("pending", "read", "rows"),
     )
 
     def __init__(self, rows: Elements, name: bytes, raw: bytes) -> None:
@@ -86,6 +86,7 @@ class Group:
         self._first = from_key(first)  # no pending entry is before it
         self._passed: int = passed
         self._consumers: dict[bytes, Consumer] = {}
+        self._stored = {_GROUP + name: raw}
 
     def save(self) -> None:
         if not self.pending:
@@ -103,19 +104,26 @@ class Group:
             to_key(self._first),
             self._passed,
         )
-        self.rows.set(_GROUP + self.name, raw)
+        self._set(_GROUP + self.name, raw)
         for consumer in self._consumers.values():
             raw = _CONSUMER_ROW.pack(consumer.seen, consumer.active, consumer.pending)
-            self.rows.set(self._consumer_key(consumer.name), raw)
+            self._set(self._consumer_key(consumer.name), raw)
+
+    def _set(self, key: bytes, raw: bytes) -> None:
+        if self._stored.get(key) != raw:
+            self._stored[key] = raw
+            self.rows.set(key, raw)
 
     # Consumers
 
     def consumer(self, name: bytes) -> Consumer | None:
         found = self._consumers.get(name)
         if found is None:
-            raw = self.rows.get(self._consumer_key(name))
+            key = self._consumer_key(name)
+            raw = self.rows.get(key)
             if raw is None:
                 return None
+            self._stored[key] = raw
             found = self._consumers[name] = Consumer(name, *_CONSUMER_ROW.unpack(raw))
         return found
 
@@ -166,6 +174,15 @@ class Group:
             return iter(())
         lower = self._owned_key(consumer, max(start, self._first))
         return map(from_key, self.rows.keys(lower, self._owned_key(consumer, end) + b"\0"))
+
+    def owned_entries(
+        self, consumer: bytes, start: int = 0, end: int = GREATEST
+    ) -> Iterator[tuple[int, Pending]]:
+        """As ``pending_entries``, of one consumer."""
+        for id_ in self.owned(consumer, start, end):
+            (entry,) = self.pending_of([id_])
+            assert entry is not None
+            yield id_, entry
 
     def assign(self, id_: int, new: Pending, old: Pending | None) -> None:
         """Make an entry pending, or pass it on; ``old`` is what was pending under the ID."""
@@ -247,6 +264,7 @@ def all_groups(stream: Stream) -> list[Group]:
 
 def create(stream: Stream, name: bytes, last: int, read: int) -> None:
     """A group of a name that no other has. The stream is to be saved."""
+    read = min(read, stream.added)
     stream.groups += 1
     stream.groups_made += 1
     nothing = bytes(SIZE)

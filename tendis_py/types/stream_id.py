@@ -16,7 +16,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import strict_integer
 
-SEQUENCE_MAX = MILLISECONDS_MAX = 2**64 - 1
+SEQUENCE_MAX = 2**64 - 1
 LEAST = 0
 GREATEST = 2**128 - 1
 SIZE = 16
@@ -25,8 +25,9 @@ _LONGEST = 127
 _LOOSE_NATURAL = re.compile(rb"[ \t\n\v\f\r]*[+-]?[0-9]+")
 
 
-def make(milliseconds: int, sequence: int = 0) -> int:
-    return milliseconds << 64 | sequence
+def make(above: int, below: int = 0) -> int:
+    """The ID of so many milliseconds, and that sequence number."""
+    return above << 64 | below
 
 
 def milliseconds(id_: int) -> int:
@@ -69,7 +70,7 @@ def parse_or_none(text: bytes, missing_sequence: int = 0) -> int | None:
     below = _natural(second) if dash else missing_sequence
     if above is None or below is None:
         return None
-    return above << 64 | below
+    return make(above, below)
 
 
 def parse_lenient(text: bytes, missing_sequence: int = 0) -> int:

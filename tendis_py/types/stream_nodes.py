@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
-from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import pack_items
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.limits import Limits
+from tendis_py.types import listpack
 from tendis_py.types.stream_id import GREATEST, from_key, milliseconds, sequence, to_key
 
 _KIND = b"n"
 _LARGEST = 1 << 30
 """Bytes of a listpack, whatever the configuration says (STREAM_LISTPACK_MAX_SIZE)."""
-_FRAME = 7
-"""Bytes of a listpack's head and end."""
 _INTEGERS = ((12, 3), (15, 4), (23, 5), (31, 6))
 """Bits of an integer without the sign → bytes it takes in a listpack, at most."""
-_MAYBE_INTEGER = frozenset(b"-0123456789")
 _PACKED = struct.Struct(">16sQQQI")
 
 
@@ -89,6 +88,8 @@ class Nodes:
 
     def append(self, id_: int, fields: list[bytes], limits: Limits) -> None:
         """Count an entry in: in the last node while it has room."""
+        if self.tail is not None and id_ < self.tail.first:
+            self.drop_first(list(self), None)  # left without entries, and XSETID went back
         tail = self.tail
         if tail is None:
             self.tail = _begin(id_, fields)
@@ -112,10 +113,11 @@ class Nodes:
             return self.head
         return next(self._between(id_ + 1, reverse=True))
 
-    def shrink(self, node: Node, entries: int) -> None:
-        """Mark ``entries`` of ``node`` deleted. It goes with its last one."""
+    def shrink(self, node: Node, entries: int, *, keep: bool = False) -> None:
+        """Mark ``entries`` of ``node`` deleted. It goes with its last one unless ``keep``: when
+        Redis trims a node in part, which ends with an entry deleted before, it keeps it."""
         left = node._replace(live=node.live - entries, deleted=node.deleted + entries)
-        if not left.live:
+        if not left.live and not keep:
             self._drop(node)
         elif self.tail is not None and node.first == self.tail.first:
             self.tail = left
@@ -164,9 +166,23 @@ class Nodes:
         return node
 
 
+def radix_tree_nodes(firsts: Sequence[bytes], depth: int = 0) -> int:
+    """Nodes of a radix tree of different keys, in order: of what follows their first ``depth``
+    bytes, which they have in common."""
+    if not firsts:
+        return 1
+    if len(firsts) == 1:
+        return 1 + (depth < len(firsts[0]))
+    first, last = firsts[0], firsts[-1]
+    shared = next(at for at in range(depth, len(first)) if first[at] != last[at])
+    branches = groupby(firsts, key=itemgetter(shared))
+    below = sum(radix_tree_nodes(list(branch), shared + 1) for _, branch in branches)
+    return 1 + (shared > depth) + below
+
+
 def _begin(id_: int, fields: list[bytes]) -> Node:
     names = fields[::2]
-    master = 2 + _integer_size(len(names)) + sum(map(_element_size, names))
+    master = 2 + _integer_size(len(names)) + listpack.entries_size(names)
     size = master + _entry_size(id_, id_, fields, repeats=True)
     return Node(id_, id_, 1, 0, size, _checksum(names))
 
@@ -181,7 +197,7 @@ def _has_room(node: Node, fields: list[bytes], limits: Limits) -> bool:
     most_bytes = min(limits.stream_node_max_bytes or _LARGEST, _LARGEST)
     most_entries = limits.stream_node_max_entries
     counts = _integer_size(node.live) + _integer_size(node.deleted)
-    if _FRAME + counts + node.size + sum(map(len, fields)) >= most_bytes:
+    if listpack.EMPTY + counts + node.size + sum(map(len, fields)) >= most_bytes:
         return False
     return not most_entries or node.live + node.deleted < most_entries
 
@@ -197,21 +213,11 @@ def _entry_size(first: int, id_: int, fields: list[bytes], *, repeats: bool) -> 
     else:
         size += _integer_size(number)
         stored, pieces = fields, 2 * number + 4
-    return size + sum(map(_element_size, stored)) + _integer_size(pieces)
+    return size + listpack.entries_size(stored) + _integer_size(pieces)
 
 
 def _checksum(names: list[bytes]) -> int:
     return zlib.crc32(pack_items(names))
-
-
-def _element_size(element: bytes) -> int:
-    length = len(element)
-    if 0 < length <= 20 and element[0] in _MAYBE_INTEGER:
-        value = strict_integer(element)
-        if value is not None:
-            return _integer_size(value)
-    head = 1 if length < 64 else 2 if length < 4096 else 5
-    return head + length + _back_size(head + length)
 
 
 def _integer_size(value: int) -> int:
@@ -222,8 +228,3 @@ def _integer_size(value: int) -> int:
         if bits <= most:
             return size
     return 10
-
-
-def _back_size(length: int) -> int:
-    """Bytes of an element's length behind it."""
-    return 1 + (length > 127) + (length >= 16383) + (length >= 2097151) + (length >= 268435455)

@@ -7,6 +7,8 @@ and its length for a value.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tendis_py.errors import (
     NOT_FINITE,
     NOT_FLOAT,
@@ -56,12 +58,11 @@ def get(db: Database, key: bytes) -> bytes | None:
     row = db.find(key)
     if row is None:
         return None
-    if row.type != STRING:
-        raise wrong_type()
-    if row.version:
-        return fragments.whole(db, row)
-    value: bytes = row.value
-    return value
+    if type(row) is StringRow:
+        value: bytes = row.value
+        return value
+    checked(row)
+    return fragments.whole(db, row)
 
 
 RUN_BYTES = 64 * 1024
@@ -81,23 +82,23 @@ def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
             row.atime = now
             found.append(row.value)
         else:
-            if _bytes_of(found) > RUN_BYTES:
+            if _bytes_of(found) > RUN_BYTES:  # type: ignore[arg-type]
                 return None
             db.tx.hits += len(found)
             return found
     rows = db.find_many(keys)
     values = [row.value for row in rows]
-    if max([row.type for row in rows]) > STRING or _bytes_of(values) > RUN_BYTES:
+    if max([row.type for row in rows]) > STRING or _bytes_of(filter(None, values)) > RUN_BYTES:
         db.uncount(rows)
         return None
     return values
 
 
-def _bytes_of(values: list[bytes | None]) -> int:
+def _bytes_of(values: Iterable[bytes]) -> int:
     """How long they are together; more than RUN_BYTES when one is in fragments."""
     try:
-        return sum(map(len, filter(None, values)))
-    except TypeError:
+        return sum(map(len, values))
+    except TypeError:  # that one's row has a number for a value
         return RUN_BYTES + 1
 
 
@@ -242,9 +243,10 @@ def increment(db: Database, key: bytes, by: int) -> int:
     if old is None:
         db.put(key, StringRow(b"%d" % by), None)
         return by
-    if old.type != STRING:
-        raise wrong_type()
-    number = None if old.version else strict_integer(old.value)
+    if type(old) is not StringRow:
+        checked(old)
+        raise ReplyError(NOT_INTEGER)
+    number = strict_integer(old.value)
     if number is None:
         raise ReplyError(NOT_INTEGER)
     number += by

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from functools import reduce
+from heapq import merge
+from itertools import chain, groupby, islice
+from operator import itemgetter
 
 from tendis_py.errors import wrong_type
 from tendis_py.storage.codec import SET, ZSET, CollectionRow
@@ -22,11 +25,18 @@ Rows = Sequence[CollectionRow | None]
 
 Result = Iterator[Pair]
 
+_member = itemgetter(0)
+_member_of_pair = itemgetter(1)
+
 Aggregate = Callable[[float, float], float]
 """The score of a member so far, its score in one more source → its score with that."""
 
 _AT_ONCE = 256
 """Members looked up together."""
+_IN_MEMORY = 65536
+"""Members of all sources together up to which they are united in memory."""
+_SORTED_AT_ONCE = 4096
+"""A sort holds the GIL: this many take a millisecond or two."""
 
 
 def total(so_far: float, score: float) -> float:
@@ -54,20 +64,32 @@ def find_all(db: Database, keys: Sequence[bytes]) -> list[CollectionRow | None]:
     return rows
 
 
-def in_order(pairs: Result) -> list[Pair]:
-    return sorted(pairs)
+def in_order(pairs: Result) -> Iterator[Pair]:
+    parts = []
+    while part := sorted(islice(pairs, _SORTED_AT_ONCE)):
+        parts.append(part)
+    return merge(*parts) if len(parts) > 1 else chain(*parts)
 
 
 def union(db: Database, rows: Rows, weights: Sequence[float], aggregate: Aggregate) -> Result:
     """Members of any source; a score of 0 × inf counts as 0."""
-    db.tx.admit(sum(row.count for row in rows if row is not None))
+    sources = _by_size(rows, weights)
+    size = sum(row.count for row, _ in sources)
+    db.tx.admit(size)
+    weighted = [_weighted(db, row, weight) for row, weight in sources]
+    if size > _IN_MEMORY:
+        return _merged(weighted, aggregate)
     found: dict[bytes, float] = {}
-    for row, weight in _by_size(rows, weights):
-        for score, member in _pairs(db, row):
-            weighted = _product(weight, score)
-            before = found.get(member)
-            found[member] = weighted if before is None else aggregate(before, weighted)
+    for member, score in chain(*weighted):
+        before = found.get(member)
+        found[member] = score if before is None else aggregate(before, score)
     return ((score, member) for member, score in found.items())
+
+
+def _merged(weighted: list[Iterator[tuple[bytes, float]]], aggregate: Aggregate) -> Result:
+    """The union of sources that are in the order of their members, one after the other."""
+    for member, found in groupby(merge(*weighted, key=_member), _member):
+        yield reduce(aggregate, [score for _, score in found]), member
 
 
 def intersection(
@@ -121,6 +143,14 @@ def _by_size(rows: Rows, weights: Sequence[float]) -> list[tuple[CollectionRow, 
     """The sources that are there with their weights, the smallest first, as Redis adds them up."""
     there = [(row, weight) for row, weight in zip(rows, weights, strict=True) if row is not None]
     return sorted(there, key=lambda source: source[0].count)
+
+
+def _weighted(db: Database, row: CollectionRow, weight: float) -> Iterator[tuple[bytes, float]]:
+    """(member, weighted score) of a source, in the order of the members."""
+    pairs = _pairs(db, row)
+    if not row.version:
+        pairs = iter(sorted(pairs, key=_member_of_pair))
+    return ((member, _product(weight, score)) for score, member in pairs)
 
 
 def _product(weight: float, score: float) -> float:

@@ -64,10 +64,13 @@ class ByMember:
         )
 
 
+Range = ByRank | ByScore | ByMember
+
+
 def select(
     db: Database,
     row: CollectionRow,
-    wanted: ByRank | ByScore | ByMember,
+    wanted: Range,
     *,
     reverse: bool = False,
     offset: int = 0,
@@ -132,16 +135,25 @@ def rank(
     return row.count - 1 - below if reverse else below, score
 
 
-def remove(
-    db: Database, key: bytes, row: CollectionRow, wanted: ByRank | ByScore | ByMember
-) -> int:
+def remove(db: Database, key: bytes, row: CollectionRow, wanted: Range) -> int:
     """Remove all in the range; how many there were."""
-    if isinstance(wanted, ByRank) and len(wanted.within(row.count)) == row.count:
+    if _is_all(view(db, row), wanted):
         db.delete(key, row)
         return row.count
     pairs = list(select(db, row, wanted))
     zset.remove_pairs(db, key, row, pairs)
     return len(pairs)
+
+
+def _is_all(ordered: Small | Large, wanted: Range) -> bool:
+    """Whether a range leaves nothing out, which takes a look at both ends."""
+    if isinstance(wanted, ByRank):
+        return len(wanted.within(len(ordered))) == len(ordered)
+    low, high = wanted.span(ordered)
+    if low is None or next(ordered.ranked(0)) < low:
+        return False
+    last = len(ordered) - 1
+    return high is None or next(ordered.ranked(last, reverse=True)) < high
 
 
 def random(db: Database, row: CollectionRow, count: int) -> Iterator[Pair]:
@@ -159,7 +171,7 @@ def store(
     db: Database,
     target: bytes,
     source: bytes,
-    wanted: ByRank | ByScore | ByMember,
+    wanted: Range,
     *,
     reverse: bool = False,
     offset: int = 0,

@@ -19,7 +19,9 @@ NAMES = [command.name for command in REGISTRY.all()]
 OUR_OWN = frozenset(("slowlog|stages",))
 """Commands that Redis does not have."""
 
-UNDOCUMENTED = frozenset((("debug", "syntax"), ("lolwut", "complexity"), ("lolwut", "syntax")))
+UNDOCUMENTED = frozenset(
+    (("debug", "syntax"), ("lolwut", "complexity"), ("lolwut", "syntax"), ("xread", "complexity"))
+)
 """What Redis does not say of a command, and we do."""
 
 FIELDS = ("name", "arity", "flags", "first", "last", "step", "categories", "tips", "key specs")

@@ -21,7 +21,7 @@ from tests.support.servers import ServerProcess, redis_process, running, tendis_
 
 LOW = [
     *("--hash-max-listpack-entries", "4", "--hash-max-listpack-value", "12"),
-    *("--list-max-listpack-size", "4"),
+    *("--list-max-listpack-size", "3"),
     *("--set-max-intset-entries", "4", "--set-max-listpack-entries", "4"),
     *("--set-max-listpack-value", "12"),
     *("--zset-max-listpack-entries", "4", "--zset-max-listpack-value", "12"),

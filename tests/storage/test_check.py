@@ -260,6 +260,21 @@ def test_a_stale_deadline_is_a_remark(filled: Store, deadline: int, key: bytes) 
     assert lines[-1] == "0 errors, 1 remarks"
 
 
+def test_a_damaged_file_is_found(store: Store) -> None:
+    for at in range(3000):
+        store.put(b"%d" % at, b"value %d" % at)
+    store.commit()
+    store.engine.flush()
+    store.engine.close()
+    path = max(store.folder.glob("*.sst"), key=lambda path: path.stat().st_size)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 3] ^= 1
+    path.write_bytes(raw)
+    lines: list[str] = []
+    assert check_folder(store.folder, INSPECTORS, lines.append) == FINDINGS
+    assert lines[1].startswith("ERROR: meta can't be read to its end: Corruption")
+
+
 def test_many_findings_are_counted(store: Store) -> None:
     store.engine.write([(META, store.db.prefix + b"%d" % at, b"\x09") for at in range(250)])
     code, lines = check(store)

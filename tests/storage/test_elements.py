@@ -309,6 +309,17 @@ def test_building_a_long_order_is_for_the_slow_lane(store: Store) -> None:
     assert elements.rank(b"004") == 4
 
 
+def test_so_is_deleting_a_long_range_of_values_that_may_be_cached(store: Store) -> None:
+    rows, scores = filled(store, 10), filled(store, 10, SCORE)
+    store.tx.fast_rows = 5
+    with pytest.raises(TooLargeError):
+        rows.remove_range(b"", None)
+    scores.remove_range(b"", None)
+    rows.remove_range(b"000", b"005")
+    assert len(list(rows.keys())) == 5
+    assert list(scores.keys()) == []
+
+
 def test_an_order_built_from_writes_that_fail_is_dropped(store: Store) -> None:
     elements = filled(store, 3)
     elements.add(b"zzz")

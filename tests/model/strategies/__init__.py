@@ -9,10 +9,38 @@ from hypothesis import strategies as st
 
 import tendis_py.commands  # declares them  # noqa: F401
 from tendis_py.commands.registry import REGISTRY
-from tests.model.strategies import expire, hash, keys, server, set, string
+from tests.model.strategies import (
+    bitmap,
+    expire,
+    geo,
+    hash,
+    hyperloglog,
+    keys,
+    server,
+    set,
+    sort,
+    stream,
+    string,
+    zset,
+)
+from tests.model.strategies import list as lists
 from tests.model.strategies.common import Family, Request
 
-FAMILIES: list[Family] = [string.FAMILY, keys.FAMILY, expire.FAMILY, server.FAMILY, set.FAMILY]
+FAMILIES: list[Family] = [
+    string.FAMILY,
+    bitmap.FAMILY,
+    hyperloglog.FAMILY,
+    lists.FAMILY,
+    keys.FAMILY,
+    expire.FAMILY,
+    server.FAMILY,
+    hash.FAMILY,
+    set.FAMILY,
+    zset.FAMILY,
+    geo.FAMILY,
+    sort.FAMILY,
+    stream.FAMILY,
+]
 
 
 def _drawn() -> list[st.SearchStrategy[Request]]:

@@ -26,7 +26,8 @@ FAMILY = Family(
         [b"PFADD", b"b", *(b"e%d" % number for number in range(50, 2000))],
         [b"PFADD", b"c"],
         [b"SET", b"d", EMPTY],
-        [b"SET", b"key:1", EMPTY[:-1]],
-        [b"SET", b"key:2", EMPTY[:-2] + b"\x80" * 20, b"EX", b"100000"],
+        [b"SET", b"key:1", EMPTY[:-2] + b"\x80" * 80],
+        [b"SET", b"key:2", EMPTY, b"EX", b"100000"],
     ],
+    of_a_type=True,
 )

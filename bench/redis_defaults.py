@@ -1,0 +1,142 @@
+"""`python -m bench.redis_defaults`: redis-benchmark's own tests of all types beside redis-server.
+
+As `bench.compare` in method: rounds alternate, a ratio is taken within a round, the median counts.
+Each measurement begins without the collection it is about; one that pops begins with as many
+elements as it will pop, so that none is measured on a key that is gone.
+"""
+
+import argparse
+import contextlib
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from bench import compare, redis_benchmark, report, servers, wire
+from bench.compare import Rounds
+from bench.redis_benchmark import Cell, Measurement
+from bench.report import Goal
+from bench.servers import DEFAULT_MODEL, REDIS, Server
+
+TESTS = (
+    *("INCR", "LPUSH", "RPUSH", "LPOP", "RPOP", "SADD", "HSET", "SPOP", "ZADD", "ZPOPMIN"),
+    *("LRANGE_100", "LRANGE_600", "MSET", "XADD"),
+)
+_GOALS = {1: 0.50, 16: 0.25}
+"""By pipeline, for each test."""
+
+_COLLECTIONS = (b"mylist", b"myset", b"myhash", b"myzset", b"mystream")
+_MOST_POPS = 200_000
+_AT_ONCE = 500
+_PIPELINED = 20
+
+
+def _list_command(elements: list[bytes]) -> bytes:
+    return wire.command(b"RPUSH", b"mylist", *(wire.value(int(element)) for element in elements))
+
+
+def _set_command(elements: list[bytes]) -> bytes:
+    return wire.command(b"SADD", b"myset", *(b"element:%b" % element for element in elements))
+
+
+def _zset_command(elements: list[bytes]) -> bytes:
+    pairs = (part for element in elements for part in (element, b"element:%b" % element))
+    return wire.command(b"ZADD", b"myzset", *pairs)
+
+
+_FILLED: dict[str, Callable[[list[bytes]], bytes]] = {
+    "LPOP": _list_command,
+    "RPOP": _list_command,
+    "SPOP": _set_command,
+    "ZPOPMIN": _zset_command,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    servers.end_on_terminate()
+    names = [REDIS, options.model]
+    cells = [Cell(test, 50, pipeline) for pipeline in options.pipelines for test in options.tests]
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(servers.running(name)) for name in names]
+        results = {cell: measure(running, cell, options.rounds, options.seconds) for cell in cells}
+    report.publish(
+        "redis-defaults",
+        options.out,
+        {"Throughput and latency": compare.results_table(results)},
+        goals(results, options.model),
+        {"cells": [compare.record(cell, rounds) for cell, rounds in results.items()]},
+    )
+
+
+def measure(running: Sequence[Server], cell: Cell, rounds: int, seconds: float) -> Rounds:
+    """As `compare.measure`, on collections made anew for each measurement."""
+    return compare.measure(running, cell, rounds, seconds, _requests_for, _run)
+
+
+def _requests_for(port: int, cell: Cell, seconds: float) -> int:
+    if cell.test in _FILLED:
+        prepare(port, cell.test, _MOST_POPS)
+    requests = redis_benchmark.requests_for(port, cell, seconds)
+    return min(requests, _MOST_POPS) if cell.test in _FILLED else requests
+
+
+def _run(port: int, cell: Cell, requests: int) -> Measurement:
+    prepare(port, cell.test, requests)
+    return redis_benchmark.run(port, cell, requests)
+
+
+def prepare(port: int, test: str, requests: int) -> None:
+    """Delete the collections of the tests, and fill the one that `test` is going to pop from."""
+    with wire.Connection(port) as connection:
+        for key in _COLLECTIONS:
+            connection.exchange(wire.command(b"DEL", key), len(b":0\r\n"))
+        fill = _FILLED.get(test)
+        if fill is None:
+            return
+        elements = (b"%012d" % number for number in range(requests))
+        filled = 0
+        while parts := list(islice(_parts(elements), _PIPELINED)):
+            replies = []
+            for part in parts:
+                filled += len(part)
+                replies.append(b":%d\r\n" % (filled if fill is _list_command else len(part)))
+            expected = b"".join(replies)
+            if connection.exchange(b"".join(map(fill, parts)), len(expected)) != expected:
+                raise wire.WireError(f"{test}: not filled as expected")
+
+
+def _parts(elements: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while part := list(islice(elements, _AT_ONCE)):
+        yield part
+
+
+def goals(results: Mapping[Cell, Rounds], model: str) -> list[Goal]:
+    """Each test's ratio to redis-server's rate against its goal, and the medians."""
+    ratios = {cell: compare.ratio(rounds, model) for cell, rounds in results.items()}
+    found = [
+        Goal(f"{model}: {cell}", _GOALS[cell.pipeline], ratio, at_least=True)
+        for cell, ratio in ratios.items()
+        if cell.pipeline in _GOALS
+    ]
+    for pipeline, limit in _GOALS.items():
+        chosen = [ratio for cell, ratio in ratios.items() if cell.pipeline == pipeline]
+        median = statistics.median(chosen) if chosen else None
+        name = f"{model}: median of all tests, pipeline {pipeline}"
+        found.append(Goal(name, limit, median, at_least=True))
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench.redis_defaults", description=__doc__)
+    parser.add_argument("--model", choices=servers.MODELS, default=DEFAULT_MODEL)
+    parser.add_argument("--tests", nargs="+", choices=TESTS, default=TESTS, metavar="TEST")
+    parser.add_argument("--pipelines", nargs="+", type=int, default=(1, 16))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.5, help="length of one measurement")
+    parser.add_argument("--out", type=Path, default=report.RESULTS, help="directory of results")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,510 @@
+"""Lists on a keyspace: a plain model, the keys in between, and listpack sizes as the real server
+has them."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tendis_py.errors import INDEX_RANGE, NO_SUCH_KEY, WRONG_TYPE, ReplyError, TooLargeError
+from tendis_py.storage.codec import LIST, CollectionRow, encoding_name
+from tendis_py.storage.database import Database
+from tendis_py.storage.families import ROWS
+from tendis_py.storage.limits import DefaultLimits
+from tendis_py.types import collection, list_edit, list_rows, listpack
+from tendis_py.types import list as lists
+from tendis_py.types.list_keys import MIDDLE, between, number_of, position, positions
+from tests.support.resp import decode
+from tests.support.servers import ServerProcess
+from tests.support.store import NOW, Store
+
+KEY = b"list"
+OTHER = b"other"
+
+
+class Limits(DefaultLimits):
+    def __init__(self, list_max_listpack_size: int) -> None:
+        self.list_max_listpack_size = list_max_listpack_size
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "data")
+    yield store
+    store.engine.close()
+
+
+def row_of(db: Database, key: bytes = KEY) -> CollectionRow:
+    row = collection.peek(db, key, LIST)
+    assert row is not None
+    return row
+
+
+def content(db: Database, key: bytes = KEY) -> list[bytes]:
+    row = collection.peek(db, key, LIST)
+    return [] if row is None else list(lists.items(db, row))
+
+
+def encoding(db: Database, key: bytes = KEY) -> str:
+    return encoding_name(row_of(db, key))
+
+
+def numbers(count: int) -> list[bytes]:
+    return [b"%d" % number for number in range(count)]
+
+
+def large(store: Store, values: list[bytes], key: bytes = KEY) -> Database:
+    """A list of ``values`` in rows, however few they are."""
+    store.keyspace.limits = Limits(1)
+    lists.store(store.db, key, values)
+    store.commit()
+    return store.db
+
+
+# Keys in between
+
+
+def test_positions_are_in_order() -> None:
+    keys = positions(MIDDLE - 300, MIDDLE + 300)
+    assert keys == sorted(keys)
+    assert keys[300] == position(MIDDLE)
+    assert [number_of(key) - MIDDLE for key in keys] == list(range(-300, 300))
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 40), st.booleans()), max_size=40))
+def test_there_is_always_a_key_between(places: list[tuple[float, int, bool]]) -> None:
+    """Runs of insertions, each beside the one before, on either side of it."""
+    keys = positions(MIDDLE, MIDDLE + 3)
+    for place, times, ascending in places:
+        at = int(place * (len(keys) - 1))
+        for _ in range(times):
+            key = between(keys[at], keys[at + 1])
+            assert keys[at] < key < keys[at + 1]
+            assert key[-4:] != bytes(4)
+            keys.insert(at + 1, key)
+            at += ascending
+    assert keys[-1] < position(MIDDLE + 3)
+
+
+@pytest.mark.parametrize("choose", [0, 1, -2, -1])
+def test_keys_in_between_stay_short(choose: int) -> None:
+    """Insertions at one place only, 5,000 of them."""
+    keys = [position(MIDDLE), position(MIDDLE + 1)]
+    longest = 0
+    for _ in range(5000):
+        at = choose if choose >= 0 else len(keys) + choose - 1
+        at = max(0, min(at, len(keys) - 2))
+        keys.insert(at + 1, between(keys[at], keys[at + 1]))
+        longest = max(longest, len(keys[at + 1]))
+    assert all(low < high for low, high in pairwise(keys))
+    assert longest <= 16
+
+
+def test_cutting_the_same_gap_takes_a_digit_each_dozen_times() -> None:
+    low, high = position(MIDDLE), position(MIDDLE + 1)
+    for step in range(400):
+        key = between(low, high)
+        assert low < key < high
+        low, high = (key, high) if step % 2 else (low, key)
+    assert len(key) < 200
+
+
+def test_neighbours_of_removed_positions_and_full_digits() -> None:
+    full = position(MIDDLE) + b"\xff" * 8
+    tight = position(MIDDLE) + b"\0\0\0\0\0\0\0\1"
+    for low, high in (
+        (position(MIDDLE), position(MIDDLE + 5)),
+        (position(MIDDLE + (1 << 32) - 1), position(MIDDLE + (1 << 32))),
+        (full, position(MIDDLE + 1)),
+        (position(MIDDLE), tight),
+        (tight, position(MIDDLE) + b"\0\0\0\1"),
+    ):
+        assert low < between(low, high) < high
+
+
+# A model
+
+COUNTS = [0, 1, 2, 3, -1, -2]
+
+
+class Model:
+    """Does everything to a list on the keyspace and to a Python list."""
+
+    def __init__(self, store: Store, seed: int) -> None:
+        self.store = store
+        self.db = store.db
+        self.random = random.Random(seed)
+        self.wanted: dict[bytes, list[bytes]] = {KEY: [], OTHER: []}
+
+    def step(self) -> None:
+        key = self.random.choice([KEY, KEY, OTHER])
+        operation = self.random.choice(OPERATIONS)
+        operation(self, key, self.wanted[key])
+        if self.random.random() < 0.3:
+            self.store.commit()
+        else:
+            self.store.tx.undo.clear()
+        if self.random.random() < 0.1:
+            self.store.forget()
+        if self.random.random() < 0.05:
+            self.store.keyspace.orders.clear()
+        self.check(key, self.wanted[key])
+
+    def value(self) -> bytes:
+        return self.random.choice([b"x", b"x", b"y", b"z", b"7", b"1000", b"l" * 70])
+
+    def left(self) -> bool:
+        return self.random.random() < 0.5
+
+    def push(self, key: bytes, wanted: list[bytes]) -> None:
+        values = [self.value() for _ in range(self.random.randint(1, 4))]
+        left = self.left()
+        wanted[:] = values[::-1] + wanted if left else wanted + values
+        assert lists.push(self.db, key, values, left=left) == len(wanted)
+
+    def pop(self, key: bytes, wanted: list[bytes]) -> None:
+        count = self.random.choice([1, 1, 1, 2, 3])
+        left = self.left()
+        popped = lists.pop(self.db, key, count, left=left)
+        assert popped == ((wanted[:count] if left else wanted[::-1][:count]) or None)
+        wanted[:] = wanted[count:] if left else wanted[: max(len(wanted) - count, 0)]
+
+    def insert(self, key: bytes, wanted: list[bytes]) -> None:
+        pivot, value = self.value(), self.value()
+        after = self.left()
+        known = bool(wanted)
+        found = pivot in wanted
+        if found:
+            wanted.insert(wanted.index(pivot) + after, value)
+        size = list_edit.insert(self.db, key, pivot, value, after=after)
+        assert size == (len(wanted) if found else -1 if known else 0)
+
+    def remove(self, key: bytes, wanted: list[bytes]) -> None:
+        count, element = self.random.choice(COUNTS), self.value()
+        places = [at for at, value in enumerate(wanted) if value == element]
+        if count:
+            places = places[:count] if count > 0 else places[count:]
+        wanted[:] = [value for at, value in enumerate(wanted) if at not in places]
+        assert list_edit.remove(self.db, key, count, element) == len(places)
+
+    def trim(self, key: bytes, wanted: list[bytes]) -> None:
+        first, last = self.random.choice([0, 0, 1, 2, -30]), self.random.choice([-1, -1, -2, 30])
+        stop = len(wanted) + last + 1 if last < 0 else last + 1
+        first_kept = max(first + len(wanted), 0) if first < 0 else first
+        wanted[:] = wanted[first_kept : max(stop, 0)]
+        list_edit.trim(self.db, key, first, last)
+
+    def replace(self, key: bytes, wanted: list[bytes]) -> None:
+        if wanted:
+            index = self.random.randrange(-len(wanted), len(wanted))
+            wanted[index] = self.value()
+            row = list_edit.existing(self.db, key)
+            assert list_edit.replace(self.db, key, index, wanted[index], row)
+
+    def move(self, key: bytes, wanted: list[bytes]) -> None:
+        target = self.random.choice([KEY, OTHER])
+        from_left, to_left = self.left(), self.left()
+        moved = lists.move(self.db, key, target, from_left=from_left, to_left=to_left)
+        if not wanted:
+            assert moved is None
+            return
+        assert moved == wanted.pop(0 if from_left else -1)
+        self.wanted[target].insert(0 if to_left else len(self.wanted[target]), moved)
+
+    def check(self, key: bytes, wanted: list[bytes]) -> None:
+        row = collection.peek(self.db, key, LIST)
+        if row is None:
+            assert not wanted
+            return
+        assert row.count == len(wanted)
+        assert list(lists.items(self.db, row)) == wanted
+        assert list(lists.items(self.db, row, reverse=True)) == wanted[::-1]
+        assert list(lists.part(self.db, key, 0, -1)) == wanted
+        assert list(lists.part(self.db, key, 2, -2)) == wanted[2:-1]
+        index = self.random.randrange(-len(wanted), len(wanted))
+        assert lists.at(self.db, row, index) == wanted[index]
+        assert row.encoding == bool(row.version)
+        size = listpack.EMPTY + listpack.entries_size(wanted)
+        assert row.value.size in ((0, size) if row.version else (size,))
+
+    def check_rows(self) -> None:
+        """Nothing on the disk but the rows of these lists, and of versions among the garbage."""
+        self.store.commit()
+        versions = {row.version for key in (KEY, OTHER) if (row := self.db.peek(key)) is not None}
+        stored = {int.from_bytes(raw[:8], "big") for raw in self.store.engine.keys(ROWS, b"", None)}
+        assert stored <= versions | set(self.store.garbage())
+        assert not versions & set(self.store.garbage())
+
+
+OPERATIONS: list[Callable[[Model, bytes, list[bytes]], None]] = [
+    Model.push,
+    Model.push,
+    Model.push,
+    Model.pop,
+    Model.insert,
+    Model.insert,
+    Model.remove,
+    Model.trim,
+    Model.replace,
+    Model.move,
+]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 8, 128, -2])
+@pytest.mark.parametrize("few", [1, 1024])
+def test_a_list_is_a_list(
+    store: Store, monkeypatch: pytest.MonkeyPatch, limit: int, few: int
+) -> None:
+    """In whatever shape: ``few`` of 1 reads by iteration, removes ranges and writes anew."""
+    for module in (lists, list_edit, list_rows):
+        monkeypatch.setattr(module, "FEW", few)
+    monkeypatch.setattr(list_edit, "_BATCH_ROWS", few)
+    monkeypatch.setattr(list_rows, "_PART", 3)
+    store.keyspace.limits = Limits(limit)
+    for seed in range(4):
+        model = Model(store, seed)
+        for _ in range(150):
+            model.step()
+        model.check_rows()
+        for key in (KEY, OTHER):
+            lists.store(store.db, key, [])
+        store.commit()
+        store.check()
+
+
+def test_an_undone_command_leaves_the_list_as_it_was(store: Store) -> None:
+    db = large(store, numbers(20))
+    list_edit.insert(db, KEY, b"7", b"x", after=True)
+    store.commit()
+    assert lists.at(db, row_of(db), 8) == b"x"  # there is an order index now
+    before = content(db)
+    for change in (
+        lambda: lists.push(db, KEY, [b"a", b"b"], left=True),
+        lambda: lists.pop(db, KEY, 3, left=False),
+        lambda: list_edit.insert(db, KEY, b"x", b"y", after=False),
+        lambda: list_edit.remove(db, KEY, 0, b"5"),
+        lambda: list_edit.trim(db, KEY, 5, 10),
+        lambda: lists.move(db, KEY, KEY, from_left=True, to_left=False),
+    ):
+        change()
+        assert content(db) != before
+        store.tx.rollback_command()
+        assert content(db) == before
+        assert list(lists.part(db, KEY, 3, 12)) == before[3:13]
+
+
+def test_all_is_there_after_a_crash(store: Store) -> None:
+    large(store, numbers(20))
+    list_edit.insert(store.db, KEY, b"7", b"x", after=True)
+    lists.push(store.db, KEY, [b"end"], left=False)
+    lists.push(store.db, OTHER, [b"small"], left=False)
+    store.commit()
+    store.reopen()
+    store.keyspace.limits = Limits(1)
+    assert content(store.db) == [*numbers(8), b"x", *numbers(20)[8:], b"end"]
+    assert content(store.db, OTHER) == [b"small"]
+    assert lists.pop(store.db, KEY, 1, left=False) == [b"end"]
+
+
+# What stays dense: one row each, no iterator, no order index
+
+
+def span_of(db: Database) -> list_rows.Span:
+    span = row_of(db).value
+    assert isinstance(span, list_rows.Span)
+    return span
+
+
+def test_ends_leave_a_list_dense(store: Store) -> None:
+    db = large(store, numbers(20))
+    lists.push(db, KEY, [b"a"], left=True)
+    lists.push(db, KEY, [b"b"], left=False)
+    lists.pop(db, KEY, 2, left=True)
+    list_edit.trim(db, KEY, 2, -3)
+    list_edit.insert(db, KEY, b"3", b"2", after=False)
+    list_edit.insert(db, KEY, b"18", b"19", after=True)
+    list_edit.remove(db, KEY, 1, b"2")
+    list_edit.remove(db, KEY, -1, b"19")
+    lists.move(db, KEY, KEY, from_left=True, to_left=False)
+    assert content(db) == [*numbers(19)[4:], b"3"]
+    span = span_of(db)
+    assert span.dense
+    assert span.tail - span.head == row_of(db).count
+    assert len(store.keyspace.orders) == 0
+
+
+def test_the_middle_makes_it_sparse(store: Store) -> None:
+    db = large(store, numbers(5))
+    list_edit.remove(db, KEY, 0, b"2")
+    assert not span_of(db).dense
+    assert lists.part(db, KEY, 1, 2) == [b"1", b"3"]
+
+
+# Much at once
+
+
+def test_a_long_list(store: Store) -> None:
+    db = store.db
+    values = numbers(6000)
+    assert lists.push(db, KEY, values, left=True) == 6000
+    assert lists.store(db, OTHER, iter(values)) == 6000
+    store.commit()
+    assert content(db) == values[::-1]
+    assert not isinstance(lists.part(db, OTHER, 0, -1), list)
+    assert list(lists.part(db, OTHER, 1000, -1000)) == values[1000:-999]
+    list_edit.trim(db, OTHER, 1500, -1501)
+    assert content(db, OTHER) == values[1500:4500]
+    assert encoding(db, OTHER) == "quicklist"
+    list_edit.trim(db, OTHER, 1500, 1502)
+    assert content(db, OTHER) == values[3000:3003]
+    assert encoding(db, OTHER) == "listpack"
+    assert lists.pop(db, KEY, 5990, left=True) == values[10:][::-1]
+    assert encoding(db) == "listpack"
+    store.commit()
+    assert len(store.garbage()) == 2
+
+
+def test_much_removed_is_written_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_edit, "_BATCH_ROWS", 100)
+    db = large(store, [b"x", b"y"] * 200)
+    version = row_of(db).version
+    assert list_edit.remove(db, KEY, -150, b"x") == 150
+    assert content(db) == [b"x", b"y"] * 50 + [b"y"] * 150
+    assert span_of(db).dense
+    store.commit()
+    assert store.garbage() == [version]
+
+
+def test_a_long_command_asks_for_the_slow_lane(store: Store) -> None:
+    db = large(store, numbers(50))
+    store.tx.fast_rows = 20
+    row = row_of(db)
+    for command in (
+        lambda: lists.push(db, KEY, numbers(30), left=True),
+        lambda: lists.pop(db, KEY, 30, left=True),
+        lambda: list_edit.insert(db, KEY, b"1", b"x", after=True),
+        lambda: list_edit.remove(db, KEY, 1, b"1"),
+        lambda: lists.ranks(db, row, b"1"),
+    ):
+        with pytest.raises(TooLargeError):
+            command()
+        assert not store.tx.dirty
+    assert list(lists.ranks(db, row, b"1", looks=10)) == [1]
+
+
+def test_store_overwrites_whatever_was_there(store: Store) -> None:
+    db = store.db
+    store.put(KEY, b"text", expire_at=NOW + 1000)
+    assert lists.store(db, KEY, [b"a", b"b"]) == 2
+    assert content(db) == [b"a", b"b"]
+    assert row_of(db).expire_at == 0
+    large(store, numbers(5))
+    assert lists.store(db, KEY, lists.items(db, row_of(db), reverse=True)) == 5
+    assert content(db) == numbers(5)[::-1]
+    assert lists.store(db, KEY, []) == 0
+    assert db.peek(KEY) is None
+
+
+def test_what_is_no_list(store: Store) -> None:
+    db = store.db
+    store.put(KEY, b"text")
+    lists.push(db, OTHER, [b"a"], left=True)
+    for command in (
+        lambda: lists.push(db, KEY, [b"a"], left=True, create=False),
+        lambda: lists.pop(db, KEY, 0, left=True),
+        lambda: lists.move(db, OTHER, KEY, from_left=True, to_left=True),
+        lambda: list_edit.trim(db, KEY, 0, 1),
+    ):
+        with pytest.raises(ReplyError, match=WRONG_TYPE):
+            command()
+    with pytest.raises(ReplyError, match=NO_SUCH_KEY):
+        list_edit.existing(db, b"none")
+    with pytest.raises(ReplyError, match=INDEX_RANGE):
+        list_edit.replace(db, OTHER, 1, b"x", row_of(db, OTHER))
+    assert content(db, OTHER) == [b"a"]
+
+
+# Sizes, as the real server has them
+
+
+VALUES = [
+    *(b"%d" % (sign * (1 << bits) + step) for bits in (0, 7, 12, 15, 23, 31, 62)
+      for sign in (1, -1) for step in (-1, 0, 1)),
+    *(b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"),
+    *(b"", b"-", b"-0", b"01", b"+1", b"1.5", b"1" * 20, b"1" * 21),
+    *(b"x" * size for size in (1, 20, 62, 63, 64, 65, 125, 126, 127, 128, 500, 4000)),
+]  # fmt: skip
+
+
+@pytest.fixture
+def small_nodes(redis_server: ServerProcess) -> Iterator[ServerProcess]:
+    """The real server, with listpacks of up to 4,096 bytes."""
+    with redis_server.client() as client:
+        client.command("FLUSHALL")
+        client.command("CONFIG", "SET", "list-max-listpack-size", "-1")
+        yield redis_server
+        client.command("CONFIG", "SET", "list-max-listpack-size", "-2")
+
+
+def test_entries_take_what_they_take_in_redis(small_nodes: ServerProcess) -> None:
+    """A listpack of the value alone has room for just so many more bytes."""
+    with small_nodes.client() as client:
+        for value in VALUES:
+            room = 4096 - listpack.EMPTY - listpack.entry_size(value)
+            for added, kept in ((room, b"listpack"), (room + 1, b"quicklist")):
+                client.command("DEL", "k")
+                client.command("RPUSH", "k", value)
+                client.command("RPUSH", "k", b"x" * added)
+                assert decode(client.command("OBJECT", "ENCODING", "k")) == kept, value[:30]
+
+
+LONG = [1, 70, 127, 500, 2000, 2030, 4000, 4085]
+"""Each has room for a number in a listpack of 4,096 bytes."""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lists_change_shape_when_redis_changes_it(
+    store: Store, small_nodes: ServerProcess, seed: int
+) -> None:
+    """Only by commands that leave Redis no second node, whose borders are unlike ours."""
+    store.keyspace.limits = Limits(-1)
+    db = store.db
+    dice = random.Random(seed)
+    seen = set()
+    with small_nodes.client() as client:
+        for _ in range(150):
+            lists.store(db, KEY, [])
+            client.command("DEL", KEY)
+            first, value = (b"x" * dice.choice(LONG) for _ in range(2))
+            lists.push(db, KEY, [first, b"12"], left=True)
+            client.command("LPUSH", KEY, first, "12")
+            match dice.randrange(4):
+                case 0:
+                    index = dice.choice([0, 1, 2])
+                    client.command("LSET", KEY, index, value)
+                    with contextlib.suppress(ReplyError):  # there is no index 2
+                        list_edit.replace(db, KEY, index, value, row_of(db))
+                case 1:
+                    pivot = dice.choice([b"12", b"13"])
+                    client.command("LINSERT", KEY, "AFTER", pivot, value)
+                    list_edit.insert(db, KEY, pivot, value, after=True)
+                case 2:
+                    client.command("LMOVE", KEY, KEY, "LEFT", "RIGHT")
+                    lists.move(db, KEY, KEY, from_left=True, to_left=False)
+                case 3:
+                    client.command("RPUSH", KEY, value)
+                    client.command("LREM", KEY, "0", value)
+                    lists.push(db, KEY, [value], left=False)
+                    list_edit.remove(db, KEY, 0, value)
+            theirs = client.command("OBJECT", "ENCODING", KEY)
+            assert decode(theirs).decode() == encoding(db)
+            seen.add(theirs)
+    assert len(seen) == 2
