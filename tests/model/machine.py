@@ -62,11 +62,18 @@ def check(pair: Pair, requests: list[Request]) -> None:
         )
 
 
+SIZES: list[Request] = [
+    part for database in DATABASES for part in ([b"SELECT", b"%d" % database], [b"DBSIZE"])
+]
+"""What ``check`` compares where no key is about to expire: Redis counts those that nobody has
+asked for yet."""
+
+
 def check_state(pair: Pair) -> None:
     """All databases hold the same: keys, types, encodings, contents, deadlines."""
     theirs = pair[1]
     for database in DATABASES:
-        check(pair, [[b"SELECT", b"%d" % database], [b"KEYS", b"*"], [b"DBSIZE"]])
+        check(pair, [[b"SELECT", b"%d" % database], [b"KEYS", b"*"]])
         questions: list[Request] = []
         for name in sorted(decode(theirs.command("KEYS", "*"))):
             kind = theirs.command("TYPE", name).strip(b"+\r\n")
