@@ -88,7 +88,7 @@ async def _run(config: Config) -> None:
         async with serve(config) as server:
             _banner(server)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(keep_collections_short)
+                nursery.start_soon(keep_collections_short, server.services.stats.changes)
                 nursery.start_soon(_stop_on_signal, signals, server, nursery.cancel_scope)
                 await server.stopping.wait()
                 nursery.cancel_scope.cancel()
