@@ -166,6 +166,41 @@ def test_one_pair_costs_one_row_and_the_meta_row(store: Store, db: Database) -> 
     assert hashes.length(db, KEY) == 6
 
 
+def test_a_run_of_puts_is_many_puts(store: Store, db: Database) -> None:
+    fields = [b"a", b"b", b"a", b"c"]
+    assert hashes.put_run(db, KEY, fields, [b"1", b"2", b"3", b"4"]) == [1, 1, 0, 1]
+    assert list(hashes.items(db, KEY)) == [(b"a", b"3"), (b"b", b"2"), (b"c", b"4")]
+    assert hashes.put_run(db, KEY, [b"d"], [b"5"]) is None  # it grows
+    hashes.put(db, KEY, b"d", b"5")
+    values = [b"x" * 99, b"7", b"8", b"9"]
+    assert hashes.put_run(db, KEY, [b"e", b"a", b"e", b"f"], values) == [1, 0, 0, 1]
+    store.commit()
+    store.forget()
+    expected = {b"a": b"7", b"b": b"2", b"c": b"4", b"d": b"5", b"e": b"8", b"f": b"9"}
+    assert content(db) == expected
+    hash_expiry.expire(db, KEY, [b"a"], LATER)
+    assert hashes.put_run(db, KEY, [b"a"], [b"1"]) is None
+    assert hashes.get_run(db, KEY, [b"a"]) == [b"7"]
+
+
+def test_a_run_with_a_value_too_long_for_a_listpack(db: Database) -> None:
+    """It makes the hash large, though it is gone when the run is over."""
+    assert hashes.put_run(db, KEY, [b"a", b"a"], [b"x" * 65, b"1"]) is None
+
+
+def test_a_run_of_gets_counts_as_many(db: Database) -> None:
+    fill(db, 20)
+    tx = db.tx
+    before = tx.hits
+    wanted = [b"f00003", b"nothing", b"f00003", b"f00019"]
+    assert hashes.get_run(db, KEY, wanted) == [b"3", None, b"3", b"19"]
+    assert (tx.hits - before, tx.misses) == (4, 0)
+    hashes.put(db, KEY, b"long", b"x" * 20_000)
+    assert hashes.get_run(db, KEY, [b"long"] * 4) is None
+    assert hashes.get_run(db, b"missing", [b"f"] * 4) is None
+    assert (tx.hits - before, tx.misses) == (4, 0)
+
+
 def test_a_command_that_fails_changes_nothing(store: Store, db: Database) -> None:
     hashes.put(db, KEY, b"a", b"text")
     with pytest.raises(ReplyError, match="not an integer"):

@@ -76,6 +76,9 @@ def test_positions_are_in_order() -> None:
     assert keys == sorted(keys)
     assert keys[300] == position(MIDDLE)
     assert [number_of(key) - MIDDLE for key in keys] == list(range(-300, 300))
+    assert positions(MIDDLE - 300, MIDDLE + 300, b"prefix") == [b"prefix" + key for key in keys]
+    for first, stop in ((0, 0), (0, 1), (255, 256), (255, 257), (1, 511), (511, 1025)):
+        assert positions(first, stop) == [position(number) for number in range(first, stop)]
 
 
 @settings(max_examples=100)
@@ -177,6 +180,19 @@ class Model:
         assert popped == ((wanted[:count] if left else wanted[::-1][:count]) or None)
         wanted[:] = wanted[count:] if left else wanted[: max(len(wanted) - count, 0)]
 
+    def push_run(self, key: bytes, wanted: list[bytes]) -> None:
+        values = [self.value() for _ in range(self.random.randint(1, 6))]
+        left, before = self.left(), len(wanted)
+        lengths = lists.push_run(self.db, key, values, left=left)
+        if lengths is not None:
+            assert lengths == list(range(before + 1, before + len(values) + 1))
+            wanted[:] = values[::-1] + wanted if left else wanted + values
+
+    def pop_run(self, key: bytes, wanted: list[bytes]) -> None:
+        left = self.left()
+        popped = [(wanted.pop(0 if left else -1) if wanted else None) for _ in range(4)]
+        assert lists.pop_run(self.db, key, 4, left=left) == popped
+
     def insert(self, key: bytes, wanted: list[bytes]) -> None:
         pivot, value = self.value(), self.value()
         after = self.left()
@@ -248,7 +264,10 @@ OPERATIONS: list[Callable[[Model, bytes, list[bytes]], None]] = [
     Model.push,
     Model.push,
     Model.push,
+    Model.push_run,
+    Model.push_run,
     Model.pop,
+    Model.pop_run,
     Model.insert,
     Model.insert,
     Model.remove,
@@ -346,6 +365,52 @@ def test_the_middle_makes_it_sparse(store: Store) -> None:
     list_edit.remove(db, KEY, 0, b"2")
     assert not span_of(db).dense
     assert lists.part(db, KEY, 1, 2) == [b"1", b"3"]
+
+
+# Runs
+
+
+def test_a_run_of_pushes_is_taken_where_no_list_changes_its_shape(store: Store) -> None:
+    db = store.db
+    store.keyspace.limits = Limits(8)
+    assert lists.push_run(db, KEY, [b"a"], left=True) is None
+    lists.push(db, KEY, [b"a"], left=True)
+    store.commit()
+    assert lists.push_run(db, KEY, numbers(8), left=False) is None
+    assert not store.tx.dirty
+    assert lists.push_run(db, KEY, numbers(7), left=False) == list(range(2, 9))
+    assert encoding(db) == "listpack"
+    large(store, numbers(5))
+    assert lists.push_run(db, KEY, [b"b", b"c", b"d"], left=True) == [6, 7, 8]
+    assert content(db) == [b"d", b"c", b"b", *numbers(5)]
+
+
+def test_a_run_of_pushes_keeps_off_the_limit(store: Store) -> None:
+    """A listpack is asked before each value, when that still counts with all its digits."""
+    store.keyspace.limits = Limits(-1)
+    filler = [b"x" * (4096 - listpack.EMPTY - 30)]
+    lists.push(store.db, KEY, filler, left=True)
+    assert lists.push_run(store.db, KEY, [b"1" * 19, b"2" * 19], left=True) is None
+    for _ in range(2):
+        lists.push(store.db, KEY, [b"1" * 19], left=True)
+    assert encoding(store.db) == "quicklist"
+
+
+def test_a_run_of_pops_goes_on_where_there_is_nothing_left(store: Store) -> None:
+    db = large(store, numbers(3))
+    assert lists.pop_run(db, KEY, 5, left=False) == [b"2", b"1", b"0", None, None]
+    assert db.peek(KEY) is None
+    assert lists.pop_run(db, KEY, 2, left=True) == [None, None]
+
+
+def test_a_run_of_pops_does_not_answer_much(store: Store) -> None:
+    values = [bytes([number]) * 30_000 for number in range(4)]
+    db = large(store, values)
+    with pytest.raises(TooLargeError):
+        lists.pop_run(db, KEY, 3, left=True)
+    store.tx.rollback_command()
+    assert content(db) == values
+    assert lists.pop_run(db, KEY, 2, left=True) == values[:2]
 
 
 # Much at once

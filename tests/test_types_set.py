@@ -218,6 +218,51 @@ def test_a_rest_may_be_packed_again(store: Store, left: int, encoding: int) -> N
 SIZES = (0, 1, 40, 300, 2000, 9000)
 
 
+# Runs of requests taken at once
+
+
+def test_a_run_of_pops_is_many_pops(store: Store) -> None:
+    """And a sixth one, of more members than there are, is left to others."""
+    members = names(0, 1000)
+    fill(store, b"s", members)
+    popped: list[bytes | None] = []
+    for _ in range(6):
+        popped += randomly.pop_run(store.db, b"s", 190) or []
+        store.tx.undo.clear()
+    assert len(set(popped)) == len(popped) == 950
+    assert content(store.db, b"s") == set(members) - set(popped)
+    store.commit()
+    assert content(store.db, b"s") == set(members) - set(popped)
+
+
+def test_a_run_of_pops_from_nothing_and_from_a_small_set(db: Database) -> None:
+    assert randomly.pop_run(db, b"s", 4) == [None] * 4
+    sets.add(db, b"s", names(0, 9))
+    assert randomly.pop_run(db, b"s", 4) is None
+    assert content(db, b"s") == set(names(0, 9))
+
+
+def test_long_members_are_not_popped_in_a_run(store: Store) -> None:
+    members = [bytes([number]) * 10_000 for number in range(20)]
+    fill(store, b"s", members)
+    assert len(randomly.pop_run(store.db, b"s", 4) or []) == 4
+    store.commit()
+    left = content(store.db, b"s")
+    assert randomly.pop_run(store.db, b"s", 8) is None
+    assert content(store.db, b"s") == left
+    assert {randomly.pop(store.db, b"s") for _ in range(16)} == left
+
+
+def test_a_run_of_additions(store: Store) -> None:
+    fill(store, b"s", names(0, 200))
+    assert sets.add_run(store.db, b"s", names(0, 5)) == [0] * 5
+    assert not store.tx.dirty
+    assert sets.add_run(store.db, b"s", names(198, 202) + names(199, 202)) == [0, 0, 1, 1, 0, 0, 0]
+    assert content(store.db, b"s") == set(names(0, 202))
+    sets.add(store.db, b"small", names(0, 5))
+    assert sets.add_run(store.db, b"small", names(0, 5)) is None
+
+
 def drawn_sets(store: Store, seed: int) -> list[tuple[bytes, set[bytes]]]:
     random.seed(seed)
     drawn = []

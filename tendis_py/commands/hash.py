@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, integer
+from tendis_py.commands.arguments import INT64_MAX, columns, integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -35,7 +35,20 @@ _UNORDERED = ("nondeterministic_output_order",)
 # Reading
 
 
-@_command("hget", 3, since="2.0.0", flags="readonly fast", keys=_READ, syntax="key field")
+def _hget_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    run = columns(requests, 3)
+    return run and hashes.get_run(ctx.db, run[1][0], run[2])
+
+
+@_command(
+    "hget",
+    3,
+    since="2.0.0",
+    flags="readonly fast",
+    keys=_READ,
+    syntax="key field",
+    run=_hget_run,
+)
 def hget(ctx: Context, args: list[bytes]) -> Any:
     """Returns the value of a field in a hash."""
     return hashes.get(ctx.db, args[1], args[2])
@@ -139,6 +152,11 @@ def hrandfield(ctx: Context, args: list[bytes]) -> Any:
 # Writing
 
 
+def _hset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    run = columns(requests, 4)
+    return run and hashes.put_run(ctx.db, run[1][0], run[2], run[3])
+
+
 @_command(
     "hset",
     -4,
@@ -150,6 +168,7 @@ def hrandfield(ctx: Context, args: list[bytes]) -> Any:
         "is called with multiple field/value pairs."
     ),
     syntax="key field value [field value ...]",
+    run=_hset_run,
 )
 def hset(ctx: Context, args: list[bytes]) -> Any:
     """Creates or modifies the value of a field in a hash."""

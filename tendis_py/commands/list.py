@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, Option, integer, natural, options
+from tendis_py.commands.arguments import INT64_MAX, Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -150,6 +150,11 @@ def _push(ctx: Context, args: list[bytes], *, left: bool, create: bool = True) -
     return lists.push(ctx.db, args[1], args[2:], left=left, create=create)
 
 
+def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> list[Any] | None:
+    run = columns(requests, 3)
+    return run and lists.push_run(ctx.db, run[1][0], run[2], left=left)
+
+
 @_command(
     "lpush",
     -3,
@@ -158,6 +163,7 @@ def _push(ctx: Context, args: list[bytes], *, left: bool, create: bool = True) -
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
+    run=partial(_push_run, left=True),
 )
 def lpush(ctx: Context, args: list[bytes]) -> Any:
     """Prepends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -172,6 +178,7 @@ def lpush(ctx: Context, args: list[bytes]) -> Any:
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
+    run=partial(_push_run, left=False),
 )
 def rpush(ctx: Context, args: list[bytes]) -> Any:
     """Appends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -234,6 +241,13 @@ def linsert(ctx: Context, args: list[bytes]) -> Any:
 # Taking away
 
 
+def _pop_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> list[Any] | None:
+    first = requests[0]
+    if len(first) != 2 or requests.count(first) < len(requests):
+        return None
+    return lists.pop_run(ctx.db, first[1], len(requests), left=left)
+
+
 def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Any:
     if len(args) == 2:
         popped = lists.pop(ctx.db, args[1], 1, left=left)
@@ -252,6 +266,7 @@ def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Any:
     keys=_TAKE,
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
+    run=partial(_pop_run, left=True),
 )
 def lpop(ctx: Context, args: list[bytes]) -> Any:
     """Returns the first elements in a list after removing it.
@@ -268,6 +283,7 @@ def lpop(ctx: Context, args: list[bytes]) -> Any:
     keys=_TAKE,
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
+    run=partial(_pop_run, left=False),
 )
 def rpop(ctx: Context, args: list[bytes]) -> Any:
     """Returns and removes the last elements of a list.

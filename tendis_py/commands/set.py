@@ -5,7 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, Option, integer, natural, options
+from tendis_py.commands.arguments import (
+    INT64_MAX,
+    Option,
+    columns,
+    integer,
+    natural,
+    options,
+)
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -38,6 +45,11 @@ _INTERSECTING = (
 # One set
 
 
+def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    run = columns(requests, 3)
+    return run and sets.add_run(ctx.db, run[1][0], run[2])
+
+
 @_command(
     "sadd",
     -3,
@@ -49,6 +61,7 @@ _INTERSECTING = (
         "multiple arguments."
     ),
     syntax="key member [member ...]",
+    run=_sadd_run,
 )
 def sadd(ctx: Context, args: list[bytes]) -> Any:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
@@ -133,6 +146,11 @@ def smembers(ctx: Context, args: list[bytes]) -> Any:
 # Random members
 
 
+def _spop_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    run = columns(requests, 2)
+    return run and randomly.pop_run(ctx.db, run[1][0], len(requests))
+
+
 @_command(
     "spop",
     -2,
@@ -144,6 +162,7 @@ def smembers(ctx: Context, args: list[bytes]) -> Any:
     ),
     tips=_RANDOM,
     syntax="key [count]",
+    run=_spop_run,
 )
 def spop(ctx: Context, args: list[bytes]) -> Any:
     """Returns one or more random members from a set after removing them.

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any
 
-from tendis_py.commands.arguments import Option, integer, options
+from tendis_py.commands.arguments import Option, columns, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream_arguments import (
@@ -69,6 +69,15 @@ def entries_reply(ctx: Context, entries: Iterator[Entry], count: int | None) -> 
 # Adding
 
 
+def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    length = len(requests[0])
+    found = columns(requests, length)
+    if found is None or length % 2 == 0 or found[2].count(b"*") < len(requests):
+        return None
+    ids = streams.append_run(ctx.db, found[1][0], [request[3:] for request in requests])
+    return list(map(to_text, ids))
+
+
 @_command(
     "xadd",
     -5,
@@ -87,9 +96,14 @@ def entries_reply(ctx: Context, entries: Iterator[Entry], count: int | None) -> 
         "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold "
         "[LIMIT count]] <* | id> field value [field value ...]"
     ),
+    run=_xadd_run,
 )
 def xadd(ctx: Context, args: list[bytes]) -> Any:
     """Appends a new message to a stream. Creates the key if it doesn't exist."""
+    if args[2] == b"*":
+        if len(args) % 2 == 0:
+            raise wrong_arity("xadd")
+        return to_text(streams.append_run(ctx.db, args[1], [args[3:]])[0])
     chosen = add_options(args, is_add=True)
     at = chosen.position
     wanted, any_sequence = None, False

@@ -390,7 +390,19 @@ def getex(ctx: Context, args: list[bytes]) -> Any:
 # Counting
 
 
-@_command("incr", 2, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key")
+def _incr_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    return strings.increment_run(ctx.db, [key for _, key in requests])
+
+
+@_command(
+    "incr",
+    2,
+    since="1.0.0",
+    flags="write denyoom fast",
+    keys=_UPDATE,
+    syntax="key",
+    run=_incr_run,
+)
 def incr(ctx: Context, args: list[bytes]) -> Any:
     """Increments the integer value of a key by one.
     Uses 0 as initial value if the key doesn't exist.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, integer, natural, real
+from tendis_py.commands.arguments import INT64_MAX, columns, integer, natural, real
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -23,6 +23,7 @@ from tendis_py.errors import (
 from tendis_py.resp.replies import NULL_ARRAY, Stream
 from tendis_py.types import zset as zsets
 from tendis_py.types import zset_range as ranges
+from tendis_py.types import zset_run as runs
 
 _command = partial(command, group="sorted-set")
 
@@ -52,6 +53,14 @@ _CONDITIONS = {
 _ZADD_OPTIONS = {*_CONDITIONS, b"CH", b"INCR"}
 
 
+def _zadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    found = columns(requests, 4)
+    if found is None:
+        return None
+    _, keys, scores, members = found  # an option in place of a score is no number either
+    return runs.add(ctx.db, keys[0], list(map(real, scores)), members)
+
+
 @_command(
     "zadd",
     -4,
@@ -62,11 +71,14 @@ _ZADD_OPTIONS = {*_CONDITIONS, b"CH", b"INCR"}
         "O(log(N)) for each item added, where N is the number of elements in the sorted set."
     ),
     syntax="key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
+    run=_zadd_run,
 )
 def zadd(ctx: Context, args: list[bytes]) -> Any:
     """Adds one or more members to a sorted set, or updates their scores.
     Creates the key if it doesn't exist.
     """
+    if len(args) == 4:
+        return int(zsets.add_one(ctx.db, args[1], _only_score(args), args[3]))
     chosen, start = _zadd_options(args)
     if (len(args) - start) % 2 or start == len(args):
         raise syntax_error()
@@ -77,6 +89,13 @@ def zadd(ctx: Context, args: list[bytes]) -> Any:
     conditions = {name: True for word, name in _CONDITIONS.items() if word in chosen}
     added, changed = zsets.add(ctx.db, args[1], pairs, **conditions)
     return added + changed if b"CH" in chosen else added
+
+
+def _only_score(args: list[bytes]) -> float:
+    """The number before the only member; ReplyError where an option stands there."""
+    if args[2].upper() in _ZADD_OPTIONS:
+        raise syntax_error()
+    return real(args[2])
 
 
 def _zadd_options(args: list[bytes]) -> tuple[set[bytes], int]:
@@ -105,6 +124,14 @@ def _increment(ctx: Context, args: list[bytes], chosen: set[bytes], start: int) 
     return zsets.increment(ctx.db, args[1], member, by, **conditions)
 
 
+def _zincrby_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    found = columns(requests, 4)
+    if found is None:
+        return None
+    _, keys, addends, members = found
+    return runs.increment(ctx.db, keys[0], list(map(real, addends)), members)
+
+
 @_command(
     "zincrby",
     4,
@@ -113,12 +140,11 @@ def _increment(ctx: Context, args: list[bytes], chosen: set[bytes], start: int) 
     keys=Keys("RW access update"),
     complexity="O(log(N)) where N is the number of elements in the sorted set.",
     syntax="key increment member",
+    run=_zincrby_run,
 )
 def zincrby(ctx: Context, args: list[bytes]) -> Any:
     """Increments the score of a member in a sorted set."""
-    if args[2].upper() in _ZADD_OPTIONS:  # to Redis this is ZADD with INCR, and lacks a member
-        raise syntax_error()
-    return zsets.increment(ctx.db, args[1], args[3], real(args[2]))
+    return zsets.increment(ctx.db, args[1], args[3], _only_score(args))  # to Redis, ZADD with INCR
 
 
 # Members
@@ -130,6 +156,11 @@ def zcard(ctx: Context, args: list[bytes]) -> Any:
     return zsets.size(ctx.db, args[1])
 
 
+def _zscore_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    found = columns(requests, 3)
+    return None if found is None else runs.scores(ctx.db, found[1][0], found[2])
+
+
 @_command(
     "zscore",
     3,
@@ -137,6 +168,7 @@ def zcard(ctx: Context, args: list[bytes]) -> Any:
     flags="readonly fast",
     keys=Keys("RO access"),
     syntax="key member",
+    run=_zscore_run,
 )
 def zscore(ctx: Context, args: list[bytes]) -> Any:
     """Returns the score of a member in a sorted set."""
@@ -213,6 +245,15 @@ def _rank(ctx: Context, args: list[bytes], name: str, *, reverse: bool) -> Any:
 
 # Popping
 
+
+def _pop_run(ctx: Context, requests: list[list[bytes]], *, highest: bool) -> list[Any] | None:
+    found = columns(requests, 2)
+    if found is None:
+        return None
+    pairs = runs.pop(ctx.db, found[1][0], len(requests), highest=highest)
+    return pairs and [[member, score] for score, member in pairs]
+
+
 _pop_command = partial(
     _command,
     arity=-2,
@@ -227,7 +268,7 @@ _pop_command = partial(
 )
 
 
-@_pop_command("zpopmin")
+@_pop_command("zpopmin", run=partial(_pop_run, highest=False))
 def zpopmin(ctx: Context, args: list[bytes]) -> Any:
     """Returns the lowest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.
@@ -235,7 +276,7 @@ def zpopmin(ctx: Context, args: list[bytes]) -> Any:
     return _pop(ctx, args, highest=False)
 
 
-@_pop_command("zpopmax")
+@_pop_command("zpopmax", run=partial(_pop_run, highest=True))
 def zpopmax(ctx: Context, args: list[bytes]) -> Any:
     """Returns the highest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.
@@ -246,15 +287,14 @@ def zpopmax(ctx: Context, args: list[bytes]) -> Any:
 def _pop(ctx: Context, args: list[bytes], *, highest: bool) -> Any:
     if len(args) > 3:
         raise syntax_error()
-    count = natural(args[2]) if len(args) == 3 else 1
+    if len(args) == 2:
+        pair = zsets.pop_one(ctx.db, args[1], highest=highest)
+        return [] if pair is None else [pair[1], pair[0]]
+    count = natural(args[2])
     row = zsets.peek(ctx.db, args[1])
     if row is None or count == 0:
         return []
-    pairs = zsets.pop(ctx.db, args[1], row, count, highest=highest)
-    if len(args) == 3:
-        return pairs_reply(ctx, pairs)
-    ((score, member),) = pairs
-    return [member, score]
+    return pairs_reply(ctx, zsets.pop(ctx.db, args[1], row, count, highest=highest))
 
 
 def _pop_count(argument: bytes) -> int:

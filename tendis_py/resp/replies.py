@@ -30,7 +30,7 @@ Python value        RESP3                       RESP2
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Any
 
@@ -105,6 +105,7 @@ NO_REPLY = Encoded(b"")
 _WHOLE = 2.0**62
 _SMALL = 4096
 _STREAM_CHUNK = 1024
+_FEW = 8
 _BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
 _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
 
@@ -189,9 +190,22 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
     head = kind + b"%d\r\n"
 
     def encode(values: Any) -> bytes:
-        return head % len(values) + b"".join(encode_run(values, encoders))
+        if len(values) > _FEW and set(map(type, values)) == {bytes}:
+            try:
+                return head % len(values) + _short_bulks(values)
+            except IndexError:
+                pass  # a long one
+        return head % len(values) + b"".join([encoders[type(value)](value) for value in values])
 
     return encode
+
+
+def _short_bulks(values: Collection[bytes]) -> bytes:
+    """Bulk strings one after the other; IndexError when one of them is long."""
+    parts = [b"\r\n"] * (3 * len(values))
+    parts[::3] = [_BULK_HEAD[length] for length in map(len, values)]
+    parts[1::3] = values
+    return b"".join(parts)
 
 
 def _stream(kind: bytes, encoders: dict[type, Encode]) -> Encode:
@@ -288,10 +302,13 @@ ENCODERS: dict[int, dict[type, Encode]] = {2: _encoders(2), 3: _encoders(3)}
 
 
 def encode_run(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
-    """Each value encoded; faster than one by one where all are short bulk strings, or encoded."""
+    """Each value encoded; faster than one by one where all are integers, short bulk strings, or
+    encoded."""
     types = set(map(type, values))
     if types == {Encoded}:
         return values
+    if types == {int}:
+        return [b":%d\r\n" % value for value in values]
     if types == {bytes}:
         try:
             return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]

@@ -149,6 +149,20 @@ class CollectionRow(Row):
     def with_expiry(self, expire_at: int) -> CollectionRow:
         return self.changed(expire_at=expire_at)
 
+    def with_elements(self, value: Any, count: int) -> CollectionRow:
+        """As ``changed``, with another ``value`` and ``count``, in half the time: what changes when
+        elements come and go."""
+        made = CollectionRow.__new__(CollectionRow)
+        made.type = self.type
+        made.value = value
+        made.count = count
+        made.version = self.version
+        made.encoding = self.encoding
+        made.expire_at = self.expire_at
+        made.fields_due = self.fields_due
+        made.atime = self.atime
+        return made
+
     def changed(self, **fields: Any) -> CollectionRow:
         """A copy with some fields replaced (``value``, ``count``, ``version``, ``encoding``,
         ``expire_at``, ``fields_due``)."""

@@ -153,6 +153,13 @@ class Database:
         row.atime = self.tx.now
         return row
 
+    def cached(self, key: bytes) -> Row | None:
+        """The row of ``key``, expired or not, if the batch has written it or the cache has it
+        young; None may mean anything."""
+        meta_key = self.prefix + key
+        row: Row | None = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
+        return row
+
     def replace_cached(self, rows: list[tuple[bytes, Row]]) -> bool:
         """As ``set`` for each (key, row without a deadline), if all replace rows that the cache
         has, without a deadline or a version; else False, and nothing has happened."""

@@ -7,7 +7,7 @@ collection's key.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,16 @@ class Elements:
         """As ``get`` for each, reading what is not cached by list, with the GIL released."""
         return self._tx.get_many(self._family, list(map(self._prefix.__add__, elements)))
 
+    @property
+    def prefix(self) -> bytes:
+        """What stands before each element in the key of its row."""
+        return self._prefix
+
+    def get_rows(self, keys: list[bytes]) -> list[bytes | None]:
+        """As ``get_many``, for keys that begin with ``prefix``: to put it there takes as long as to
+        get the row."""
+        return self._tx.get_many(self._family, keys)
+
     def items(
         self, lower: bytes = b"", upper: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
@@ -120,6 +130,47 @@ class Elements:
         index = self._tx.changing_order(self.version, self._family)
         if index is not None:
             index.discard(element)
+
+    def set_many(self, values: Mapping[bytes, bytes]) -> None:
+        """As ``set`` for each."""
+        prefix = self._prefix
+        self._tx.put_many(
+            self._family, {prefix + element: value for element, value in values.items()}
+        )
+
+    def add_many(self, values: Mapping[bytes, bytes]) -> None:
+        """As ``add`` for each."""
+        self.put_many(values, values)
+
+    def put_many(self, values: Mapping[bytes, bytes], new: Iterable[bytes]) -> None:
+        """Write elements, of which those in ``new`` were not there."""
+        self.set_many(values)
+        index = self._tx.changing_order(self.version, self._family)
+        if index is not None:
+            for element in new:
+                index.add(element)
+
+    def remove_many(self, elements: Collection[bytes]) -> None:
+        """As ``remove`` for each; they are different."""
+        prefix = self._prefix
+        self._tx.put_many(self._family, {prefix + element: None for element in elements})
+        index = self._tx.changing_order(self.version, self._family)
+        if index is not None:
+            for element in elements:
+                index.discard(element)
+
+    def take_random(self, count: int) -> list[bytes]:
+        """Delete ``count`` elements, each drawn at random from those that are there then, and
+        return them. IndexError when there are fewer."""
+        tx, prefix = self._tx, self._prefix
+        order = self._order()
+        tx.changing_order(self.version, self._family)
+        taken = []
+        for _ in range(count):
+            element = order.take_random(self.keys)
+            tx.put(self._family, prefix + element, None)
+            taken.append(element)
+        return taken
 
     def remove_range(self, lower: bytes, upper: bytes | None) -> None:
         """Delete all elements with lower <= element < upper, in constant time; of ROWS, whose

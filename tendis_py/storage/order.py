@@ -18,6 +18,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from random import random
 
 CHUNK = 512
 """Keys a chunk is built with; it is cut in two at twice that."""
@@ -32,13 +33,25 @@ Read = Callable[[bytes, "bytes | None"], Iterator[bytes]]
 class OrderIndex:
     """Built from ``sorted_keys``, all element keys in order; ``read`` finds them again."""
 
-    __slots__ = ("_counts", "_firsts", "_keys", "forgetful", "loaded", "size")
+    __slots__ = (
+        "_counts",
+        "_end",
+        "_firsts",
+        "_keys",
+        "_most",
+        "_start",
+        "forgetful",
+        "loaded",
+        "size",
+    )
 
     def __init__(self, sorted_keys: Iterable[bytes]) -> None:
         self._firsts: list[bytes] = []
         """Nothing in chunk i is below firsts[i], and all of chunk i - 1 is."""
         self._counts: list[int] = []
         self._keys: list[list[bytes] | None] = []
+        self._most = CHUNK
+        """No chunk has more keys."""
         self.size = 0
         self.loaded = 0
         """Keys held in memory."""
@@ -50,6 +63,11 @@ class OrderIndex:
             self._counts.append(len(chunk))
             self._keys.append(None)
             self.size += len(chunk)
+        self._start = self._firsts[0] if self._firsts else b""
+        """No key is below. With ``_end``, this keeps reads off the tombstones of what was popped,
+        which would come to be most of what they walk over."""
+        self._end: bytes | None = None
+        """All keys are below, if it is not None."""
         if self._firsts:
             self._firsts[0] = b""
         else:
@@ -67,6 +85,12 @@ class OrderIndex:
         chunk = bisect_right(self._firsts, key) - 1
         self._counts[chunk] += 1
         self.size += 1
+        if self._counts[chunk] > self._most:
+            self._most = self._counts[chunk]
+        if key < self._start:
+            self._start = key
+        if self._end is not None and key >= self._end:
+            self._end = key + b"\0"
         keys = self._keys[chunk]
         if keys is not None:
             insort(keys, key)
@@ -86,6 +110,23 @@ class OrderIndex:
         if not self._counts[chunk] and len(self._counts) > 1:
             self._give_up(chunk)
 
+    def take_random(self, read: Read) -> bytes:
+        """A key, each with the same chance, which the caller deletes next; it is discarded.
+        IndexError when there is none."""
+        chunk, offset = self._draw()
+        keys = self._keys[chunk]
+        if keys is None or self.forgetful:
+            chunk, offset = self._find(sum(self._counts[:chunk]) + offset, read)
+            keys = self._keys[chunk]
+            assert keys is not None
+        key = keys.pop(offset)
+        self._counts[chunk] -= 1
+        self.size -= 1
+        self.loaded -= 1
+        if not keys and len(self._counts) > 1:
+            self._give_up(chunk)
+        return key
+
     def _cut(self, chunk: int, keys: list[bytes]) -> None:
         middle = len(keys) // 2
         upper = keys[middle:]
@@ -98,7 +139,10 @@ class OrderIndex:
     def _give_up(self, chunk: int) -> None:
         """Leave an empty chunk's range to its neighbour."""
         if chunk == 0:
+            self._start = self._firsts[1]
             self._firsts[1] = b""
+        elif chunk + 1 == len(self._firsts):
+            self._end = self._firsts[chunk]
         del self._firsts[chunk], self._counts[chunk], self._keys[chunk]
 
     # Questions
@@ -148,6 +192,23 @@ class OrderIndex:
             chunk, offset = self._locate(rank)
         return chunk, offset
 
+    def _draw(self) -> tuple[int, int]:
+        """The place of a random key: any chunk and any offset, drawn again until there is a key.
+        Where that would often fail, a random rank, which takes four times as long."""
+        if not self.size:
+            raise IndexError("no keys to draw from")
+        counts = self._counts
+        number = len(counts)
+        if self.size * 4 < self._most * number:
+            self._most = max(counts)
+            if self.size * 4 < self._most * number:
+                return self._locate(int(random() * self.size))
+        most = self._most
+        while True:
+            chunk, offset = int(random() * number), int(random() * most)
+            if offset < counts[chunk]:
+                return chunk, offset
+
     def _locate(self, rank: int) -> tuple[int, int]:
         """The chunk and the offset in it of the key with that rank. Pops at either end look at one
         count, others at about all of them (12 µs for a million keys)."""
@@ -173,8 +234,8 @@ class OrderIndex:
             self.forget()
         if self._keys[chunk] is not None:
             return chunk
-        upper = self._firsts[chunk + 1] if chunk + 1 < len(self._firsts) else None
-        keys = list(read(self._firsts[chunk], upper))
+        upper = self._firsts[chunk + 1] if chunk + 1 < len(self._firsts) else self._end
+        keys = list(read(self._firsts[chunk] or self._start, upper))
         assert len(keys) == self._counts[chunk], "a write has passed the order index by"
         parts = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
         if len(parts) > 1 and len(parts[-1]) < CHUNK // 2:

@@ -135,17 +135,35 @@ class Transaction:
         overlay = self.families[ROWS]
         cache = self.keyspace.cache
         found: list[bytes | None] = list(map(cache.young.get, keys))
-        if overlay or None in found:
-            wanted = [key for key, value in zip(keys, found, strict=True) if value is None]
-            read = dict(zip(wanted, self._read_many(ROWS, wanted), strict=True))
-            for key, value in read.items():
-                if value is not None and key not in overlay:
-                    cache.add(key, value)
+        if overlay:
+            found = list(map(overlay.get, keys, found))
+        if not all(found) and None in found:  # the first alone is twice as fast
+            wanted = [
+                key
+                for key, value in zip(keys, found, strict=True)
+                if value is None and key not in overlay
+            ]
+            read = self._read_uncached(wanted)
             found = [
-                overlay[key] if key in overlay else read[key] if value is None else value
+                read.get(key) if value is None else value
                 for key, value in zip(keys, found, strict=True)
             ]
         return found
+
+    def _read_uncached(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
+        """The values of ROWS that are not in the young generation of the cache; they will be."""
+        cache = self.keyspace.cache
+        read: dict[bytes, bytes | None] = {}
+        if cache.old:
+            read = {key: value for key in keys if (value := cache.recall(key)) is not None}
+            keys = [key for key in keys if key not in read]
+        if not keys:
+            return read
+        stored = dict(zip(keys, self.keyspace.engine.get_many(ROWS, keys), strict=True))
+        for key, value in stored.items():
+            if value is not None:
+                cache.add(key, value)
+        return read | stored
 
     def _read_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
         overlay = self.families[family]
@@ -160,6 +178,13 @@ class Transaction:
         overlay = self.families[family]
         self.undo.append((overlay, key, overlay.get(key, MISSING), 0, 0, 0))
         overlay[key] = value
+
+    def put_many(self, family: int, rows: dict[bytes, bytes | None]) -> None:
+        """As ``put`` for each, at two thirds of the cost."""
+        overlay = self.families[family]
+        before = overlay.get
+        self.undo += [(overlay, key, before(key, MISSING), 0, 0, 0) for key in rows]
+        overlay.update(rows)
 
     def delete_range(self, family: int, lower: bytes, upper: bytes | None) -> None:
         """Delete rows with lower <= key < upper, in constant time. They may be written again."""

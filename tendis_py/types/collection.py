@@ -6,11 +6,25 @@ Python value; a large one has its elements in rows of their own (``elements``).
 
 from __future__ import annotations
 
-from tendis_py.errors import wrong_type
+from tendis_py.errors import VALUE_RANGE, ReplyError, wrong_type
 from tendis_py.storage.codec import CollectionRow, Row
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.families import ROWS
+
+RUN_BYTES = 64 * 1024
+"""What a run of requests taken at once may answer: replies must not pile up before any is sent."""
+
+
+MAX_DRAWS = 1 << 24
+
+
+def admit_draws(db: Database, count: int) -> None:
+    """To be called before ``count`` elements are drawn, each from all. Redis knows no bound, and
+    makes a reply without end until memory is: more than MAX_DRAWS are refused."""
+    if count > MAX_DRAWS:
+        raise ReplyError(VALUE_RANGE)
+    db.tx.admit(count)
 
 
 def checked(row: Row | None, type_: int) -> CollectionRow | None:
@@ -33,6 +47,18 @@ def peek(db: Database, key: bytes, type_: int) -> CollectionRow | None:
 def elements(db: Database, row: CollectionRow, family: int = ROWS) -> Elements:
     """The elements of a large collection."""
     return Elements(db.tx, row.version, family)
+
+
+def first_times(names: list[bytes], new: set[bytes]) -> list[int]:
+    """For each of ``names``, 1 where it is the first time that one of ``new`` comes; else 0."""
+    if not new or len(new) == len(names):
+        return [int(bool(new))] * len(names)
+    counts = []
+    left = set(new)
+    for name in names:
+        counts.append(int(name in left))
+        left.discard(name)
+    return counts
 
 
 def keep(db: Database, key: bytes, row: CollectionRow, old: Row | None) -> None:

@@ -21,6 +21,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import HASH, CollectionRow
 from tendis_py.storage.database import Database
+from tendis_py.storage.limits import Limits
 from tendis_py.types import collection, long_double
 from tendis_py.types.hash_fields import (
     LISTPACK,
@@ -67,14 +68,33 @@ def get(db: Database, key: bytes, field: bytes) -> bytes | None:
     return visible_fields(row, db.now).get(field)
 
 
+def get_run(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None] | None:
+    """What ``get`` of each of ``fields`` returns; None when there is no such hash, or the values
+    are long."""
+    row = collection.peek(db, key, HASH)
+    if row is None:
+        return None
+    values = _values(db, row, fields)
+    if sum(map(len, filter(None, values))) > collection.RUN_BYTES:
+        return None
+    db.find(key)  # which counts as one use
+    db.tx.hits += len(fields) - 1
+    return values
+
+
 def get_many(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
     row = find(db, key)
     if row is None:
         return [None] * len(fields)
-    if not row.version:
-        return list(map(visible_fields(row, db.now).get, fields))
-    db.tx.admit(len(fields))
+    if row.version:
+        db.tx.admit(len(fields))
+    return _values(db, row, fields)
+
+
+def _values(db: Database, row: CollectionRow, fields: list[bytes]) -> list[bytes | None]:
     now = db.now
+    if not row.version:
+        return list(map(visible_fields(row, now).get, fields))
     return [visible_value(raw, now) for raw in collection.elements(db, row).get_many(fields)]
 
 
@@ -166,7 +186,7 @@ def random_draws(db: Database, key: bytes, count: int) -> Iterator[Pair]:
     row = find(db, key)
     if row is None:
         return iter(())
-    db.tx.admit(count)
+    collection.admit_draws(db, count)
     present = _all_if_known(db, row)
     if present is not None:
         return (random.choice(present) for _ in range(count if present else 0))
@@ -225,9 +245,50 @@ def put(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
             elements.add(field, pack_field(value))
         else:
             elements.set(field, pack_field(value))
-        db.put(key, row.changed(count=row.count + is_new), row)
+        db.put(key, row.with_elements(row.value, row.count + is_new), row)
         return is_new
     return _put_with_care(db, key, row, [(field, value)]) > 0
+
+
+def put_run(db: Database, key: bytes, fields: list[bytes], values: list[bytes]) -> list[int] | None:
+    """``put`` fields one after the other: for each, 1 if it is new. None, and nothing is done, when
+    the hash has deadlines, or grows out of a listpack."""
+    row = collection.peek(db, key, HASH)
+    pairs = dict(zip(fields, values, strict=True))
+    if row is None or row.encoding == LISTPACK:
+        after = pairs if row is None else {**row.value, **pairs}
+        if not _fits(db.limits, after, fields, values):
+            return None
+        new = set(pairs) if row is None else pairs.keys() - row.value.keys()
+        _replace(db, key, row, after)
+    elif row.fields_due or not row.version:
+        return None
+    else:
+        new = _put_rows(db, key, row, pairs)
+    return collection.first_times(fields, new)
+
+
+def _fits(
+    limits: Limits, after: dict[bytes, bytes], fields: list[bytes], values: list[bytes]
+) -> bool:
+    """Whether ``after`` may be a listpack that ``fields`` and ``values`` went into."""
+    longest = max(map(len, chain(fields, values)))
+    return (
+        len(after) <= limits.hash_max_listpack_entries and longest <= limits.hash_max_listpack_value
+    )
+
+
+def _put_rows(
+    db: Database, key: bytes, row: CollectionRow, pairs: dict[bytes, bytes]
+) -> set[bytes]:
+    """Set fields of a large hash without deadlines; those that are new."""
+    rows = collection.elements(db, row)
+    fields = list(pairs)
+    found = rows.get_many(fields)
+    new = {field for field, raw in zip(fields, found, strict=True) if raw is None}
+    rows.put_many({field: pack_field(value) for field, value in pairs.items()}, new)
+    db.put(key, row.with_elements(row.value, row.count + len(new)), row)
+    return new
 
 
 def put_many(db: Database, key: bytes, pairs: list[Pair]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
+from tendis_py.errors import TooLargeError
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import LIST, CollectionRow
 from tendis_py.storage.database import Database
@@ -40,7 +41,7 @@ def part(db: Database, key: bytes, first: int, last: int) -> list[bytes] | Itera
         return []
     rows = ListRows(db, row)
     if number <= FEW:
-        return rows.get_many(rows.keys(first, last + 1))
+        return rows.part(first, last + 1)
     db.tx.admit(number)
     return islice(rows.values(first), number)
 
@@ -114,6 +115,21 @@ def push(db: Database, key: bytes, values: list[bytes], *, left: bool, create: b
     return _push(db, key, old, values, sum(map(len, values)), left)
 
 
+def push_run(db: Database, key: bytes, values: list[bytes], *, left: bool) -> list[int] | None:
+    """``push`` of each of these by itself: the lengths. None, and nothing is done, where a list is
+    to be made, or a small one may become large on the way."""
+    old = collection.peek(db, key, LIST)
+    if old is None:
+        return None
+    most = listpack.most_size(values)
+    length = old.count + len(values)
+    limit = db.limits.list_max_listpack_size
+    if not old.version and listpack.exceeds(limit, old.value.size + most, length):
+        return None
+    _push(db, key, old, values, most, left)
+    return list(range(old.count + 1, length + 1))
+
+
 def _push(
     db: Database, key: bytes, old: CollectionRow | None, values: list[bytes], added: int, left: bool
 ) -> int:
@@ -123,7 +139,7 @@ def _push(
         if len(values) > 1:
             db.tx.admit(len(values))
         span = ListRows(db, old).push(values, left=left)
-        row = old.changed(value=span, count=old.count + len(values))
+        row = old.with_elements(span, old.count + len(values))
     else:
         packed = Packed([], listpack.EMPTY) if old is None else old.value
         together = values[::-1] + packed.items if left else packed.items + values
@@ -154,6 +170,25 @@ def pop(db: Database, key: bytes, count: int, *, left: bool) -> list[bytes] | No
     return None if row is None else _pop(db, key, row, count, left)
 
 
+RUN_BYTES = 64 * 1024
+"""What a run of pops may answer: replies must not pile up before any is sent."""
+
+
+def pop_run(db: Database, key: bytes, number: int, *, left: bool) -> list[bytes | None]:
+    """``pop`` of one element so many times: None for each that came too late. TooLargeError, and
+    what was written is to be undone, when they are more than RUN_BYTES together.
+
+    That is what popping them together does: a list that shrinks turns small, or goes, at the end
+    if it would have on the way."""
+    row = collection.peek(db, key, LIST)
+    if row is None:
+        return [None] * number
+    popped = _pop(db, key, row, min(number, row.count), left)
+    if sum(map(len, popped)) > RUN_BYTES:
+        raise TooLargeError
+    return [*popped, *[None] * (number - len(popped))]
+
+
 def _pop(db: Database, key: bytes, row: CollectionRow, count: int, left: bool) -> list[bytes]:
     if count == 0:
         return []
@@ -178,7 +213,8 @@ def _split(values: list[bytes], count: int, left: bool) -> tuple[list[bytes], li
 
 def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int, left: bool) -> list[bytes]:
     """The values removed, in order from left to right."""
-    db.tx.admit(count)
+    if count > 1:
+        db.tx.admit(count)
     rows = ListRows(db, row)
     if count == row.count:
         values = list(rows.values())
@@ -193,7 +229,7 @@ def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int, left: bo
         keys = rows.keys(first, stop)
         values = rows.get_many(keys)
         span = rows.remove_end(keys, values, left=left)
-    keep(db, key, row.changed(value=span, count=row.count - count), row)
+    keep(db, key, row.with_elements(span, row.count - count), row)
     return values
 
 

@@ -8,6 +8,8 @@ lists nor storage.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from functools import cache
 
 POSITION_BYTES = 8
 MIDDLE = 1 << 63
@@ -25,9 +27,29 @@ position = struct.Struct(">Q").pack
 """The key of a position."""
 
 
-def positions(first: int, stop: int) -> list[bytes]:
-    """The keys of ``range(first, stop)``; 0.1 µs each."""
-    return list(map(position, range(first, stop)))
+_BYTES = bytes(range(256))
+
+
+def positions(first: int, stop: int, prefix: bytes = b"") -> list[bytes]:
+    """The keys of ``range(first, stop)``, each with ``prefix`` before it. 0.025 µs each, a sixth of
+    what it takes to pack them one by one: those that differ in the last byte only are laid side by
+    side, and then cut."""
+    keys: list[bytes] = []
+    size = len(prefix) + POSITION_BYTES
+    while first < stop:
+        low = first & 255
+        high = min(low + stop - first, 256)
+        block = bytearray((prefix + position(first)) * (high - low))
+        block[size - 1 :: size] = _BYTES[low:high]
+        keys += _cutter(size, high - low)(block)
+        first += high - low
+    return keys
+
+
+@cache
+def _cutter(size: int, number: int) -> Callable[[bytearray], tuple[bytes, ...]]:
+    """Cuts ``number`` keys of ``size`` bytes apart. There are 256 of a size, 1 MB together."""
+    return struct.Struct(f"{size}s" * number).unpack
 
 
 def number_of(key: bytes) -> int:

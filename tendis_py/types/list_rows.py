@@ -135,6 +135,14 @@ class ListRows:
             return [self.elements.get(keys[0])]  # type: ignore[list-item]
         return self.elements.get_many(keys)  # type: ignore[return-value]
 
+    def part(self, first: int, stop: int) -> list[bytes]:
+        """The values of the elements of these ranks."""
+        if not self.span.dense:
+            return self.get_many(self.keys(first, stop))
+        head, elements = self.span.head, self.elements
+        keys = positions(head + first, head + stop, elements.prefix)
+        return elements.get_rows(keys)  # type: ignore[return-value]
+
     def items(self, first: int = 0, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """(key, value) in order, from rank ``first`` on; all when in reverse. To be taken before
         anything is written."""
@@ -160,26 +168,35 @@ class ListRows:
 
     def push(self, values: list[bytes], *, left: bool) -> Span:
         """Add elements, one after the other, at an end."""
-        span = self.span
-        head, tail = span.head, span.tail
-        for value in values:
-            if left:
-                head -= 1
-                self.elements.add(position(head), value)
-            else:
-                self.elements.add(position(tail), value)
-                tail += 1
-        return Span(head, tail, span.dense, span.resized(listpack.entries_size(values)))
+        span, number = self.span, len(values)
+        first = span.head - number if left else span.tail
+        if number == 1:
+            self.elements.add(position(first), values[0])
+        else:
+            keys = positions(first, first + number)
+            in_order = reversed(values) if left else values
+            self.elements.add_many(dict(zip(keys, in_order, strict=True)))
+        size = span.resized(listpack.entries_size(values))
+        if left:
+            return Span(first, span.tail, span.dense, size)
+        return Span(span.head, first + number, span.dense, size)
 
     def remove_end(self, keys: list[bytes], values: list[bytes], *, left: bool) -> Span:
         """Remove what stands at an end: ``keys`` with ``values``, in order from left to right."""
-        for key in keys:
-            self.elements.remove(key)
+        if len(keys) == 1:
+            self.elements.remove(keys[0])
+        else:
+            self.elements.remove_many(keys)
         span = self.span
         size = span.resized(-listpack.entries_size(values))
+        if span.dense:
+            if left:
+                return Span(span.head + len(keys), span.tail, True, size)
+            return Span(span.head, span.tail - len(keys), True, size)
+        # Elements inserted after the position of the outermost key may be left, on either side.
         if left:
-            return Span(self._head_after(keys[-1]), span.tail, span.dense, size)
-        return Span(span.head, self._tail_before(keys[0]), span.dense, size)
+            return Span(number_of(keys[-1]), span.tail, False, size)
+        return Span(span.head, number_of(keys[0]) + 1, False, size)
 
     def keep_only(self, first: int, stop: int, size: int = 0) -> Span:
         """Remove whatever has not these ranks, of which there are some, in constant time. The rest
@@ -191,16 +208,6 @@ class ListRows:
         if stop < self.count:
             self.elements.remove_range(upper + b"\0", position(span.tail))
         return Span(number_of(lower), number_of(upper) + 1, span.dense, size)
-
-    def _head_after(self, key: bytes) -> int:
-        """The head once nothing up to ``key`` is left. Elements inserted after its position may
-        be."""
-        return number_of(key) + (1 if self.span.dense else 0)
-
-    def _tail_before(self, key: bytes) -> int:
-        """The tail once nothing from ``key`` on is left. Its position may be, and elements inserted
-        after that."""
-        return number_of(key) + (0 if self.span.dense else 1)
 
 
 def keep(db: Database, key: bytes, row: CollectionRow, old: Row) -> None:

@@ -18,9 +18,12 @@ _SAFE_BYTES = 8192
 _ENTRY_OVERHEAD = 7
 """What an entry of _SAFE_BYTES takes besides its bytes."""
 _LEAST_ENTRY = 2
+_MOST_OVERHEAD = 10
+"""What an entry takes at the most besides its bytes."""
 
 _INTEGER_SIZES = ((1 << 12, 2), (1 << 15, 3), (1 << 23, 4), (1 << 31, 5))
 """Those from -bound to below it take that many bytes."""
+_FIRST_OF_INTEGERS = frozenset([b"-", *(b"%d" % digit for digit in range(10))])
 _STRING_HEADS = ((1 << 6, 1), (1 << 12, 2))
 _BACKWARD_SIZES = ((128, 1), (16383, 2), (2097151, 3), (268435455, 4))
 
@@ -28,7 +31,9 @@ _BACKWARD_SIZES = ((128, 1), (16383, 2), (2097151, 3), (268435455, 4))
 def entry_size(value: bytes) -> int:
     """Bytes that ``value`` takes in a listpack."""
     size = len(value)
-    number = strict_integer(value) if size <= 20 and value[:1] in b"-0123456789" else None
+    if size < 64 and value[:1] not in _FIRST_OF_INTEGERS:
+        return size + 2
+    number = strict_integer(value) if size <= 20 else None
     if number is None:
         if size < 64:
             return size + 2
@@ -46,6 +51,11 @@ def _size_below(sizes: tuple[tuple[int, int], ...], number: int, otherwise: int)
 
 def entries_size(values: Iterable[bytes]) -> int:
     return sum(map(entry_size, values))
+
+
+def most_size(values: list[bytes]) -> int:
+    """Bytes that ``values`` take at the most."""
+    return sum(map(len, values)) + _MOST_OVERHEAD * len(values)
 
 
 def exceeds(limit: int, size: int, count: int) -> bool:

@@ -12,9 +12,8 @@ import struct
 SCORE_SIZE = 8
 
 _DOUBLE = struct.Struct(">d")
-_SIGNED = struct.Struct(">q")
 _UNSIGNED = struct.Struct(">Q")
-_SIGN = 1 << 63
+_ALL = (1 << 64) - 1
 
 Place = tuple[float, bytes] | None
 """A place in the order: before all that are not below (score, member); None: after all."""
@@ -22,15 +21,22 @@ Place = tuple[float, bytes] | None
 
 def encode_score(score: float) -> bytes:
     """8 bytes whose order is that of the numbers; -0.0 and 0.0 are one. Not for NaN."""
-    (bits,) = _SIGNED.unpack(_DOUBLE.pack(score + 0.0))  # -0.0 + 0.0 is 0.0
-    return _UNSIGNED.pack(~bits if bits < 0 else bits + _SIGN)
+    if score >= 0:
+        return _DOUBLE.pack(
+            -(score + 0.0)
+        )  # as an integer it has its highest bit set; 0.0 for -0.0
+    (bits,) = _UNSIGNED.unpack(_DOUBLE.pack(score))
+    return _UNSIGNED.pack(~bits & _ALL)
 
 
 def decode_score(encoded: bytes) -> float:
     """The score that ``encoded`` begins with; 0.0 for both zeros."""
-    (bits,) = _UNSIGNED.unpack_from(encoded)
     score: float
-    (score,) = _DOUBLE.unpack(_SIGNED.pack(bits - _SIGN if bits >= _SIGN else ~bits))
+    if encoded[0] & 0x80:
+        (score,) = _DOUBLE.unpack_from(encoded)
+        return -score
+    (bits,) = _UNSIGNED.unpack_from(encoded)
+    (score,) = _DOUBLE.unpack(_UNSIGNED.pack(~bits & _ALL))
     return score
 
 

@@ -26,7 +26,7 @@ from tendis_py.storage.database import Database
 from tendis_py.storage.elements import VersionWriter
 from tendis_py.storage.limits import Limits
 from tendis_py.types import collection
-from tendis_py.types.collection import elements, keep
+from tendis_py.types.collection import elements, first_times, keep
 from tendis_py.types.scan import Step
 from tendis_py.types.scan import rows as scan_rows
 
@@ -230,8 +230,24 @@ def _add_rows(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) ->
     for member in absent:
         rows.add(member)
     if absent:
-        db.put(key, row.changed(count=row.count + len(absent)), row)
+        db.put(key, row.with_elements(None, row.count + len(absent)), row)
     return len(absent)
+
+
+def add_run(db: Database, key: bytes, new: list[bytes]) -> list[int] | None:
+    """What ``add`` of each of ``new`` by itself returns; None, and nothing is done, unless the set
+    is large."""
+    row = collection.peek(db, key, SET)
+    if row is None or not row.version:
+        return None
+    rows = elements(db, row)
+    found = rows.get_many(new)
+    if None not in found:
+        return [0] * len(new)
+    absent = {member: b"" for member, value in zip(new, found, strict=True) if value is None}
+    rows.add_many(absent)
+    db.put(key, row.with_elements(None, row.count + len(absent)), row)
+    return first_times(new, set(absent))
 
 
 def remove(db: Database, key: bytes, unwanted: list[bytes]) -> int:

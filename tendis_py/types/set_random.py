@@ -60,6 +60,7 @@ def _mask(size: int, count: int) -> bytearray:
 def draws(db: Database, row: CollectionRow, count: int) -> Iterator[bytes]:
     """``count`` members drawn at random, each from all."""
     few = count <= _FEW_DRAWS
+    collection.admit_draws(db, count)
     db.tx.admit(count if few else max(count, row.count))
     if not row.version:
         known = list(members(db, row))
@@ -90,9 +91,34 @@ def pop(db: Database, key: bytes) -> bytes | None:
     row = collection.peek(db, key, SET)
     if row is None:
         return None
+    if row.version and row.count > 1:
+        return _pop_rows(db, key, row, 1)[0]
     member = random_member(db, row)
     remove_present(db, key, row, [member])
     return member
+
+
+def pop_run(db: Database, key: bytes, times: int) -> list[bytes] | list[None] | None:
+    """What ``pop`` returns that many times; None, and nothing is done, where the set is small or
+    would not outlive it, or the members are long."""
+    row = collection.peek(db, key, SET)
+    if row is None:
+        return [None] * times
+    if not row.version or row.count <= times:
+        return None
+    popped = _pop_rows(db, key, row, times)
+    if sum(map(len, popped)) > collection.RUN_BYTES:
+        elements(db, row).add_many(dict.fromkeys(popped, b""))
+        db.put(key, row, row)
+        return None
+    return popped
+
+
+def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int) -> list[bytes]:
+    """Remove random members of a large set, not all."""
+    popped = elements(db, row).take_random(count)
+    db.put(key, row.with_elements(None, row.count - count), row)
+    return popped
 
 
 def pop_many(db: Database, key: bytes, count: int) -> list[bytes]:

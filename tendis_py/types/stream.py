@@ -143,7 +143,7 @@ class Stream:
         )
         if self._old is not None and state == self._old.value and self.length == self._old.count:
             return
-        row = self._row.changed(value=state, count=self.length)
+        row = self._row.with_elements(state, self.length)
         self.db.put(self.key, row, self._old)
         self._row = self._old = row
 
@@ -276,3 +276,16 @@ def peek(db: Database, key: bytes) -> Stream | None:
 def create(db: Database, key: bytes) -> Stream:
     """An empty stream where there is no key."""
     return Stream(db, key, None)
+
+
+def append_run(db: Database, key: bytes, entries: Iterable[Fields]) -> list[int]:
+    """Add entries with the time's IDs, which are returned, to a stream that is created if need
+    be."""
+    stream = peek(db, key) or create(db, key)
+    ids = []
+    for fields in entries:
+        id_ = stream.next_id(None)
+        stream.append(id_, fields)
+        ids.append(id_)
+    stream.save()
+    return ids

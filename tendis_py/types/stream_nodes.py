@@ -15,7 +15,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from tendis_py.storage.codec import pack_items
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.limits import Limits
 from tendis_py.types import listpack
@@ -217,7 +216,7 @@ def _entry_size(first: int, id_: int, fields: list[bytes], *, repeats: bool) -> 
 
 
 def _checksum(names: list[bytes]) -> int:
-    return zlib.crc32(pack_items(names))
+    return zlib.crc32(b"\0".join(names), len(names))
 
 
 def _integer_size(value: int) -> int:

@@ -174,8 +174,9 @@ def put_many(db: Database, pairs: list[tuple[bytes, bytes]], *, only_new: bool =
     """Set all, or with ``only_new`` none when one of the keys exists; whether that was done."""
     if only_new and any(db.peek(key) is not None for key, _ in pairs):
         return False
-    for key, value in pairs:
-        put(db, key, value)
+    if not put_run(db, pairs):
+        for key, value in pairs:
+            put(db, key, value)
     return True
 
 
@@ -254,6 +255,30 @@ def increment(db: Database, key: bytes, by: int) -> int:
         raise ReplyError(OVERFLOW)
     db.put(key, StringRow(b"%d" % number, old.expire_at), old)
     return number
+
+
+def increment_run(db: Database, keys: list[bytes]) -> list[int]:
+    """``increment`` by one, many."""
+    return _increment_cached(db, keys) or [increment(db, key, 1) for key in keys]
+
+
+def _increment_cached(db: Database, keys: list[bytes]) -> list[int] | None:
+    """``increment_run`` if all are integers that are in the cache and do not expire; else None,
+    and nothing has happened."""
+    sums: dict[bytes, int] = {}
+    found = []
+    for key in keys:
+        number = sums.get(key)
+        if number is None:
+            row = db.cached(key)
+            if type(row) is not StringRow or row.expire_at:
+                return None
+            number = strict_integer(row.value)
+        if number is None or number == INT64_MAX:
+            return None
+        sums[key] = number + 1
+        found.append(number + 1)
+    return found if put_run(db, [(key, b"%d" % number) for key, number in sums.items()]) else None
 
 
 def increment_real(db: Database, key: bytes, by: bytes) -> bytes:

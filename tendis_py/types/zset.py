@@ -18,8 +18,10 @@ from tendis_py.storage.families import SCORE
 from tendis_py.types import collection
 from tendis_py.types import scan as scans
 from tendis_py.types.scores import (
+    SCORE_SIZE,
     after,
     before,
+    decode_score,
     encode_score,
     is_negative_zero,
     pack_score,
@@ -47,7 +49,12 @@ def size(db: Database, key: bytes) -> int:
 
 def score(db: Database, key: bytes, member: bytes) -> float | None:
     row = find(db, key)
-    return None if row is None else view(db, row).score(member)
+    if row is None:
+        return None
+    if not row.version:
+        return view(db, row).score(member)
+    packed = collection.elements(db, row).get(member)
+    return None if packed is None else unpack_score(packed)
 
 
 def scores(db: Database, key: bytes, members: list[bytes]) -> list[float | None]:
@@ -136,9 +143,19 @@ class Edit:
         packed = self._rows.get(member)
         return None if packed is None else unpack_score(packed)
 
+    def end(self, *, highest: bool) -> Pair:
+        """The lowest, or the highest, (score, member)."""
+        if self._small is not None:
+            return self._small.pairs[-1 if highest else 0]
+        element = self._order.select(self._count - 1 if highest else 0)
+        score, member = decode_score(element), element[SCORE_SIZE:]
+        if score == 0 and self._signed:
+            packed = self._rows.get(member)
+            assert packed is not None
+            score = unpack_score(packed)
+        return score, member
+
     def scores_of(self, members: list[bytes]) -> dict[bytes, float | None]:
-        if len(members) == 1:
-            return {members[0]: self.score(members[0])}
         if self._small is not None:
             return {member: self._small.scores.get(member) for member in members}
         found = self._rows.get_many(members)
@@ -178,6 +195,15 @@ class Edit:
             self._order.remove(encode_score(score) + member)
         self._count -= 1
         self._stale = True
+
+    def remove_pairs(self, pairs: list[Pair]) -> None:
+        """As ``remove`` for each, and ``close``."""
+        if self._old is not None and len(pairs) == self._count:
+            self._db.delete(self._key, self._old)
+            return
+        for score, member in pairs:
+            self.remove(member, score)
+        self.close()
 
     def _own(self, small: Small) -> Small:
         """``small``, or a copy of it while it is still that of the row."""
@@ -257,6 +283,16 @@ def add(
     return added, changed
 
 
+def add_one(db: Database, key: bytes, score: float, member: bytes) -> bool:
+    """As ``add`` of one, without conditions: whether it was added."""
+    edit = Edit(db, key, peek(db, key), 1, member)
+    before = edit.score(member)
+    if score != before:
+        edit.put(member, score, before)
+        edit.close()
+    return before is None
+
+
 def increment(
     db: Database,
     key: bytes,
@@ -299,21 +335,16 @@ def remove(db: Database, key: bytes, members: list[bytes]) -> int:
     if row is None:
         return 0
     db.tx.admit(len(members))
-    known = dict(zip(members, view(db, row).scores_of(members), strict=True))
+    edit = Edit(db, key, row)
+    known = edit.scores_of(members)
     pairs = [(score, member) for member, score in known.items() if score is not None]
-    remove_pairs(db, key, row, pairs)
+    edit.remove_pairs(pairs)
     return len(pairs)
 
 
 def remove_pairs(db: Database, key: bytes, row: CollectionRow, pairs: list[Pair]) -> None:
     """Remove members that are there and have these scores."""
-    if len(pairs) == row.count:
-        db.delete(key, row)
-        return
-    edit = Edit(db, key, row)
-    for score, member in pairs:
-        edit.remove(member, score)
-    edit.close()
+    Edit(db, key, row).remove_pairs(pairs)
 
 
 def pop(
@@ -325,6 +356,18 @@ def pop(
     pairs = list(islice(view(db, row).from_end(highest=highest), count))
     remove_pairs(db, key, row, pairs)
     return pairs
+
+
+def pop_one(db: Database, key: bytes, *, highest: bool = False) -> Pair | None:
+    """As ``pop`` of one, if there is any."""
+    row = peek(db, key)
+    if row is None:
+        return None
+    edit = Edit(db, key, row)
+    pair = score, member = edit.end(highest=highest)
+    edit.remove(member, score)
+    edit.close()
+    return pair
 
 
 def store(db: Database, key: bytes, pairs: Iterable[Pair]) -> int:

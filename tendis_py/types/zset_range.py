@@ -13,7 +13,7 @@ from itertools import islice
 
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
-from tendis_py.types import zset
+from tendis_py.types import collection, zset
 from tendis_py.types.scores import Place, after, before
 from tendis_py.types.zset_forms import NEAR_END, Large, Pair, Small, view
 
@@ -159,9 +159,10 @@ def _is_all(ordered: Small | Large, wanted: Range) -> bool:
 def random(db: Database, row: CollectionRow, count: int) -> Iterator[Pair]:
     """``count`` different ones, or all; if negative, as many draws."""
     ordered = view(db, row)
-    db.tx.admit(min(count, row.count) if count > 0 else -count)
     if count < 0:
+        collection.admit_draws(db, -count)
         return (ordered.random(1)[0] for _ in range(-count))
+    db.tx.admit(min(count, row.count))
     if count < row.count:
         return iter(ordered.random(count))
     return ordered.ranked(row.count - 1, reverse=True)

@@ -94,6 +94,16 @@ class Machine(RuleBasedStateMachine):
             elements.remove(element)
             del model[element]
 
+    @rule(place=COLLECTIONS, count=st.integers(0, 5))
+    def take_random(self, place: int, count: int) -> None:
+        elements, model = self.at(place)
+        assert set(elements.keys()) == set(model)
+        self._settled()
+        taken = elements.take_random(min(count, len(model)))
+        assert len(taken) == min(count, len(model))
+        for element in taken:
+            del model[element]
+
     @rule(place=COLLECTIONS, lower=ELEMENTS, upper=st.none() | ELEMENTS)
     def remove_range(self, place: int, lower: bytes, upper: bytes | None) -> None:
         elements, model = self.at(place)
@@ -249,6 +259,21 @@ def test_a_range_deleted_is_not_read_again(store: Store, family: int) -> None:
         assert elements.get_many(keys) == expected
         assert list(map(elements.get, keys)) == expected
         store.commit()
+
+
+def test_many_are_found_in_the_old_generation_of_the_cache(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elements = filled(store, 4)
+    cache = store.keyspace.cache
+    cache._turn()
+    assert not cache.young
+    elements.set(b"002", b"new")
+    monkeypatch.setattr(store.engine, "get_many", lambda family, keys: [None] * len(keys))
+    wanted = [b"000", b"001", b"none", b"002", b"003", b"001", b"none"]
+    expected = [b"v0", b"v1", None, b"new", b"v3", b"v1", None]
+    for _ in range(2):
+        assert elements.get_many(wanted) == expected
 
 
 def test_a_range_deleted_by_a_command_that_fails_is_there_again(store: Store) -> None:

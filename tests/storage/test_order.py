@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
@@ -84,6 +85,11 @@ class Machine(RuleBasedStateMachine):
         while self.rows.keys:
             self.index.discard(self.rows.keys.pop())
 
+    @rule(count=st.integers(1, 12))
+    def take_random(self, count: int) -> None:
+        for _ in range(min(count, len(self.rows.keys))):
+            self.rows.keys.remove(self.index.take_random(self.rows.read))
+
     @rule()
     def forget(self) -> None:
         self.index.forget()
@@ -117,6 +123,7 @@ class Machine(RuleBasedStateMachine):
         assert order.CHUNK == 4
         assert index.size == sum(index._counts) == len(self.rows.keys)
         assert index.loaded == sum(len(keys) for keys in index._keys if keys)
+        assert index._most >= max(index._counts)
         assert index._firsts[0] == b""
         assert index._firsts == sorted(set(index._firsts))
         assert all(index._counts) or len(index._counts) == 1
@@ -128,6 +135,25 @@ Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, d
 
 
 TestOrderIndex = Machine.TestCase
+
+
+@pytest.mark.parametrize("rank", [0, -1])
+def test_reads_do_not_cover_what_has_been_popped(rank: int) -> None:
+    """The engine would walk over a tombstone for each of them."""
+    rows = Rows(numbered(40))
+    index = OrderIndex(rows.keys)
+    popped: list[bytes] = []
+
+    def read(lower: bytes, upper: bytes | None) -> Iterator[bytes]:
+        assert not [key for key in popped[: -order.CHUNK] if lower <= key < (upper or b"~")]
+        return rows.read(lower, upper)
+
+    for size in range(40, 0, -1):
+        popped.append(index.select(rank % size, read))
+        rows.keys.remove(popped[-1])
+        index.discard(popped[-1])
+        index.forgetful = True
+    assert rows.reads == 40
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 40])
@@ -174,6 +200,29 @@ def test_pops_at_both_ends_read_a_chunk_once() -> None:
             assert highest == rows.keys.pop()
             index.discard(highest)
     assert rows.reads == 10
+
+
+@pytest.mark.parametrize("removed", [range(0), range(4, 20), range(24, 40)])
+def test_random_keys_have_the_same_chance(removed: range) -> None:
+    """In chunks that are all full, and where most are almost empty."""
+    keys = numbered(40)
+    left = [keys[number] for number in range(40) if number not in removed or number % 4 == 0]
+    counts: Counter[bytes] = Counter()
+    for _ in range(100 * len(left)):
+        rows = Rows(list(keys))
+        index = OrderIndex(keys)
+        for key in set(keys) - set(left):
+            rows.keys.remove(key)
+            index.discard(key)
+        counts[index.take_random(rows.read)] += 1
+    assert sorted(counts) == left
+    assert min(counts.values()) > 50
+    assert max(counts.values()) < 160
+
+
+def test_there_is_no_random_key_of_none() -> None:
+    with pytest.raises(IndexError):
+        OrderIndex([]).take_random(Rows([]).read)
 
 
 def test_keys_are_forgotten_at_the_next_use() -> None:

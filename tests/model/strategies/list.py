@@ -70,4 +70,5 @@ FAMILY = Family(
         [b"EXPIRE", b"a", b"100000"],
         [b"SET", b"key:1", b"no list"],
     ],
+    of_a_type=True,
 )

@@ -116,6 +116,7 @@ FAMILY = Family(
             options(b"JUSTID", together(b"COUNT", one_of("1 2 10 0"))),
         ),
     },
+    of_a_type=True,
     seeds=[
         *([b"XADD", b"a", b"%d-%d" % (number, number % 3), b"f", b"v"] for number in range(1, 9)),
         [b"XADD", b"b", b"5-5", b"field", b"1"],
