@@ -107,6 +107,8 @@ class Machine(RuleBasedStateMachine):
     @rule(place=COLLECTIONS, lower=ELEMENTS, upper=st.none() | ELEMENTS)
     def remove_range(self, place: int, lower: bytes, upper: bytes | None) -> None:
         elements, model = self.at(place)
+        list(elements.keys())  # as it does itself where values are cached
+        self._settled()
         elements.remove_range(lower, upper)
         for element in [key for key in model if lower <= key and (upper is None or key < upper)]:
             del model[element]
