@@ -89,7 +89,7 @@ def pfdebug(ctx: Context, args: list[bytes]) -> Any:
     debug = _DEBUG.get(args[1].upper())
     if debug is None:
         hyperloglog.inspect(ctx.db, args[2])
-        raise unknown_pfdebug(args[1])
+        return unknown_pfdebug(args[1])  # not raised: the string is raw from here on, as in Redis
     return debug(ctx.db, args[2])
 
 
