@@ -13,6 +13,7 @@ from itertools import islice
 
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
+from tendis_py.storage.limits import Limits
 from tendis_py.types import collection, zset
 from tendis_py.types.scores import Place, after, before
 from tendis_py.types.zset_forms import NEAR_END, Large, Pair, Small, view
@@ -183,4 +184,20 @@ def store(
     pairs: Iterator[Pair] = iter(())
     if row is not None:
         pairs = select(db, row, wanted, reverse=reverse, offset=offset, limit=limit)
+        limits = db.limits
+        many = isinstance(wanted, ByRank) and (
+            len(wanted.within(row.count)) > limits.zset_max_listpack_entries
+        )
+        if not many:
+            pairs = _by_way_of_listpack(limits, pairs)
     return zset.store(db, target, pairs)
+
+
+def _by_way_of_listpack(limits: Limits, pairs: Iterator[Pair]) -> Iterator[Pair]:
+    """``pairs`` as Redis stores them where it does not know how many will come: into a listpack,
+    which has no negative zero, until one is too many or too long for it."""
+    room = limits.zset_max_listpack_entries
+    for score, member in pairs:
+        room = 0 if len(member) > limits.zset_max_listpack_value else room
+        yield score + 0.0 if room > 0 else score, member  # -0.0 + 0.0 is 0.0
+        room -= 1
