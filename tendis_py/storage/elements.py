@@ -191,6 +191,10 @@ class Elements:
         """Whether questions of order cost no scan."""
         return self._tx.keyspace.orders.get(self.version, self._family) is not None
 
+    def ensure_order(self) -> None:
+        """Build the order index unless it is there."""
+        self._order()
+
     def rank(self, element: bytes) -> int:
         """How many elements are below ``element``, whether or not it is there."""
         return self._order().rank(element, self.keys)

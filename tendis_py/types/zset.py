@@ -93,7 +93,7 @@ def by_score(
 class Edit:
     """The changes that one command makes to the sorted set at ``key``, whose row ``peek`` gave;
     ``close`` has to follow. ``entries`` members are to come, the first of which is ``first``: a
-    new sorted set that is going to be large is so from the start."""
+    sorted set that is going to be large is so from the start."""
 
     __slots__ = ("_count", "_db", "_key", "_old", "_order", "_rows", "_signed", "_small", "_stale")
 
@@ -124,6 +124,8 @@ class Edit:
                 self._signed = row.value is not None
             else:
                 self._small = row.value
+                if entries > db.limits.zset_max_listpack_entries:
+                    self._enlarge(row.value)
 
     def _is_long(self, member: bytes) -> bool:
         return len(member) > self._db.limits.zset_max_listpack_value

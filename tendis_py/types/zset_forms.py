@@ -73,6 +73,9 @@ class Small:
     def scores_of(self, members: list[bytes]) -> list[float | None]:
         return list(map(self.scores.get, members))
 
+    def ensure_order(self) -> None:
+        """It is in order."""
+
     def rank(self, place: Place) -> int:
         return len(self.pairs) if place is None else bisect_left(self.pairs, place)
 
@@ -117,6 +120,11 @@ class Large:
     def scores_of(self, members: list[bytes]) -> list[float | None]:
         found = self._rows.get_many(members)
         return [None if packed is None else unpack_score(packed) for packed in found]
+
+    def ensure_order(self) -> None:
+        """Have ranks cost no scan from here on: for what loses members at an end again and again,
+        where iterations would meet the tombstones of all that have gone."""
+        self._order.ensure_order()
 
     def rank(self, place: Place) -> int:
         """How many are before ``place``."""

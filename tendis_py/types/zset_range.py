@@ -138,7 +138,9 @@ def rank(
 
 def remove(db: Database, key: bytes, row: CollectionRow, wanted: Range) -> int:
     """Remove all in the range; how many there were."""
-    if _is_all(view(db, row), wanted):
+    ordered = view(db, row)
+    ordered.ensure_order()
+    if _is_all(ordered, wanted):
         db.delete(key, row)
         return row.count
     pairs = list(select(db, row, wanted))
