@@ -115,7 +115,7 @@ FAMILY = Family(
         "hkeys": "%",
         "hvals": "%",
         "hscan": "%",
-        "hrandfield": "%",
+        "hrandfield": "~",
         "httl": NEAR,
         "hpttl": NEAR,
         "hexpiretime": NEAR,
