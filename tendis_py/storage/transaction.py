@@ -299,7 +299,10 @@ class Transaction:
     # Outcome
 
     def rollback_command(self) -> None:
-        """Take back what the running command wrote."""
+        """Take back what the running command wrote. Order indexes are left alone when that is
+        nothing: they may know of what other commands of the batch wrote."""
+        if not self.undo:
+            return
         for overlay, key, before, namespace, keys, expires in reversed(self.undo):
             if before is MISSING:
                 del overlay[key]

@@ -463,3 +463,13 @@ def test_a_version_committed_after_the_reclaimer_saw_it_stays(store: Store) -> N
     reclaimer.step(store.tx)
     store.commit()
     assert len(rows_of(store, version)) == 7
+
+
+def test_a_command_that_fails_before_it_writes_costs_no_order_index(store: Store) -> None:
+    elements = filled(store, 6)
+    elements.rank(b"003")
+    elements.remove(b"002")
+    store.tx.undo.clear()  # the end of a command; the next one fails
+    store.tx.rollback_command()
+    assert elements.has_order
+    assert elements.rank(b"003") == 2
