@@ -429,3 +429,21 @@ def test_long_results_are_sorted_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(zset_algebra, "_SORTED_AT_ONCE", 64)
     assert list(zset_algebra.in_order(iter(pairs))) == sorted(pairs)
     assert list(zset_algebra.in_order(iter(()))) == []
+
+
+def test_a_conversion_that_changes_no_score_leaves_no_rows_behind(store: Store) -> None:
+    """Redis converts before it looks at scores; rows without a meta row would stay for ever."""
+    zset.add(store.db, b"z", [(1.0, b"m")])
+    store.commit()
+    store.keyspace.limits.zset_max_listpack_entries = 0
+    try:
+        assert not zset.add_one(store.db, b"z", 1.0, b"m")
+        assert zset.increment(store.db, b"z", b"m", 0.0) == 1.0
+        assert zset.increment(store.db, b"z", b"m", 1.0, only_new=True) is None
+        store.commit()
+    finally:
+        del store.keyspace.limits.zset_max_listpack_entries
+    row = store.db.peek(b"z")
+    assert row is not None
+    prefixes = {key[:8] for key in store.engine.keys(ROWS, b"", None)}
+    assert prefixes == {row.version.to_bytes(8, "big")}

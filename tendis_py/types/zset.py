@@ -92,8 +92,8 @@ def by_score(
 
 class Edit:
     """The changes that one command makes to the sorted set at ``key``, whose row ``peek`` gave;
-    ``close`` has to follow. ``entries`` members are to come, the first of which is ``first``: a
-    sorted set that is going to be large is so from the start."""
+    ``close`` has to follow, whatever was changed: ``entries`` members may come, the first of which
+    is ``first``, and a sorted set that they may make large is so from the start."""
 
     __slots__ = ("_count", "_db", "_key", "_old", "_order", "_rows", "_signed", "_small", "_stale")
 
@@ -102,7 +102,7 @@ class Edit:
         db: Database,
         key: bytes,
         row: CollectionRow | None,
-        entries: int = 1,
+        entries: int = 0,
         first: bytes = b"",
     ) -> None:
         self._db = db
@@ -291,7 +291,7 @@ def add_one(db: Database, key: bytes, score: float, member: bytes) -> bool:
     before = edit.score(member)
     if score != before:
         edit.put(member, score, before)
-        edit.close()
+    edit.close()
     return before is None
 
 
@@ -313,21 +313,32 @@ def increment(
         return None
     edit = Edit(db, key, row, 1, member)
     old = edit.score(member)
-    if old is None:
-        if only_existing:
-            return None
-        total = by
-    else:
-        if only_new:
-            return None
-        total = old + by
-        if math.isnan(total):
-            raise ReplyError(NOT_A_NUMBER)
-        if (only_greater and total <= old) or (only_less and total >= old):
-            return None
-    if total != old:
+    total = _total(
+        old,
+        by,
+        refused=only_existing if old is None else only_new,
+        only_greater=only_greater,
+        only_less=only_less,
+    )
+    if total is not None and total != old:
         edit.put(member, total, old)
-        edit.close()
+    edit.close()
+    return total
+
+
+def _total(
+    old: float | None, by: float, *, refused: bool, only_greater: bool, only_less: bool
+) -> float | None:
+    """The sum, None where a condition forbids it."""
+    if refused:
+        return None
+    if old is None:
+        return by
+    total = old + by
+    if math.isnan(total):
+        raise ReplyError(NOT_A_NUMBER)
+    if (only_greater and total <= old) or (only_less and total >= old):
+        return None
     return total
 
 

@@ -139,10 +139,10 @@ def rank(
 def remove(db: Database, key: bytes, row: CollectionRow, wanted: Range) -> int:
     """Remove all in the range; how many there were."""
     ordered = view(db, row)
-    ordered.ensure_order()
     if _is_all(ordered, wanted):
         db.delete(key, row)
         return row.count
+    ordered.ensure_order()
     pairs = list(select(db, row, wanted))
     zset.remove_pairs(db, key, row, pairs)
     return len(pairs)
