@@ -186,18 +186,22 @@ class Dispatcher:
         replies: list[bytes],
         read: int,
     ) -> int:
-        """Run requests of one command by its ``run`` handler, or one by one if it declines."""
+        """Run requests of one command by its ``run`` handler; one by one if it declines, or if the
+        replies are long, lest they pile up before any is sent."""
+        tx = self.context.tx
+        hits, misses = tx.hits, tx.misses
         started = perf_counter_ns()
         try:
             values = handler(self.context, requests)
-            payloads = values and encode_run(values, session.encoders)
+            payloads = values and encode_run(values, session.encoders, LARGE_REPLY)
         except Exception:
-            self.context.tx.rollback_command()
             payloads = None  # whatever it is, it will show in the one request that it concerns
         if not payloads:
+            tx.rollback_command()
+            tx.hits, tx.misses = hits, misses
             return self._run_plain(session, requests, replies, read)
         replies += payloads
-        self.context.tx.undo.clear()
+        tx.undo.clear()
         elapsed = perf_counter_ns() - started
         count = len(requests)
         buckets = self.buckets[command]

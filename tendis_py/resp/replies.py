@@ -301,20 +301,29 @@ ENCODERS: dict[int, dict[type, Encode]] = {2: _encoders(2), 3: _encoders(3)}
 """Protocol version (2 or 3) → type of the value → its encoder."""
 
 
-def encode_run(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
-    """Each value encoded; faster than one by one where all are integers, short bulk strings, or
-    encoded."""
+def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> list[bytes] | None:
+    """Each value encoded, None when that is more than about ``limit`` bytes together; faster than
+    one by one where all are integers, short bulk strings, or encoded."""
     types = set(map(type, values))
     if types == {Encoded}:
         return values
     if types == {int}:
         return [b":%d\r\n" % value for value in values]
     if types == {bytes}:
+        if sum(map(len, values)) > limit:
+            return None
         try:
             return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
         except IndexError:
             pass  # a long one
-    return [encoders[type(value)](value) for value in values]
+    payloads = []
+    for value in values:
+        payload = encoders[type(value)](value)
+        limit -= len(payload)
+        if limit < 0:
+            return None
+        payloads.append(payload)
+    return payloads
 
 
 def encode(value: Any, protocol: int = 2) -> bytes:

@@ -125,12 +125,6 @@ class Database:
                 return rows
         return [self.find(key) or ABSENT for key in keys]
 
-    def uncount(self, rows: list[Row]) -> None:
-        """Take back the hits and misses of ``find_many``: the rows are not used after all."""
-        absent = rows.count(ABSENT)
-        self.tx.misses -= absent
-        self.tx.hits -= len(rows) - absent
-
     def _cached(self, meta_keys: list[bytes]) -> list[Row]:
         """The rows of ``meta_keys``, which the cache has taken in."""
         found = list(map(self._cache.young.get, meta_keys))

@@ -12,10 +12,6 @@ from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.families import ROWS
 
-RUN_BYTES = 64 * 1024
-"""What a run of requests taken at once may answer: replies must not pile up before any is sent."""
-
-
 MAX_DRAWS = 1 << 24
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from tendis_py.errors import TooLargeError
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import LIST, CollectionRow
 from tendis_py.storage.database import Database
@@ -170,13 +169,8 @@ def pop(db: Database, key: bytes, count: int, *, left: bool) -> list[bytes] | No
     return None if row is None else _pop(db, key, row, count, left)
 
 
-RUN_BYTES = 64 * 1024
-"""What a run of pops may answer: replies must not pile up before any is sent."""
-
-
 def pop_run(db: Database, key: bytes, number: int, *, left: bool) -> list[bytes | None]:
-    """``pop`` of one element so many times: None for each that came too late. TooLargeError, and
-    what was written is to be undone, when they are more than RUN_BYTES together.
+    """``pop`` of one element so many times: None for each that came too late.
 
     That is what popping them together does: a list that shrinks turns small, or goes, at the end
     if it would have on the way."""
@@ -184,8 +178,6 @@ def pop_run(db: Database, key: bytes, number: int, *, left: bool) -> list[bytes 
     if row is None:
         return [None] * number
     popped = _pop(db, key, row, min(number, row.count), left)
-    if sum(map(len, popped)) > RUN_BYTES:
-        raise TooLargeError
     return [*popped, *[None] * (number - len(popped))]
 
 

@@ -100,18 +100,13 @@ def pop(db: Database, key: bytes) -> bytes | None:
 
 def pop_run(db: Database, key: bytes, times: int) -> list[bytes] | list[None] | None:
     """What ``pop`` returns that many times; None, and nothing is done, where the set is small or
-    would not outlive it, or the members are long."""
+    would not outlive it."""
     row = collection.peek(db, key, SET)
     if row is None:
         return [None] * times
     if not row.version or row.count <= times:
         return None
-    popped = _pop_rows(db, key, row, times)
-    if sum(map(len, popped)) > collection.RUN_BYTES:
-        elements(db, row).add_many(dict.fromkeys(popped, b""))
-        db.put(key, row, row)
-        return None
-    return popped
+    return _pop_rows(db, key, row, times)
 
 
 def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int) -> list[bytes]:

@@ -7,8 +7,6 @@ and its length for a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tendis_py.errors import (
     NOT_FINITE,
     NOT_FLOAT,
@@ -19,7 +17,7 @@ from tendis_py.errors import (
     wrong_type,
 )
 from tendis_py.numbers import strict_integer
-from tendis_py.storage.codec import NATURAL, RAW, STRING, TEXT, Row, StringRow
+from tendis_py.storage.codec import NATURAL, RAW, STRING, TEXT, AbsentRow, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.types import fragments, long_double
 
@@ -65,41 +63,25 @@ def get(db: Database, key: bytes) -> bytes | None:
     return fragments.whole(db, row)
 
 
-RUN_BYTES = 64 * 1024
-"""What a run of GETs may answer: replies must not pile up before any is sent."""
+_PLAIN_OR_ABSENT = frozenset((StringRow, AbsentRow))
 
 
 def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
-    """The strings of ``keys``; None when one is of another type or in fragments, or they are more
-    than RUN_BYTES together."""
+    """The strings of ``keys``; None when one is of another type or in fragments."""
     hot = db.find_hot(keys)
     if hot is not None:
         now = db.now
         found: list[bytes | None] = []
         for row in hot:
-            if row.expire_at or row.type:  # so is ABSENT
+            if row.expire_at or type(row) is not StringRow:
                 break
             row.atime = now
             found.append(row.value)
         else:
-            if _bytes_of(found) > RUN_BYTES:  # type: ignore[arg-type]
-                return None
             db.tx.hits += len(found)
             return found
     rows = db.find_many(keys)
-    values = [row.value for row in rows]
-    if max([row.type for row in rows]) > STRING or _bytes_of(filter(None, values)) > RUN_BYTES:
-        db.uncount(rows)
-        return None
-    return values
-
-
-def _bytes_of(values: Iterable[bytes]) -> int:
-    """How long they are together; more than RUN_BYTES when one is in fragments."""
-    try:
-        return sum(map(len, values))
-    except TypeError:  # that one's row has a number for a value
-        return RUN_BYTES + 1
+    return [row.value for row in rows] if _PLAIN_OR_ABSENT.issuperset(map(type, rows)) else None
 
 
 def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:

@@ -3,17 +3,18 @@ the real server: with a threshold so low that the list is in rows, and at the de
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model.machine import both, check, check_state
 from tests.model.strategies.common import Request, one_of
-from tests.support.servers import ServerProcess, redis_process, running, tendis_process
+from tests.support.servers import ServerProcess
 
-THRESHOLDS = {"low": ["--list-max-listpack-size", "3"], "default": []}
+LOW = ["--list-max-listpack-size", "3"]
+pytestmark = pytest.mark.parametrize(
+    "thresholds", [LOW, []], ids=["low", "default"], scope="module"
+)
 
 _values = st.sampled_from(
     [b"x", b"y", b"1", b"-5000", b"9223372036854775807", b"", b"a" * 70, b"a" * 300, b"a" * 9000]
@@ -49,18 +50,6 @@ _runs = st.one_of(
     st.just([[b"DEL", b"a"]]),
     st.just([[b"EXPIRE", b"a", b"100"]]),
 )
-
-
-@pytest.fixture(scope="module", params=THRESHOLDS)
-def servers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[ServerProcess, ServerProcess]]:
-    options = THRESHOLDS[request.param]
-    with (
-        running(tendis_process(tmp_path_factory.mktemp("data"), *options)) as tendis,
-        running(redis_process(tmp_path_factory.mktemp("redis"), *options)) as redis_server,
-    ):
-        yield tendis, redis_server
 
 
 @settings(max_examples=80)

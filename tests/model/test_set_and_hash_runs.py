@@ -3,8 +3,6 @@ server: with thresholds so low that they are soon in rows, and at the default on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,15 +10,15 @@ from hypothesis import strategies as st
 from tests.model.machine import Pair, both, check, check_state
 from tests.model.strategies.common import Request, one_of
 from tests.support.resp import decode
-from tests.support.servers import ServerProcess, redis_process, running, tendis_process
+from tests.support.servers import ServerProcess
 
-THRESHOLDS = {
-    "low": [
-        *("--set-max-intset-entries", "4", "--set-max-listpack-entries", "4"),
-        *("--hash-max-listpack-entries", "4", "--hash-max-listpack-value", "12"),
-    ],
-    "default": [],
-}
+LOW = [
+    *("--set-max-intset-entries", "4", "--set-max-listpack-entries", "4"),
+    *("--hash-max-listpack-entries", "4", "--hash-max-listpack-value", "12"),
+]
+pytestmark = pytest.mark.parametrize(
+    "thresholds", [LOW, []], ids=["low", "default"], scope="module"
+)
 
 _names = one_of("1 2 3 a b c d e f g h i") | st.sampled_from([b"", b"long" * 20])
 _values = one_of("1 2 abc") | st.sampled_from([b"", b"long" * 20])
@@ -58,18 +56,6 @@ _runs = st.one_of(
     _repeated(b"HGET", _names),
     _others.map(lambda request: [request]),
 )
-
-
-@pytest.fixture(scope="module", params=THRESHOLDS)
-def servers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[ServerProcess, ServerProcess]]:
-    options = THRESHOLDS[request.param]
-    with (
-        running(tendis_process(tmp_path_factory.mktemp("data"), *options)) as tendis,
-        running(redis_process(tmp_path_factory.mktemp("redis"), *options)) as redis_server,
-    ):
-        yield tendis, redis_server
 
 
 def _fill(pair: Pair) -> None:

@@ -3,7 +3,6 @@ the real server: with thresholds so low that the set is in rows, and at the defa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,15 +12,15 @@ from hypothesis import strategies as st
 from tests.model.machine import both, check, check_state
 from tests.model.strategies.common import Request, one_of
 from tests.support.resp import decode
-from tests.support.servers import ServerProcess, redis_process, running, tendis_process
+from tests.support.servers import ServerProcess
 
-THRESHOLDS = {
-    "low": [
-        *("--zset-max-listpack-entries", "4", "--zset-max-listpack-value", "12"),
-        *("--stream-node-max-entries", "4"),
-    ],
-    "default": [],
-}
+LOW = [
+    *("--zset-max-listpack-entries", "4", "--zset-max-listpack-value", "12"),
+    *("--stream-node-max-entries", "4"),
+]
+pytestmark = pytest.mark.parametrize(
+    "thresholds", [LOW, []], ids=["low", "default"], scope="module"
+)
 
 _members = st.integers(0, 11).map(lambda number: b"member:%d" % number)
 _scores = one_of("0 0 1 1 2 3 -1 -1.5 -0 -0 0.1 3e20 inf -inf")
@@ -49,18 +48,6 @@ _runs = st.one_of(
     st.just([[b"SET", b"a", b"text"]]),
     st.just([[b"DEL", b"a"]]),
 )
-
-
-@pytest.fixture(scope="module", params=THRESHOLDS)
-def servers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[ServerProcess, ServerProcess]]:
-    options = THRESHOLDS[request.param]
-    with (
-        running(tendis_process(tmp_path_factory.mktemp("data"), *options)) as tendis,
-        running(redis_process(tmp_path_factory.mktemp("redis"), *options)) as redis_server,
-    ):
-        yield tendis, redis_server
 
 
 _TO_NEGATIVE_ZERO = [

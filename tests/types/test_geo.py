@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -16,7 +14,6 @@ from tendis_py.storage.database import Database
 from tendis_py.types import geo, geohash, zset
 from tendis_py.types.geo import ASCENDING, DESCENDING, Box, Circle, Shape, cells
 from tendis_py.types.geohash import LATITUDE_MAX, Position, cell_at
-from tests.support.store import Store
 
 longitudes = st.floats(-180, 180)
 latitudes = st.floats(-LATITUDE_MAX, LATITUDE_MAX)
@@ -29,13 +26,6 @@ shapes: st.SearchStrategy[Shape] = st.one_of(
     st.builds(Circle, inner_places, MODERATE),
     st.builds(Box, inner_places, MODERATE, MODERATE),
 )
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    store = Store(tmp_path / "data")
-    yield store.db
-    store.engine.close()
 
 
 def bits_of(place: Position, steps: int) -> int:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -30,18 +28,6 @@ from tendis_py.types.hll_encoding import (
 )
 from tendis_py.types.hll_estimate import cardinality, hash64, histogram, place
 from tests.support.store import NOW, Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.engine.close()
-
-
-@pytest.fixture
-def db(store: Store) -> Database:
-    return store.db
 
 
 @pytest.mark.parametrize("element", [b"", b"a", b"1234567", b"12345678", b"123456789", b"x" * 40])

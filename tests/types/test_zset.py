@@ -3,9 +3,7 @@ from __future__ import annotations
 import math
 import random
 import struct
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -37,18 +35,6 @@ LONG = b"x" * 65
 scores = st.floats(allow_nan=False) | st.sampled_from(
     [0.0, -0.0, SMALLEST, -SMALLEST, LARGEST, -LARGEST, math.inf, -math.inf, 1.0, -1.0]
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.engine.close()
-
-
-@pytest.fixture
-def db(store: Store) -> Database:
-    return store.db
 
 
 def row_of(db: Database, key: bytes) -> CollectionRow:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,18 +18,6 @@ from tendis_py.types.fragments import FRAGMENT_BYTES, WHOLE_BYTES
 from tests.support.store import Store
 
 LIMIT = 1 << 29
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.engine.close()
-
-
-@pytest.fixture
-def db(store: Store) -> Database:
-    return store.db
 
 
 def fill(db: Database, key: bytes, value: bytes, *, fragmented: bool) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -32,13 +31,6 @@ OTHER = b"other"
 class Limits(DefaultLimits):
     def __init__(self, list_max_listpack_size: int) -> None:
         self.list_max_listpack_size = list_max_listpack_size
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.engine.close()
 
 
 def row_of(db: Database, key: bytes = KEY) -> CollectionRow:
@@ -401,16 +393,6 @@ def test_a_run_of_pops_goes_on_where_there_is_nothing_left(store: Store) -> None
     assert lists.pop_run(db, KEY, 5, left=False) == [b"2", b"1", b"0", None, None]
     assert db.peek(KEY) is None
     assert lists.pop_run(db, KEY, 2, left=True) == [None, None]
-
-
-def test_a_run_of_pops_does_not_answer_much(store: Store) -> None:
-    values = [bytes([number]) * 30_000 for number in range(4)]
-    db = large(store, values)
-    with pytest.raises(TooLargeError):
-        lists.pop_run(db, KEY, 3, left=True)
-    store.tx.rollback_command()
-    assert content(db) == values
-    assert lists.pop_run(db, KEY, 2, left=True) == values[:2]
 
 
 # Much at once

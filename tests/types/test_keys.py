@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -16,18 +15,6 @@ from tendis_py.types import keys
 from tests.support.store import NOW, LargeRow, Store
 
 LATER = NOW + 5000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.engine.close()
-
-
-@pytest.fixture
-def db(store: Store) -> Database:
-    return store.db
 
 
 def expiry_of(store: Store, key: bytes, database: int = 0) -> int | None:

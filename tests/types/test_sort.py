@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,14 +14,6 @@ from tendis_py.storage.database import Database
 from tendis_py.types import list as lists
 from tendis_py.types import sort as sorts
 from tendis_py.types.sort import Pattern, Sorting
-from tests.support.store import Store
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    store = Store(tmp_path / "data")
-    yield store.db
-    store.engine.close()
 
 
 @pytest.mark.parametrize(

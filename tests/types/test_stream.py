@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -34,15 +32,8 @@ class SmallNodes:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    store.keyspace.limits = SmallNodes()  # type: ignore[assignment]
-    yield store
-    store.engine.close()
-
-
-@pytest.fixture
 def db(store: Store) -> Database:
+    store.keyspace.limits = SmallNodes()  # type: ignore[assignment]
     return store.db
 
 

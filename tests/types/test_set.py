@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,18 +19,6 @@ from tendis_py.types.set import HASHTABLE, INTSET, LISTPACK
 from tests.support.store import NOW, Store
 
 LATER = NOW + 5000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.engine.close()
-
-
-@pytest.fixture
-def db(store: Store) -> Database:
-    return store.db
 
 
 def numbers(*bounds: int) -> list[bytes]:
@@ -240,17 +226,6 @@ def test_a_run_of_pops_from_nothing_and_from_a_small_set(db: Database) -> None:
     sets.add(db, b"s", names(0, 9))
     assert randomly.pop_run(db, b"s", 4) is None
     assert content(db, b"s") == set(names(0, 9))
-
-
-def test_long_members_are_not_popped_in_a_run(store: Store) -> None:
-    members = [bytes([number]) * 10_000 for number in range(20)]
-    fill(store, b"s", members)
-    assert len(randomly.pop_run(store.db, b"s", 4) or []) == 4
-    store.commit()
-    left = content(store.db, b"s")
-    assert randomly.pop_run(store.db, b"s", 8) is None
-    assert content(store.db, b"s") == left
-    assert {randomly.pop(store.db, b"s") for _ in range(16)} == left
 
 
 def test_a_run_of_additions(store: Store) -> None:
