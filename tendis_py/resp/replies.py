@@ -302,20 +302,24 @@ ENCODERS: dict[int, dict[type, Encode]] = {2: _encoders(2), 3: _encoders(3)}
 
 
 def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> list[bytes] | None:
-    """Each value encoded, None when that is more than about ``limit`` bytes together; faster than
-    one by one where all are integers, short bulk strings, or encoded."""
+    """All values encoded, in one piece or several; None when they are more than about ``limit``
+    bytes together. Faster than one by one where all are of one kind."""
     types = set(map(type, values))
-    if types == {Encoded}:
-        return values
-    if types == {int}:
-        return [b":%d\r\n" % value for value in values]
-    if types == {bytes}:
-        if sum(map(len, values)) > limit:
-            return None
-        try:
-            return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
-        except IndexError:
-            pass  # a long one
+    if len(types) == 1:
+        (kind,) = types
+        if kind is Encoded:
+            return values
+        if kind is int:
+            return [b":%d\r\n" % value for value in values]
+        if kind is bytes:
+            sizes = list(map(len, values))
+            if sum(sizes) > limit:
+                return None
+            if sizes.count(sizes[0]) == len(sizes):
+                head = b"$%d\r\n" % sizes[0]
+                return [head + (b"\r\n" + head).join(values) + b"\r\n"]
+            if max(sizes) < _SMALL:
+                return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
     payloads = []
     for value in values:
         payload = encoders[type(value)](value)

@@ -35,11 +35,7 @@ MAX_BULK_UNAUTHENTICATED = 16384
 
 _MORE: Any = object()
 _LONG_ARRAY_HEADER = re.compile(rb"\*\d{5}|\*\d*\Z")
-_HEADER_SIZE = [len(b"*%d\r\n" % n) for n in range(10_000)]
-_BULK_SIZE = [len(b"$%d\r\n\r\n" % n) + n for n in range(CHUNK_BYTES)]
-_header_size = _HEADER_SIZE.__getitem__
-_bulk_size = _BULK_SIZE.__getitem__
-_bytes_length = bytes.__len__
+_LONGEST_HEADER = len(b"*9999\r\n")
 _LIST = frozenset((list,))
 
 
@@ -61,39 +57,37 @@ class FastReader:
         None when the chunk needs the incremental parser: it is not an array of bulk strings, or a
         header in it may announce a huge array.
         """
+        header = chunk[: chunk.find(b"\n", 0, _LONGEST_HEADER) + 1]
+        if chunk[0] != 42 or not header:
+            return None
         arrays = chunk.count(b"*")
-        if arrays == 1:
-            if chunk[0] != 42 or chunk.find(b"\r\n", 1, 7) < 0:
-                return None
-        elif chunk[0] != 42 or _LONG_ARRAY_HEADER.search(chunk) is not None:
+        if chunk.count(header) != arrays and _LONG_ARRAY_HEADER.search(chunk) is not None:
             return None
         try:
             self._feed(chunk)
             requests = list(iter(self._gets, _MORE))
-            if len(requests) > arrays or not _LIST.issuperset(map(type, requests)):
-                raise hiredis.ProtocolError
-            bulks = chunk.count(b"$")
-            # What these requests take on the wire if each is an array of bulk strings. Another
-            # element (integer, null, nested array …) is not bytes, or takes another size.
-            if len(requests) == 1:
-                request = requests[0]
-                size = _HEADER_SIZE[len(request)]
-                bulks -= len(request)
-                for argument in request:
-                    size += _BULK_SIZE[_bytes_length(argument)]
-            else:
-                size = sum(map(_header_size, map(len, requests)))
-                size += sum(map(_bulk_size, map(_bytes_length, chain.from_iterable(requests))))
-                bulks -= sum(map(len, requests))
-            if bulks < 0:  # a simple string
-                raise hiredis.ProtocolError
-        except (hiredis.HiredisError, TypeError, IndexError):
+            arguments = b"".join(chain.from_iterable(requests))  # TypeError: more than bytes
+        except (hiredis.HiredisError, TypeError):
             self._renew()
             return None
-        if size != len(chunk) or self._has_data():
+        number = sum(map(len, requests))
+        # Outside of the arguments there is one * for each array, one $ and two line ends for each
+        # bulk string: no room for another kind of element (simple string, set …).
+        if (
+            arrays - arguments.count(b"*") == len(requests)
+            and chunk.count(b"$") - arguments.count(b"$") == number
+            and chunk.count(b"\r\n") - arguments.count(b"\r\n") == len(requests) + 2 * number
+            and _LIST.issuperset(map(type, requests))
+            and not self._has_data()  # but for a type byte, the last of the chunk
+            and chunk.endswith(b"\r\n")
+        ):
+            size = len(chunk)
+        else:
             self._renew()
-            if not chunk.startswith(b"".join(map(hiredis.pack_command, map(tuple, requests)))):
+            complete = b"".join(map(hiredis.pack_command, map(tuple, requests)))
+            if not chunk.startswith(complete):
                 return None
+            size = len(complete)
         if not all(requests):
             requests = [request for request in requests if request]
         return requests, size
