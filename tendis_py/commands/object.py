@@ -59,8 +59,9 @@ def object_freq(ctx: Context, args: list[bytes]) -> Any:
 @_object("object|idletime", since="2.2.3")
 def object_idletime(ctx: Context, args: list[bytes]) -> Any:
     """Returns the time since the last access to a Redis object."""
-    row = ctx.db.inspect(args[2])
-    return None if row is None else max(ctx.db.now - row.atime, 0) // 1000
+    if ctx.db.inspect(args[2]) is None:
+        return None
+    return max(ctx.db.now // 1000 - ctx.db.last_use(args[2]), 0)
 
 
 @_object("object|refcount", since="2.2.3")

@@ -8,16 +8,20 @@ what is asked for again moves back, the rest is dropped with the generation. Kno
 from __future__ import annotations
 
 import threading
+import time
+from array import array
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tendis_py.storage.codec import Row
+from tendis_py.storage.codec import Held, held_bytes
 
-_ENTRY_BYTES = 280
-"""About what an entry takes besides its value: key object, place in a dict, row object."""
+_ENTRY_BYTES = 200
+"""About what an entry takes besides its value: key object, place in a dict, head of the value."""
 
-_ELEMENT_BYTES = 180
-"""The same for an element's value, which is bytes."""
+_BARE = {bytes}
+
+USE_SLOTS = 1 << 20
 
 _DISCARD_PER_STEP = 2000
 
@@ -43,11 +47,16 @@ class RowCache:
         "_trimming",
         "limit",
         "old",
+        "uses",
         "young",
         "young_bytes",
     )
 
     def __init__(self, limit: int) -> None:
+        self.uses = array("I", [int(time.time())]) * USE_SLOTS
+        """When a key was last used, in Unix seconds, at ``hash(key) % USE_SLOTS``; at the earliest
+        when the server started. For OBJECT IDLETIME alone, hence approximate: keys that share a
+        slot look as recent as the latest of them."""
         self.limit = limit
         self.young: dict[bytes, Any] = {}
         self.old: dict[bytes, Any] = {}
@@ -64,32 +73,37 @@ class RowCache:
             self.add(key, row)
         return row
 
-    def add(self, key: bytes, row: Row | bytes) -> None:
-        self.young[key] = row
-        self.young_bytes += _ENTRY_BYTES + (len(row) if isinstance(row, bytes) else row.size())
+    def add(self, key: bytes, what: Held) -> None:
+        """Add what the young generation does not have."""
+        self.young[key] = what
+        self.young_bytes += _ENTRY_BYTES + held_bytes(what)
 
-    def update(self, rows: dict[bytes, Row], added_bytes: int) -> None:
-        """Add many; ``added_bytes`` is the sum of their sizes. Overwritten rows count twice until
-        the generation turns, which only makes it turn earlier."""
-        self.young.update(rows)
-        self.young_bytes += added_bytes + _ENTRY_BYTES * len(rows)
+    def update(self, rows: dict[bytes, Held]) -> None:
+        """Add or replace many."""
+        young = self.young
+        replaced = list(map(young.get, rows))
+        self.young_bytes += _total_bytes(rows.values()) - _total_bytes(replaced)
+        young.update(rows)
 
     def update_values(self, values: dict[bytes, bytes | None]) -> None:
-        """Add the values of elements; those that are None leave."""
+        """Add or replace the values of elements; those that are None leave."""
         young, old = self.young, self.old
         added = 0
         for key, value in values.items():
-            if value is None:
+            before = young.get(key)
+            if before is not None:
+                added -= len(before) + _ENTRY_BYTES
+            if value is not None:
+                young[key] = value
+                added += len(value) + _ENTRY_BYTES
+            else:
                 young.pop(key, None)
                 old.pop(key, None)
-            else:
-                young[key] = value
-                added += len(value) + _ELEMENT_BYTES
         self.young_bytes += added
 
     def forget(self, key: bytes) -> None:
-        self.young.pop(key, None)
-        self.old.pop(key, None)
+        """Drop an element."""
+        self.update_values({key: None})
 
     def clear(self) -> None:
         self._discarding = {}
@@ -125,3 +139,10 @@ class RowCache:
             limit=self.limit,
             rotations=self._rotations,
         )
+
+
+def _total_bytes(entries: Collection[Held | None]) -> int:
+    """About what these entries take; a None is none."""
+    if set(map(type, entries)) == _BARE:
+        return _ENTRY_BYTES * len(entries) + sum(map(len, entries))  # type: ignore[arg-type]
+    return sum([_ENTRY_BYTES + held_bytes(entry) for entry in entries if entry is not None])

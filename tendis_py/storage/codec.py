@@ -50,15 +50,13 @@ KEY_DUE, FIELDS_DUE = range(2)
 
 
 class Row:
-    """One key's meta row, decoded. Replaced, never changed in place, but for ``atime``."""
+    """One key's meta row, decoded. Replaced, never changed in place."""
 
-    __slots__ = ("atime", "expire_at", "value")
+    __slots__ = ("expire_at", "value")
 
     type: int
     expire_at: int
     """Unix time in ms at which the key expires; 0 when it does not."""
-    atime: int
-    """Unix time in ms of the last access, as far as the cache remembers."""
     value: Any
     version: int
     """Names the rows of a large collection; 0 when the value is whole in this row."""
@@ -86,13 +84,10 @@ class StringRow(Row):
     version: ClassVar[int] = 0  # type: ignore[misc]
     fields_due: ClassVar[int] = 0  # type: ignore[misc]
 
-    def __init__(
-        self, value: bytes, expire_at: int = 0, form: int = NATURAL, atime: int = 0
-    ) -> None:
+    def __init__(self, value: bytes, expire_at: int = 0, form: int = NATURAL) -> None:
         self.value = value
         self.expire_at = expire_at
         self.form = form
-        self.atime = atime
 
     def encode(self) -> bytes:
         value: bytes = self.value
@@ -104,7 +99,7 @@ class StringRow(Row):
         return len(self.value)
 
     def with_expiry(self, expire_at: int) -> StringRow:
-        return StringRow(self.value, expire_at, self.form, self.atime)
+        return StringRow(self.value, expire_at, self.form)
 
 
 class CollectionRow(Row):
@@ -135,7 +130,6 @@ class CollectionRow(Row):
         self.encoding = encoding
         self.expire_at = expire_at
         self.fields_due = fields_due
-        self.atime = 0
 
     def encode(self) -> bytes:
         head = _COLLECTION_HEAD.pack(
@@ -160,7 +154,6 @@ class CollectionRow(Row):
         made.encoding = self.encoding
         made.expire_at = self.expire_at
         made.fields_due = self.fields_due
-        made.atime = self.atime
         return made
 
     def changed(self, **fields: Any) -> CollectionRow:
@@ -174,7 +167,6 @@ class CollectionRow(Row):
         made.encoding = self.encoding
         made.expire_at = self.expire_at
         made.fields_due = self.fields_due
-        made.atime = self.atime
         for name, field in fields.items():
             setattr(made, name, field)
         return made
@@ -229,13 +221,33 @@ class AbsentRow(Row):
     def __init__(self) -> None:
         self.value = None
         self.expire_at = 1
-        self.atime = 0
 
     def size(self) -> int:
         return 0
 
 
 ABSENT = AbsentRow()
+
+Held = Row | bytes
+"""What overlays and the cache hold of a key. A string that is nothing but its text (no deadline,
+NATURAL, not empty) is held *bare*, as its bytes: half the memory and no object to make."""
+
+
+def held(row: Row) -> Held:
+    """``row``, or its bytes if it can be held bare."""
+    if type(row) is StringRow and not row.expire_at and not row.form:
+        return row.value or row
+    return row
+
+
+def encode(what: Held) -> bytes:
+    """The meta value of ``what``, which is not ABSENT."""
+    return _PLAIN_STRING + what if type(what) is bytes else what.encode()  # type: ignore[union-attr]
+
+
+def held_bytes(what: Held) -> int:
+    """About how many bytes it takes in the cache, besides the entry."""
+    return len(what) if type(what) is bytes else what.size()  # type: ignore[union-attr]
 
 
 def decode(raw: bytes) -> Row:
@@ -254,6 +266,13 @@ def decode(raw: bytes) -> Row:
             row.value = collection.unpack(raw[_COLLECTION_HEAD.size :], row)
             return row
     raise ValueError(f"meta row of format {layout}, type {type_}, encoding {encoding}: unknown")
+
+
+def decode_held(raw: bytes) -> Held:
+    """As ``decode``, a bare string as its bytes."""
+    if raw.startswith(_PLAIN_STRING) and len(raw) > len(_PLAIN_STRING):
+        return raw[len(_PLAIN_STRING) :]
+    return decode(raw)
 
 
 def stored_version(raw: bytes) -> int:

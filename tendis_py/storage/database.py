@@ -1,7 +1,7 @@
 """One logical database, as one thread's transaction sees it: user keys to rows.
 
-``find``, ``find_many``, ``set`` and ``replace_cached`` are the hot path; ``rows``, ``keys``,
-``page`` and ``random_key`` iterate. Whoever writes holds the locks of the keys.
+``find``, ``find_bare``, ``find_many``, ``set`` and ``replace_bare`` are the hot path; ``rows``,
+``keys``, ``page`` and ``random_key`` iterate. Whoever writes holds the locks of the keys.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tendis_py.storage.cache import USE_SLOTS
 from tendis_py.storage.codec import (
     ABSENT,
     FIELDS_DUE,
     KEY_DUE,
     NAMESPACE_SIZE,
+    AbsentRow,
+    Held,
     Row,
+    StringRow,
     deadline_key,
-    decode,
+    decode_held,
+    held,
     is_alive,
     namespace_prefix,
     stored_type,
@@ -38,6 +43,9 @@ MISSING: Any = object()
 NO_COUNTS = Counts()
 
 PAGE_BYTES = 1 << 20
+_BARE = {bytes}
+_BARE_OR_ABSENT = {bytes, AbsentRow}
+_USE_MASK = USE_SLOTS - 1
 _FEW_KEYS = 256
 _RANDOM_DRAWS = 16
 
@@ -45,13 +53,14 @@ _RANDOM_DRAWS = 16
 class Database:
     """One logical database within a Transaction: user keys to rows."""
 
-    __slots__ = ("_cache", "_overlay", "index", "namespace", "prefix", "tx")
+    __slots__ = ("_cache", "_overlay", "_uses", "index", "namespace", "prefix", "tx")
 
     def __init__(self, tx: Transaction, index: int) -> None:
         self.tx = tx
         self.index = index
         self._overlay = tx.meta
         self._cache = tx.keyspace.cache
+        self._uses = self._cache.uses
         self.point_to(tx.keyspace.namespaces[index])
 
     def point_to(self, namespace: int) -> None:
@@ -70,22 +79,33 @@ class Database:
 
     def find(self, key: bytes) -> Row | None:
         """The row of ``key`` for a reader: counted as hit or miss, and as a use of the key."""
+        row = self.inspect(key)
+        if row is not None and self.tx.touches:
+            self.touch(key)
+        return row
+
+    def find_bare(self, key: bytes) -> bytes | None:
+        """As ``find`` if the key holds a bare string and is at hand; None may mean anything, and
+        nothing has happened."""
         meta_key = self.prefix + key
-        row = self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
-        tx = self.tx
-        if row.expire_at and row.expire_at <= tx.now:
-            tx.misses += 1
-            self._expire(meta_key, row)
+        what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
+        if type(what) is not bytes:
             return None
+        tx = self.tx
         tx.hits += 1
         if tx.touches:
-            row.atime = tx.now
-        return row
+            self._uses[hash(meta_key) & _USE_MASK] = tx.second
+        return what
 
     def peek(self, key: bytes) -> Row | None:
         """As ``find``, but it leaves no trace: for writers, and for OBJECT and the like."""
         meta_key = self.prefix + key
-        row = self._overlay.get(meta_key) or self._cache.young.get(meta_key) or self._load(meta_key)
+        what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
+        if what is None:
+            what = self._load(meta_key)
+        if type(what) is bytes:
+            return StringRow(what)
+        row: Row = what  # type: ignore[assignment]
         if row.expire_at and row.expire_at <= self.tx.now:
             self._expire(meta_key, row)
             return None
@@ -100,78 +120,87 @@ class Database:
             self.tx.hits += 1
         return row
 
-    def find_hot(self, keys: list[bytes]) -> list[Row] | None:
-        """The rows of ``keys`` where the young generation of the cache has them all and the batch
-        has written nothing; they may have expired. The caller marks and counts their use."""
-        if self._overlay or not self.tx.touches:
-            return None
-        rows = list(map(self._cache.young.get, map(self.prefix.__add__, keys)))
-        return None if None in rows else rows  # type: ignore[return-value]
+    def touch(self, key: bytes) -> None:
+        """Count as a use of ``key``, now."""
+        self._uses[hash(self.prefix + key) & _USE_MASK] = self.tx.second
 
-    def find_many(self, keys: list[bytes]) -> list[Row]:
-        """As ``find`` for each key, ABSENT standing for no such key. What the cache does not have
-        is read by list, with the GIL released."""
+    def last_use(self, key: bytes) -> int:
+        """When ``key`` was last used, in Unix seconds; approximate (see RowCache.uses)."""
+        return self._uses[hash(self.prefix + key) & _USE_MASK]
+
+    def find_many(self, keys: list[bytes]) -> list[Held]:
+        """As ``find`` for each key: a string as its bytes where it is held bare, ABSENT for no such
+        key. What the cache does not have is read by list, with the GIL released."""
         tx = self.tx
-        if not self._overlay:
-            rows = self._cached(list(map(self.prefix.__add__, keys)))
-            absent = rows.count(ABSENT)
-            if absent == sum([1 for row in rows if row.expire_at]):
-                tx.misses += absent
-                tx.hits += len(rows) - absent
-                if tx.touches:
-                    now = tx.now
-                    for row in rows:
-                        row.atime = now
-                return rows
-        return [self.find(key) or ABSENT for key in keys]
+        meta_keys = list(map(self.prefix.__add__, keys))
+        found = self._held(meta_keys)
+        kinds = set(map(type, found))
+        if kinds == _BARE:
+            tx.hits += len(keys)
+        elif kinds <= _BARE_OR_ABSENT:
+            absent = found.count(ABSENT)
+            tx.hits += len(keys) - absent
+            tx.misses += absent
+        else:
+            return [held(self.find(key) or ABSENT) for key in keys]
+        if tx.touches:
+            self._touch_all(meta_keys)
+        return found
 
-    def _cached(self, meta_keys: list[bytes]) -> list[Row]:
-        """The rows of ``meta_keys``, which the cache has taken in."""
-        found = list(map(self._cache.young.get, meta_keys))
+    def _touch_all(self, meta_keys: list[bytes]) -> None:
+        uses = self._uses
+        second = self.tx.second
+        for meta_key in meta_keys:
+            uses[hash(meta_key) & _USE_MASK] = second
+
+    def _held(self, meta_keys: list[bytes]) -> list[Held]:
+        """What is held of ``meta_keys``, which the cache has taken in."""
+        found = self._at_hand(meta_keys)
         if None not in found:
             return found  # type: ignore[return-value]
-        rows = dict(zip(meta_keys, found, strict=True))
-        for meta_key, row in rows.items():
-            rows[meta_key] = row or self._cache.recall(meta_key)
-        wanted = [meta_key for meta_key, row in rows.items() if row is None]
+        recall = self._cache.recall
+        known = {
+            meta_key: what or recall(meta_key)
+            for meta_key, what in zip(meta_keys, found, strict=True)
+        }
+        wanted = [meta_key for meta_key, what in known.items() if what is None]
         values = self.tx.keyspace.engine.get_many(META, wanted)
         for meta_key, raw in zip(wanted, values, strict=True):
-            rows[meta_key] = row = self._decoded(raw)
-            self._cache.add(meta_key, row)
-        return [rows[meta_key] for meta_key in meta_keys]  # type: ignore[misc]
+            known[meta_key] = what = ABSENT if raw is None else decode_held(raw)
+            self._cache.add(meta_key, what)
+        return [known[meta_key] for meta_key in meta_keys]
 
-    def _decoded(self, raw: bytes | None) -> Row:
-        if raw is None:
-            return ABSENT
-        row = decode(raw)
-        row.atime = self.tx.now
-        return row
+    def _at_hand(self, meta_keys: list[bytes]) -> list[Held | None]:
+        """What the batch has written or the young generation of the cache has."""
+        found: list[Held | None] = list(map(self._cache.young.get, meta_keys))
+        overlay = self._overlay
+        return list(map(overlay.get, meta_keys, found)) if overlay else found
 
-    def cached(self, key: bytes) -> Row | None:
-        """The row of ``key``, expired or not, if the batch has written it or the cache has it
-        young; None may mean anything."""
+    def bare(self, key: bytes) -> bytes | None:
+        """As ``find_bare``, but it leaves no trace."""
         meta_key = self.prefix + key
-        row: Row | None = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
-        return row
+        what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
+        return what if type(what) is bytes else None
 
-    def replace_cached(self, rows: list[tuple[bytes, Row]]) -> bool:
-        """As ``set`` for each (key, row without a deadline), if all replace rows that the cache
-        has, without a deadline or a version; else False, and nothing has happened."""
-        prefix, overlay, young = self.prefix, self._overlay, self._cache.young
-        changes = [(prefix + key, row) for key, row in rows]
-        for meta_key, _ in changes:
-            old = overlay.get(meta_key) or young.get(meta_key)
-            if old is None or old.expire_at or old.version:
-                return False
-        overlay.update(changes)  # nothing can fail from here on: there is nothing to undo
+    def replace_bare(self, items: list[tuple[bytes, bytes]]) -> bool:
+        """Set each (key, string), if all replace strings that are held bare and are at hand; else
+        False, and nothing has happened."""
+        prefix = self.prefix
+        changes = {prefix + key: value for key, value in items}
+        meta_keys = list(changes)
+        if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(changes.values()):
+            return False
+        self._overlay.update(changes)  # nothing can fail from here on: there is nothing to undo
+        self._touch_all(meta_keys)
         return True
 
-    def _load(self, meta_key: bytes) -> Row:
-        row: Row | None = self._cache.recall(meta_key)
-        if row is None:
-            row = self._decoded(self.tx.keyspace.engine.get(META, meta_key))
-            self._cache.add(meta_key, row)
-        return row
+    def _load(self, meta_key: bytes) -> Held:
+        what: Held | None = self._cache.recall(meta_key)
+        if what is None:
+            raw = self.tx.keyspace.engine.get(META, meta_key)
+            what = ABSENT if raw is None else decode_held(raw)
+            self._cache.add(meta_key, what)
+        return what
 
     def _expire(self, meta_key: bytes, row: Row) -> None:
         """Delete a row whose time has come, physically: a later read must not meet it again."""
@@ -179,27 +208,26 @@ class Database:
             self._remove(meta_key, row)
             self.tx.expired += 1
 
-    def set(self, key: bytes, row: Row) -> None:
-        """Write ``row``, whatever the key held: ``peek`` and ``put`` in one, for SET."""
+    def set(self, key: bytes, value: bytes) -> None:
+        """Write a string, whatever the key held: ``peek`` and ``put`` in one, for SET."""
         meta_key = self.prefix + key
         overlay = self._overlay
-        young = self._cache.young
-        old = overlay.get(meta_key) or young.get(meta_key) or self._load(meta_key)
-        if old.expire_at or old.version or row.expire_at:
-            self.put(key, row, self.peek(key))
+        old = overlay.get(meta_key) or self._cache.young.get(meta_key)
+        if type(old) is not bytes or not value:
+            self.put(key, StringRow(value), self.peek(key))
             return
         tx = self.tx
-        row.atime = tx.now
         tx.undo.append((overlay, meta_key, overlay.get(meta_key, MISSING), 0, 0, 0))
-        overlay[meta_key] = row
+        overlay[meta_key] = value
+        self._uses[hash(meta_key) & _USE_MASK] = tx.second
 
     def put(self, key: bytes, row: Row, old: Row | None) -> None:
         """Write ``row``; ``old`` is what ``find`` or ``peek`` gave for the key just before."""
         tx = self.tx
         overlay = self._overlay
         meta_key = self.prefix + key
-        if tx.touches or not row.atime:
-            row.atime = tx.now
+        if tx.touches or old is None:
+            self._uses[hash(meta_key) & _USE_MASK] = tx.second
         keys = expires = 0
         if old is None:
             keys = 1
@@ -218,7 +246,7 @@ class Database:
         tx.undo.append(
             (overlay, meta_key, overlay.get(meta_key, MISSING), self.namespace, keys, expires)
         )
-        overlay[meta_key] = row
+        overlay[meta_key] = held(row)
         if keys or expires:
             tx.count(self.namespace, keys, expires)
 

@@ -20,7 +20,8 @@ from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
-    Row,
+    Held,
+    encode,
     version_prefix,
 )
 from tendis_py.storage.database import MISSING, Database
@@ -47,7 +48,7 @@ class Transaction:
 
     def __init__(self, keyspace: Keyspace) -> None:
         self.keyspace = keyspace
-        self.now = 0
+        self.now = self.second = 0
         self.yields = False
         """Whether long iterations make way for other threads: set on the slow lane."""
         self.fast_rows = 0
@@ -55,7 +56,7 @@ class Transaction:
         where there is no other lane to go to."""
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
-        self.meta: dict[bytes, Row] = {}
+        self.meta: dict[bytes, Held] = {}
         self.families: dict[int, dict[bytes, bytes | None]] = {
             family: {} for family in range(ROWS, GARBAGE + 1)
         }
@@ -66,7 +67,6 @@ class Transaction:
         """What the running command overwrote: overlay, key, value before, namespace and the
         changes of its two counters."""
         self.pending: dict[int, Counts] = {}
-        self._added = 0  # bytes of the rows in the batch last built
         self.hits = 0
         self.misses = 0
         self.expired = 0
@@ -93,6 +93,7 @@ class Transaction:
     def begin(self, now: int) -> None:
         """Start a batch at Unix time ``now`` in ms."""
         self.now = now
+        self.second = now // 1000
         self._settled = False
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout
@@ -350,7 +351,7 @@ class Transaction:
             self._commit_counts(may_wait)
         else:
             keyspace.engine.write_batch(self._build, may_wait=may_wait)
-        keyspace.cache.update(meta, self._added)
+        keyspace.cache.update(meta)
         if self.families[ROWS]:
             keyspace.cache.update_values(self.families[ROWS])
         if self._earliest < keyspace.expiry_low_water.deadline:
@@ -366,16 +367,13 @@ class Transaction:
         """A RocksDB batch of everything written, and of ``counts``."""
         batch, handles = self.keyspace.engine.new_batch()
         put, delete, handle = batch.put, batch.delete, handles[META]
-        added = 0
         for family, lower, upper in self.ranges:
             batch.delete_range(lower, upper, handles[family])
         for key, row in self.meta.items():
             if row is ABSENT:
                 delete(key, handle)
             else:
-                encoded = row.encode()
-                put(key, encoded, handle)
-                added += len(encoded)
+                put(key, encode(row), handle)
         for family, overlay in self.families.items():
             for key, value in overlay.items():
                 if value is None:
@@ -389,7 +387,6 @@ class Transaction:
                 put(key, value)
         for key, value in counts:
             put(key, value)
-        self._added = added
         return batch
 
     def _commit_counts(self, may_wait: bool) -> None:

@@ -17,7 +17,7 @@ from tendis_py.errors import (
     wrong_type,
 )
 from tendis_py.numbers import strict_integer
-from tendis_py.storage.codec import NATURAL, RAW, STRING, TEXT, AbsentRow, Row, StringRow
+from tendis_py.storage.codec import RAW, STRING, TEXT, AbsentRow, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.types import fragments, long_double
 
@@ -53,47 +53,43 @@ def encoding(key: bytes, row: StringRow) -> str:
 
 
 def get(db: Database, key: bytes) -> bytes | None:
-    row = db.find(key)
-    if row is None:
-        return None
-    if type(row) is StringRow:
-        value: bytes = row.value
+    value = db.find_bare(key)
+    if value is not None:
         return value
-    checked(row)
-    return fragments.whole(db, row)
+    row = checked(db.find(key))
+    return None if row is None else fragments.whole(db, row)
 
 
-_PLAIN_OR_ABSENT = frozenset((StringRow, AbsentRow))
+_WHOLE = {bytes, StringRow, AbsentRow}
 
 
 def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
     """The strings of ``keys``; None when one is of another type or in fragments."""
-    hot = db.find_hot(keys)
-    if hot is not None:
-        now = db.now
-        found: list[bytes | None] = []
-        for row in hot:
-            if row.expire_at or type(row) is not StringRow:
-                break
-            row.atime = now
-            found.append(row.value)
-        else:
-            db.tx.hits += len(found)
-            return found
-    rows = db.find_many(keys)
-    return [row.value for row in rows] if _PLAIN_OR_ABSENT.issuperset(map(type, rows)) else None
+    found = db.find_many(keys)
+    kinds = set(map(type, found))
+    if kinds == {bytes}:
+        return found  # type: ignore[return-value]
+    if not kinds <= _WHOLE:
+        return None
+    return [what if isinstance(what, bytes) else what.value for what in found]
 
 
 def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:
     """The strings of ``keys``; None for an absent key and for one of another type."""
-    rows = db.find_many(keys)
-    values = [row.value if row.type == STRING else None for row in rows]
-    long = [row for row in rows if row.version and row.type == STRING]
-    if long:
-        db.tx.admit(sum(fragments.work(row, 0, row.value) for row in long))
-        strings = iter([fragments.whole(db, row) for row in long])
-        values = [next(strings) if isinstance(value, int) else value for value in values]
-    return values
+    found = db.find_many(keys)
+    rows = [row for row in found if not isinstance(row, bytes)]
+    if not rows:
+        return found  # type: ignore[return-value]
+    db.tx.admit(sum(fragments.work(row, 0, row.value) for row in rows if _in_fragments(row)))
+    return [what if isinstance(what, bytes) else _text(db, what) for what in found]
+
+
+def _in_fragments(row: Row) -> bool:
+    return row.type == STRING and row.version != 0
+
+
+def _text(db: Database, row: Row) -> bytes | None:
+    return fragments.whole(db, row) if row.type == STRING else None
 
 
 def length(db: Database, key: bytes) -> int:
@@ -119,14 +115,13 @@ def part(db: Database, key: bytes, first: int, last: int) -> bytes:
 
 def put(db: Database, key: bytes, value: bytes) -> None:
     """Set ``key`` to ``value``, whatever it held before; it does not expire."""
-    db.set(key, StringRow(value))
+    db.set(key, value)
 
 
 def put_run(db: Database, items: list[tuple[bytes, bytes]]) -> bool:
-    """``put`` many; False, and nothing is done, unless all replace rows that are in the cache and
-    do not expire."""
-    now = db.now
-    return db.replace_cached([(key, StringRow(value, 0, NATURAL, now)) for key, value in items])
+    """``put`` many; False, and nothing is done, unless all replace strings that are in the cache
+    and nothing but their text."""
+    return db.replace_bare(items)
 
 
 def put_if(
@@ -245,17 +240,15 @@ def increment_run(db: Database, keys: list[bytes]) -> list[int]:
 
 
 def _increment_cached(db: Database, keys: list[bytes]) -> list[int] | None:
-    """``increment_run`` if all are integers that are in the cache and do not expire; else None,
-    and nothing has happened."""
+    """``increment_run`` if all are integers that are in the cache and nothing else; None, and
+    nothing has happened, if not."""
     sums: dict[bytes, int] = {}
     found = []
     for key in keys:
         number = sums.get(key)
         if number is None:
-            row = db.cached(key)
-            if type(row) is not StringRow or row.expire_at:
-                return None
-            number = strict_integer(row.value)
+            text = db.bare(key)
+            number = None if text is None else strict_integer(text)
         if number is None or number == INT64_MAX:
             return None
         sums[key] = number + 1

@@ -28,7 +28,7 @@ def scores(db: Database, key: bytes, members: list[bytes]) -> list[float | None]
     tx = db.tx
     tx.hits += len(members)
     if tx.touches:
-        row.atime = tx.now
+        db.touch(key)
     return [None if packed is None else unpack_score(packed) for packed in found]
 
 

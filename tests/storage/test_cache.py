@@ -7,7 +7,7 @@ import pytest
 
 from tendis_py.storage import cache as module
 from tendis_py.storage.cache import RowCache
-from tendis_py.storage.codec import StringRow
+from tendis_py.storage.codec import ABSENT, StringRow
 
 
 def row(size: int = 0) -> StringRow:
@@ -68,9 +68,20 @@ def test_it_keeps_to_its_limit(cache: RowCache) -> None:
 def test_an_update_replaces(cache: RowCache) -> None:
     cache.add(b"k", row())
     new = row(5)
-    cache.update({b"k": new, b"l": row()}, 5)
+    cache.update({b"k": new, b"l": row()})
     assert cache.young[b"k"] is new
     assert cache.statistics().entries == 2
+
+
+def test_what_is_replaced_no_longer_counts(cache: RowCache) -> None:
+    cache.update({b"k": b"bare" * 100, b"l": row(100), b"gone": ABSENT})
+    cache.update_values({b"m": b"element" * 100, b"n": b"element"})
+    for _ in range(2):
+        cache.update({b"k": row(5), b"l": b"bare", b"gone": b"bare"})
+        cache.update({b"k": b"bar", b"l": b"e"})
+        cache.update_values({b"m": b"short", b"n": None})
+        cache.forget(b"gone")
+        assert cache.statistics().bytes == 3 * 200 + len(b"bar") + len(b"e") + len(b"short")
 
 
 def test_an_update_hides_what_is_old(cache: RowCache) -> None:
@@ -78,17 +89,17 @@ def test_an_update_hides_what_is_old(cache: RowCache) -> None:
     fill(cache, b"a")
     cache.trim()
     new = row()
-    cache.update({b"k": new}, 0)
+    cache.update({b"k": new})
     fill(cache, b"b")
     cache.trim()
     assert cache.recall(b"k") is new
 
 
 def test_forget_and_clear(cache: RowCache) -> None:
-    cache.add(b"old", row())
+    cache.add(b"old", b"element")
     fill(cache, b"a")
     cache.trim()
-    cache.add(b"young", row())
+    cache.add(b"young", b"element")
     cache.forget(b"old")
     cache.forget(b"young")
     cache.forget(b"never")

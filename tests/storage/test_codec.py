@@ -41,9 +41,9 @@ def test_expiry_is_told_without_decoding(value: bytes, expire_at: int, now: int)
 
 
 def test_another_deadline_leaves_the_row_as_it_is() -> None:
-    row = StringRow(b"v", 5, RAW, atime=7)
+    row = StringRow(b"v", 5, RAW)
     other = row.with_expiry(9)
-    assert (other.value, other.expire_at, other.form, other.atime) == (b"v", 9, RAW, 7)
+    assert (other.value, other.expire_at, other.form) == (b"v", 9, RAW)
     assert row.expire_at == 5
 
 

@@ -64,12 +64,18 @@ class Model(RuleBasedStateMachine):
         self._put(index, key, value, moments)
         self.store.tx.undo.clear()
 
-    @rule(index=INDEXES, key=KEYS, value=st.binary(max_size=3), moments=st.integers(0, 2))
-    def set_blindly(self, index: int, key: bytes, value: bytes, moments: int) -> None:
-        deadline = self.now + moments * STEP if moments else 0
-        self.store.tx.database(index).set(key, StringRow(value, deadline))
-        self._visible(index)[key] = value, deadline
+    @rule(index=INDEXES, key=KEYS, value=st.binary(max_size=3))
+    def set_blindly(self, index: int, key: bytes, value: bytes) -> None:
+        self.store.tx.database(index).set(key, value)
+        self._visible(index)[key] = value, 0
         self.store.tx.undo.clear()
+
+    @rule(index=INDEXES, items=st.lists(st.tuples(KEYS, st.binary(max_size=3)), min_size=1))
+    def replace_at_once(self, index: int, items: list[tuple[bytes, bytes]]) -> None:
+        if self.store.tx.database(index).replace_bare(items):
+            visible = self._visible(index)
+            assert all(visible[key][1] == 0 for key, _ in items)
+            visible.update({key: (value, 0) for key, value in items})
 
     @rule(index=INDEXES, key=KEYS)
     def delete(self, index: int, key: bytes) -> None:
@@ -184,6 +190,11 @@ class Model(RuleBasedStateMachine):
                 if row is not None:
                     found[key] = row.value, row.expire_at
             assert found == self._visible(index)
+            held = db.find_many(list(found))
+            assert [getattr(what, "value", what) for what in held] == [
+                value for value, _ in found.values()
+            ]
+            assert all(db.find_bare(key) in (None, value) for key, (value, _) in found.items())
             counts = db.counts()
             deadlines = [deadline for _, deadline in found.values() if deadline]
             assert (counts.keys, counts.expires) == (len(found), len(deadlines))

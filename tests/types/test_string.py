@@ -32,7 +32,7 @@ class OtherRow(Row):
     version = fields_due = 0
 
     def __init__(self) -> None:
-        self.expire_at = self.atime = 0
+        self.expire_at = 0
 
 
 @pytest.fixture(scope="module")
