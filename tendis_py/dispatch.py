@@ -8,7 +8,7 @@ server: a GET takes 0.7 µs in it, of which 0.2 µs are the measuring.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -113,7 +113,7 @@ class Dispatcher:
     def run(
         self,
         session: Session,
-        requests: Sequence[Request],
+        requests: list[Request],
         replies: list[bytes],
         read: int | None = None,
     ) -> int:
@@ -151,7 +151,7 @@ class Dispatcher:
         return taken
 
     def _run_pipeline(
-        self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
+        self, session: Session, requests: list[Request], replies: list[bytes], read: int
     ) -> int:
         """As ``_run_plain``, taking runs of requests of one command at once where the command can:
         a pipelined GET then costs 0.4 µs instead of 1.2."""
@@ -160,11 +160,10 @@ class Dispatcher:
         taken = 0
         names = list(map(_name_of, requests))
         if names.count(names[0]) == len(names):
-            runs: Iterable[tuple[bytes, Iterable[Request]]] = ((names[0], requests),)
+            runs: Iterable[tuple[bytes, list[Request]]] = ((names[0], requests),)
         else:
-            runs = groupby(requests, _name_of)
-        for name, group in runs:
-            run = list(group)
+            runs = [(name, list(group)) for name, group in groupby(requests, _name_of)]
+        for name, run in runs:
             command = _table.get(name)
             if command is None or command.run is None or len(run) < SHORTEST_RUN:
                 count = self._run_plain(session, run, replies, read)
@@ -212,7 +211,7 @@ class Dispatcher:
         return count
 
     def _run_plain(
-        self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
+        self, session: Session, requests: list[Request], replies: list[bytes], read: int
     ) -> int:
         """Run requests of a session without gates, until one changes the session's state."""
         context = self.context
@@ -269,7 +268,7 @@ class Dispatcher:
         return len(replies) - before
 
     def _run_gated(
-        self, session: Session, requests: Sequence[Request], replies: list[bytes], read: int
+        self, session: Session, requests: list[Request], replies: list[bytes], read: int
     ) -> int:
         """Run one request of a session that has a gate: not authenticated, or replies off."""
         if not self.services.admits(session):

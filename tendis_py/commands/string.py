@@ -182,8 +182,8 @@ def _set_keys(args: list[bytes]) -> list[tuple[int, str]]:
 def _set_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     if set(map(len, requests)) != {3}:
         return None
-    items = [(key, value) for _, key, value in requests]
-    return [OK] * len(items) if strings.put_run(ctx.db, items) else None
+    _, keys, values = map(list, zip(*requests, strict=True))
+    return [OK] * len(requests) if strings.put_run(ctx.db, keys, values) else None
 
 
 @_command(

@@ -44,7 +44,7 @@ NO_COUNTS = Counts()
 
 PAGE_BYTES = 1 << 20
 _BARE = {bytes}
-_BARE_OR_ABSENT = {bytes, AbsentRow}
+_BARE_OR_ABSENT = frozenset((bytes, AbsentRow))
 _USE_MASK = USE_SLOTS - 1
 _FEW_KEYS = 256
 _RANDOM_DRAWS = 16
@@ -128,21 +128,30 @@ class Database:
         """When ``key`` was last used, in Unix seconds; approximate (see RowCache.uses)."""
         return self._uses[hash(self.prefix + key) & _USE_MASK]
 
+    def find_all_bare(self, keys: list[bytes]) -> list[bytes] | None:
+        """As ``find_bare`` for each key; None, and nothing has happened, unless all are bare and at
+        hand."""
+        meta_keys = list(map(self.prefix.__add__, keys))
+        found = self._at_hand(meta_keys)
+        if set(map(type, found)) != _BARE:
+            return None
+        tx = self.tx
+        tx.hits += len(keys)
+        if tx.touches:
+            self._touch_all(meta_keys)
+        return found  # type: ignore[return-value]
+
     def find_many(self, keys: list[bytes]) -> list[Held]:
         """As ``find`` for each key: a string as its bytes where it is held bare, ABSENT for no such
         key. What the cache does not have is read by list, with the GIL released."""
         tx = self.tx
         meta_keys = list(map(self.prefix.__add__, keys))
         found = self._held(meta_keys)
-        kinds = set(map(type, found))
-        if kinds == _BARE:
-            tx.hits += len(keys)
-        elif kinds <= _BARE_OR_ABSENT:
-            absent = found.count(ABSENT)
-            tx.hits += len(keys) - absent
-            tx.misses += absent
-        else:
+        if not _BARE_OR_ABSENT.issuperset(map(type, found)):
             return [held(self.find(key) or ABSENT) for key in keys]
+        absent = found.count(ABSENT)
+        tx.hits += len(keys) - absent
+        tx.misses += absent
         if tx.touches:
             self._touch_all(meta_keys)
         return found
@@ -182,15 +191,14 @@ class Database:
         what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
         return what if type(what) is bytes else None
 
-    def replace_bare(self, items: list[tuple[bytes, bytes]]) -> bool:
-        """Set each (key, string), if all replace strings that are held bare and are at hand; else
-        False, and nothing has happened."""
-        prefix = self.prefix
-        changes = {prefix + key: value for key, value in items}
-        meta_keys = list(changes)
-        if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(changes.values()):
+    def replace_bare(self, keys: list[bytes], values: list[bytes]) -> bool:
+        """Set each key to its string, if all hold bare strings that are at hand; else False, and
+        nothing has happened."""
+        meta_keys = list(map(self.prefix.__add__, keys))
+        if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(values):
             return False
-        self._overlay.update(changes)  # nothing can fail from here on: there is nothing to undo
+        # Nothing can fail from here on: there is nothing to undo.
+        self._overlay.update(zip(meta_keys, values, strict=True))
         self._touch_all(meta_keys)
         return True
 

@@ -7,6 +7,8 @@ and its length for a value.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tendis_py.errors import (
     NOT_FINITE,
     NOT_FLOAT,
@@ -60,16 +62,16 @@ def get(db: Database, key: bytes) -> bytes | None:
     return None if row is None else fragments.whole(db, row)
 
 
-_WHOLE = {bytes, StringRow, AbsentRow}
+_WHOLE = frozenset((bytes, StringRow, AbsentRow))
 
 
-def get_run(db: Database, keys: list[bytes]) -> list[bytes | None] | None:
+def get_run(db: Database, keys: list[bytes]) -> list[Any] | None:
     """The strings of ``keys``; None when one is of another type or in fragments."""
+    bare = db.find_all_bare(keys)
+    if bare is not None:
+        return bare
     found = db.find_many(keys)
-    kinds = set(map(type, found))
-    if kinds == {bytes}:
-        return found  # type: ignore[return-value]
-    if not kinds <= _WHOLE:
+    if not _WHOLE.issuperset(map(type, found)):
         return None
     return [what if isinstance(what, bytes) else what.value for what in found]
 
@@ -118,10 +120,10 @@ def put(db: Database, key: bytes, value: bytes) -> None:
     db.set(key, value)
 
 
-def put_run(db: Database, items: list[tuple[bytes, bytes]]) -> bool:
+def put_run(db: Database, keys: list[bytes], values: list[bytes]) -> bool:
     """``put`` many; False, and nothing is done, unless all replace strings that are in the cache
     and nothing but their text."""
-    return db.replace_bare(items)
+    return db.replace_bare(keys, values)
 
 
 def put_if(
@@ -151,7 +153,7 @@ def put_many(db: Database, pairs: list[tuple[bytes, bytes]], *, only_new: bool =
     """Set all, or with ``only_new`` none when one of the keys exists; whether that was done."""
     if only_new and any(db.peek(key) is not None for key, _ in pairs):
         return False
-    if not put_run(db, pairs):
+    if not put_run(db, [key for key, _ in pairs], [value for _, value in pairs]):
         for key, value in pairs:
             put(db, key, value)
     return True
@@ -253,7 +255,8 @@ def _increment_cached(db: Database, keys: list[bytes]) -> list[int] | None:
             return None
         sums[key] = number + 1
         found.append(number + 1)
-    return found if put_run(db, [(key, b"%d" % number) for key, number in sums.items()]) else None
+    texts = [b"%d" % number for number in sums.values()]
+    return found if put_run(db, list(sums), texts) else None
 
 
 def increment_real(db: Database, key: bytes, by: bytes) -> bytes:

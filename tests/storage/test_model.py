@@ -72,7 +72,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(index=INDEXES, items=st.lists(st.tuples(KEYS, st.binary(max_size=3)), min_size=1))
     def replace_at_once(self, index: int, items: list[tuple[bytes, bytes]]) -> None:
-        if self.store.tx.database(index).replace_bare(items):
+        if self.store.tx.database(index).replace_bare(*map(list, zip(*items, strict=True))):
             visible = self._visible(index)
             assert all(visible[key][1] == 0 for key, _ in items)
             visible.update({key: (value, 0) for key, value in items})
@@ -194,6 +194,7 @@ class Model(RuleBasedStateMachine):
             assert [getattr(what, "value", what) for what in held] == [
                 value for value, _ in found.values()
             ]
+            assert db.find_all_bare(list(found)) in (None, [value for value, _ in found.values()])
             assert all(db.find_bare(key) in (None, value) for key, (value, _) in found.items())
             counts = db.counts()
             deadlines = [deadline for _, deadline in found.values() if deadline]
