@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from time import perf_counter_ns
+from typing import Any
 
 from tendis_py.commands.context import Context
-from tendis_py.commands.registry import REGISTRY, Command, Lane, RunHandler
+from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     INTERNAL,
     NO_AUTH,
@@ -24,7 +25,7 @@ from tendis_py.errors import (
     unknown_command,
     wrong_arity,
 )
-from tendis_py.resp.replies import encode_run
+from tendis_py.resp.replies import encode_each, encode_run
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.histogram import (
@@ -54,8 +55,11 @@ SHORTEST_RUN = 4
 LARGE_REPLY = 64 * 1024
 """A reply this long ends a connection's turn, so that replies don't pile up before any is sent."""
 
+Item = tuple[Session, list[Request]]
+
 _table = REGISTRY.table
 _name_of = itemgetter(0)
+_requests_of = itemgetter(1)
 
 
 class CommandBuckets(dict[Command, Buckets]):
@@ -150,6 +154,33 @@ class Dispatcher:
         self.processed += taken
         return taken
 
+    def run_together(
+        self, items: list[Item], read: int
+    ) -> tuple[list[tuple[Session, bytes]], list[Item]]:
+        """Run what several sessions ask of one command as one run: requests that came in together
+        have no order but within a session. Returns who was answered, and the items that are left
+        for ``run``."""
+        if self.pause.until or self.services.slowlog.threshold_ns < LONGEST_RUN_NS:
+            return [], items
+        groups: dict[tuple[Command | None, int, int, bytes], list[Item]] = {}
+        for item in items:
+            groups.setdefault(_group_of(*item), []).append(item)
+        answered: list[tuple[Session, bytes]] = []
+        left: list[Item] = []
+        for (command, *_), group in groups.items():
+            payloads = None
+            if command is not None and len(group) > 1:
+                self.context.enter(group[0][0])
+                payloads = self._run_shares(command, group, read)
+            if payloads is None:
+                left += group
+                continue
+            for (session, requests), payload in zip(group, payloads, strict=True):
+                session.commands += len(requests)
+                self.processed += len(requests)
+                answered.append((session, payload))
+        return answered, left
+
     def _run_pipeline(
         self, session: Session, requests: list[Request], replies: list[bytes], read: int
     ) -> int:
@@ -158,17 +189,21 @@ class Dispatcher:
         if self.services.slowlog.threshold_ns < LONGEST_RUN_NS:
             return self._run_plain(session, requests, replies, read)
         taken = 0
-        names = list(map(_name_of, requests))
-        if names.count(names[0]) == len(names):
-            runs: Iterable[tuple[bytes, list[Request]]] = ((names[0], requests),)
+        name = requests[0][0]
+        if _all_of(name, requests):
+            runs: Iterable[tuple[bytes, list[Request]]] = ((name, requests),)
         else:
             runs = [(name, list(group)) for name, group in groupby(requests, _name_of)]
         for name, run in runs:
             command = _table.get(name)
-            if command is None or command.run is None or len(run) < SHORTEST_RUN:
+            payloads = None
+            if command is not None and command.run is not None and len(run) >= SHORTEST_RUN:
+                payloads = self._run_shares(command, [(session, run)], read)
+            if payloads is None:
                 count = self._run_plain(session, run, replies, read)
             else:
-                count = self._run_at_once(session, command, command.run, run, replies, read)
+                replies += payloads
+                count = len(run)
             taken += count
             if count < len(run) or session.closing or not session.plain or self.pause.until:
                 break
@@ -176,39 +211,54 @@ class Dispatcher:
                 break
         return taken
 
-    def _run_at_once(
-        self,
-        session: Session,
-        command: Command,
-        handler: RunHandler,
-        requests: list[Request],
-        replies: list[bytes],
-        read: int,
-    ) -> int:
-        """Run requests of one command by its ``run`` handler; one by one if it declines, or if the
-        replies are long, lest they pile up before any is sent."""
+    def _run_shares(self, command: Command, shares: list[Item], read: int) -> list[bytes] | None:
+        """Run requests of one command by its ``run`` handler: the replies to each session, encoded.
+        None, and nothing has happened, if the handler declines, or if the replies to one are long:
+        they would pile up before any is sent."""
+        assert command.run is not None
         tx = self.context.tx
         hits, misses = tx.hits, tx.misses
         started = perf_counter_ns()
+        requests = shares[0][1]
+        if len(shares) > 1:
+            requests = list(chain.from_iterable(map(_requests_of, shares)))
+        count = len(requests)
+        payloads: list[bytes] | None = None
         try:
-            values = handler(self.context, requests)
-            payloads = values and encode_run(values, session.encoders, LARGE_REPLY)
+            values = command.run(self.context, requests)
+            if values:
+                payloads = self._encode_shares(values, shares)
         except Exception:
-            payloads = None  # whatever it is, it will show in the one request that it concerns
-        if not payloads:
+            pass  # whatever it is, it will show in the one request that it concerns
+        if payloads is None:
             tx.rollback_command()
             tx.hits, tx.misses = hits, misses
-            return self._run_plain(session, requests, replies, read)
-        replies += payloads
+            return None
         tx.undo.clear()
         elapsed = perf_counter_ns() - started
-        count = len(requests)
         buckets = self.buckets[command]
         buckets[bucket_of(elapsed // count)] += count
         buckets[SUM] += elapsed
         buckets[WAIT] += (started - read) * count
-        session.last_command = command.name
-        return count
+        for session, _ in shares:
+            session.last_command = command.name
+        return payloads
+
+    @staticmethod
+    def _encode_shares(values: list[Any], shares: list[Item]) -> list[bytes] | None:
+        encoders = shares[0][0].encoders
+        if len(shares) == len(values):
+            return encode_each(values, encoders)
+        payloads = []
+        start = 0
+        for _, requests in shares:
+            end = start + len(requests)
+            payload = encode_run(values[start:end], encoders, LARGE_REPLY)
+            if payload is None:
+                return None
+            payloads.append(payload)
+            start = end
+        return payloads
 
     def _run_plain(
         self, session: Session, requests: list[Request], replies: list[bytes], read: int
@@ -325,3 +375,30 @@ def _lookup(request: Request) -> Command:
     if command is None:
         raise unknown_command(request)
     return command
+
+
+_ALONE = (None, 0, 0, b"")
+
+
+def _group_of(session: Session, requests: list[Request]) -> tuple[Command | None, int, int, bytes]:
+    """Sessions with the same command, database, protocol, and key where that matters, may run
+    together."""
+    first = requests[0]
+    command = _table.get(first[0])
+    if (
+        command is None
+        or command.run is None
+        or len(first) < command.low
+        or not session.plain
+        or session.no_touch
+        or session.closing
+        or (len(requests) > 1 and not _all_of(first[0], requests))
+    ):
+        return _ALONE
+    key = first[1] if command.run_takes_one_key else b""
+    return command, session.database, session.protocol, key
+
+
+def _all_of(name: bytes, requests: list[Request]) -> bool:
+    names = list(map(_name_of, requests))
+    return names.count(name) == len(names)

@@ -47,7 +47,7 @@ def _hget_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     flags="readonly fast",
     keys=_READ,
     syntax="key field",
-    run=_hget_run,
+    run_on_key=_hget_run,
 )
 def hget(ctx: Context, args: list[bytes]) -> Any:
     """Returns the value of a field in a hash."""
@@ -168,7 +168,7 @@ def _hset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
         "is called with multiple field/value pairs."
     ),
     syntax="key field value [field value ...]",
-    run=_hset_run,
+    run_on_key=_hset_run,
 )
 def hset(ctx: Context, args: list[bytes]) -> Any:
     """Creates or modifies the value of a field in a hash."""

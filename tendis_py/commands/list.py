@@ -163,7 +163,7 @@ def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> list[
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
-    run=partial(_push_run, left=True),
+    run_on_key=partial(_push_run, left=True),
 )
 def lpush(ctx: Context, args: list[bytes]) -> Any:
     """Prepends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -178,7 +178,7 @@ def lpush(ctx: Context, args: list[bytes]) -> Any:
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
-    run=partial(_push_run, left=False),
+    run_on_key=partial(_push_run, left=False),
 )
 def rpush(ctx: Context, args: list[bytes]) -> Any:
     """Appends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -266,7 +266,7 @@ def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Any:
     keys=_TAKE,
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
-    run=partial(_pop_run, left=True),
+    run_on_key=partial(_pop_run, left=True),
 )
 def lpop(ctx: Context, args: list[bytes]) -> Any:
     """Returns the first elements in a list after removing it.
@@ -283,7 +283,7 @@ def lpop(ctx: Context, args: list[bytes]) -> Any:
     keys=_TAKE,
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
-    run=partial(_pop_run, left=False),
+    run_on_key=partial(_pop_run, left=False),
 )
 def rpop(ctx: Context, args: list[bytes]) -> Any:
     """Returns and removes the last elements of a list.

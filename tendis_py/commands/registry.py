@@ -102,6 +102,8 @@ class Command:
     single_key: int = 0
     """The position of the only key; 0 for a command that may have none or several."""
     run: RunHandler | None = None
+    run_takes_one_key: bool = False
+    """Whether ``run`` is only for requests with the same key at position 1."""
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -220,6 +222,7 @@ def command(
     exclusive: bool = False,
     alters_session: bool = False,
     run: RunHandler | None = None,
+    run_on_key: RunHandler | None = None,
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
@@ -228,7 +231,8 @@ def command(
 
     The docstring's first paragraph is the summary of COMMAND DOCS. ``syntax`` spells the arguments
     as in Redis' manual (``"key value [NX | XX]"``), for the page of supported commands.
-    ``run`` takes runs of pipelined requests faster than the handler can one by one.
+    ``run`` takes runs of requests, pipelined or of several clients, faster than the handler can
+    one by one; ``run_on_key`` those with the same key at position 1.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
@@ -274,7 +278,8 @@ def command(
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,
-            run=run,
+            run=run or run_on_key,
+            run_takes_one_key=run_on_key is not None,
         )
         if len(specs) == 1 and specs[0].is_one_key:
             made.single_key = specs[0].first

@@ -61,7 +61,7 @@ def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
         "multiple arguments."
     ),
     syntax="key member [member ...]",
-    run=_sadd_run,
+    run_on_key=_sadd_run,
 )
 def sadd(ctx: Context, args: list[bytes]) -> Any:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
@@ -162,7 +162,7 @@ def _spop_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     ),
     tips=_RANDOM,
     syntax="key [count]",
-    run=_spop_run,
+    run_on_key=_spop_run,
 )
 def spop(ctx: Context, args: list[bytes]) -> Any:
     """Returns one or more random members from a set after removing them.

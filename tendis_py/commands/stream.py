@@ -96,7 +96,7 @@ def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
         "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold "
         "[LIMIT count]] <* | id> field value [field value ...]"
     ),
-    run=_xadd_run,
+    run_on_key=_xadd_run,
 )
 def xadd(ctx: Context, args: list[bytes]) -> Any:
     """Appends a new message to a stream. Creates the key if it doesn't exist."""

@@ -262,6 +262,14 @@ def psetex(ctx: Context, args: list[bytes]) -> Any:
     return OK
 
 
+def _mset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+    if not all(len(request) % 2 for request in requests):
+        return None
+    keys = [key for request in requests for key in request[1::2]]
+    values = [value for request in requests for value in request[2::2]]
+    return [OK] * len(requests) if strings.put_run(ctx.db, keys, values) else None
+
+
 @_command(
     "mset",
     -3,
@@ -271,6 +279,7 @@ def psetex(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of keys to set.",
     tips=("request_policy:multi_shard", "response_policy:all_succeeded"),
     syntax="key value [key value ...]",
+    run=_mset_run,
 )
 def mset(ctx: Context, args: list[bytes]) -> Any:
     """Atomically creates or modifies the string values of one or more keys."""

@@ -71,7 +71,7 @@ def _zadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
         "O(log(N)) for each item added, where N is the number of elements in the sorted set."
     ),
     syntax="key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
-    run=_zadd_run,
+    run_on_key=_zadd_run,
 )
 def zadd(ctx: Context, args: list[bytes]) -> Any:
     """Adds one or more members to a sorted set, or updates their scores.
@@ -140,7 +140,7 @@ def _zincrby_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     keys=Keys("RW access update"),
     complexity="O(log(N)) where N is the number of elements in the sorted set.",
     syntax="key increment member",
-    run=_zincrby_run,
+    run_on_key=_zincrby_run,
 )
 def zincrby(ctx: Context, args: list[bytes]) -> Any:
     """Increments the score of a member in a sorted set."""
@@ -168,7 +168,7 @@ def _zscore_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     flags="readonly fast",
     keys=Keys("RO access"),
     syntax="key member",
-    run=_zscore_run,
+    run_on_key=_zscore_run,
 )
 def zscore(ctx: Context, args: list[bytes]) -> Any:
     """Returns the score of a member in a sorted set."""
@@ -268,7 +268,7 @@ _pop_command = partial(
 )
 
 
-@_pop_command("zpopmin", run=partial(_pop_run, highest=False))
+@_pop_command("zpopmin", run_on_key=partial(_pop_run, highest=False))
 def zpopmin(ctx: Context, args: list[bytes]) -> Any:
     """Returns the lowest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.
@@ -276,7 +276,7 @@ def zpopmin(ctx: Context, args: list[bytes]) -> Any:
     return _pop(ctx, args, highest=False)
 
 
-@_pop_command("zpopmax", run=partial(_pop_run, highest=True))
+@_pop_command("zpopmax", run_on_key=partial(_pop_run, highest=True))
 def zpopmax(ctx: Context, args: list[bytes]) -> Any:
     """Returns the highest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.

@@ -301,33 +301,29 @@ ENCODERS: dict[int, dict[type, Encode]] = {2: _encoders(2), 3: _encoders(3)}
 """Protocol version (2 or 3) → type of the value → its encoder."""
 
 
-def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> list[bytes] | None:
-    """All values encoded, in one piece or several; None when they are more than about ``limit``
-    bytes together. Faster than one by one where all are of one kind."""
-    types = set(map(type, values))
-    if len(types) == 1:
-        (kind,) = types
-        if kind is Encoded:
-            return values
-        if kind is int:
-            return [b":%d\r\n" % value for value in values]
-        if kind is bytes:
-            sizes = list(map(len, values))
-            if sum(sizes) > limit:
-                return None
-            if sizes.count(sizes[0]) == len(sizes):
-                head = b"$%d\r\n" % sizes[0]
-                return [head + (b"\r\n" + head).join(values) + b"\r\n"]
-            if max(sizes) < _SMALL:
-                return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
-    payloads = []
-    for value in values:
-        payload = encoders[type(value)](value)
-        limit -= len(payload)
-        if limit < 0:
+def encode_each(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
+    """Each value encoded; faster than one by one where all are of one kind."""
+    kinds = set(map(type, values))
+    if kinds == {Encoded}:
+        return values
+    if kinds == {int}:
+        return [b":%d\r\n" % value for value in values]
+    if kinds == {bytes} and max(map(len, values)) < _SMALL:
+        return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
+    return [encoders[type(value)](value) for value in values]
+
+
+def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> bytes | None:
+    """All values encoded, in one piece; None when they are more than about ``limit`` bytes."""
+    if set(map(type, values)) == {bytes}:
+        sizes = list(map(len, values))
+        if sum(sizes) > limit:
             return None
-        payloads.append(payload)
-    return payloads
+        if sizes.count(sizes[0]) == len(sizes):
+            head = b"$%d\r\n" % sizes[0]
+            return head + (b"\r\n" + head).join(values) + b"\r\n"
+    payload = b"".join(encode_each(values, encoders))
+    return payload if len(payload) <= limit else None
 
 
 def encode(value: Any, protocol: int = 2) -> bytes:

@@ -119,7 +119,11 @@ class Executor:
         batch.started = perf_counter_ns()
         run = self.dispatcher.run
         replies = batch.replies
-        for session, requests in batch.items:
+        items = batch.items
+        if len(items) > 1:
+            answered, items = self.dispatcher.run_together(items, batch.read)
+            replies += [(session, payload, None) for session, payload in answered]
+        for session, requests in items:
             output: list[bytes] = []
             taken = run(session, requests, output, session.received)
             payload = output[0] if len(output) == 1 else b"".join(output)

@@ -1,0 +1,121 @@
+"""What several clients ask in one turn: each command's requests run together, as one run, and the
+outcome is that of some order of the clients."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tendis_py import commands
+from tendis_py.config import Config
+from tendis_py.resp.requests import Request
+from tendis_py.services import Services
+from tendis_py.session import Session
+from tendis_py.stages.connection import GONE
+from tendis_py.stages.execute import Executor, Locking
+from tendis_py.stages.work import Batch
+from tendis_py.storage.engine import Engine
+from tendis_py.storage.keyspace import Keyspace
+
+FORMS = """GET k|GET l|GET none|SET k 1|SET l x|SET k 2 EX 100|INCR k|INCR l|MSET k 5 l 6|MSET k|GET
+LPUSH list a|LPUSH list b|RPUSH list c|LPOP list|RPOP list|LPUSH k x|SADD set a|SADD set b|SADD k a
+HSET hash f 1|HSET hash g 2|HGET hash f|HGET hash none|HGET k f|ZADD zset 1 a|ZADD zset 2 b
+ZADD zset x a|ZINCRBY zset 1 a|ZSCORE zset a|ZPOPMIN zset|ZPOPMAX zset|XADD stream 9-* f v|DEL k
+SELECT 1|CLIENT NO-TOUCH ON|CLIENT REPLY SKIP|PING|NOTHING|LRANGE list 0 -1|ZRANGE zset 0 -1"""
+REQUESTS = [form.encode().split() for form in FORMS.replace("\n", "|").split("|")]
+LOOKS = [b"LRANGE list 0 -1", b"SMEMBERS set", b"HGETALL hash", b"ZRANGE zset 0 -1 WITHSCORES"]
+
+requests = st.sampled_from(REQUESTS)
+shares = st.one_of(
+    requests.map(lambda request: [request]),
+    st.tuples(requests, st.integers(2, 6)).map(lambda drawn: [drawn[0]] * drawn[1]),
+    st.lists(requests, min_size=1, max_size=4),
+)
+turns = st.lists(st.lists(shares, min_size=1, max_size=6), min_size=1, max_size=4)
+
+
+class Stage:
+    """An executor on a keyspace of its own, and the sessions of its clients."""
+
+    def __init__(self, folder: Path, protocols: list[int]) -> None:
+        config = Config()
+        for name in ("zset-max-listpack-entries", "hash-max-listpack-entries"):
+            config.assign([name, "3"])
+        self.engine = Engine(folder)
+        keyspace = Keyspace(self.engine, databases=2, cache_bytes=1 << 20, limits=config)
+        services = Services(config, keyspace, commands.concerned_by_pause)
+        self.executor = Executor(services, locking=Locking.NONE, name="test")
+        self.sessions = [Session(GONE) for _ in protocols]
+        for session, protocol in zip(self.sessions, protocols, strict=True):
+            session.use_protocol(protocol)
+
+    def run(self, items: list[tuple[int, list[Request]]]) -> dict[int, Any]:
+        """Execute one batch; client → what it gets, in the order they were answered."""
+        batch = Batch(None, [(self.sessions[who], asked) for who, asked in items], 0, 1)  # type: ignore[arg-type]
+        self.executor.run(batch)
+        return {
+            self.sessions.index(session): (payload, rest)
+            for session, payload, rest in batch.replies
+        }
+
+
+@contextmanager
+def stages(protocols: list[int]) -> Iterator[tuple[Stage, Stage]]:
+    folder = Path(tempfile.mkdtemp())
+    made = [Stage(folder / name, protocols) for name in ("together", "apart")]
+    try:
+        yield made[0], made[1]
+    finally:
+        for stage in made:
+            stage.engine.close()
+        shutil.rmtree(folder)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.sampled_from([2, 3]), min_size=6, max_size=6), turns)
+@example([2] * 6, [[[[b"ZADD", b"zset", b"%d" % n, b"m%d" % n]] for n in range(6)]] * 2)
+@example([3] * 6, [[[[b"SET", b"k", b"%d" % n]] * 3 for n in range(6)], [[[b"GET", b"k"]]] * 6])
+def test_it_is_as_one_client_after_the_other(
+    protocols: list[int], turns: list[list[list[Request]]]
+) -> None:
+    with stages(protocols) as (together, apart):
+        for turn in turns:
+            items = list(enumerate(turn))
+            replies = together.run(items)
+            assert sorted(replies) == [who for who, _ in items]
+            for who, reply in replies.items():
+                assert apart.run([(who, turn[who])]) == {who: reply}
+        looks = [(0, [look.split() for look in LOOKS])]
+        assert together.run(looks) == apart.run(looks)
+        for ours, theirs in zip(together.sessions, apart.sessions, strict=True):
+            assert (ours.commands, ours.last_command) == (theirs.commands, theirs.last_command)
+        counters = [
+            (stage.executor.dispatcher.processed, stage.executor.tx.hits, stage.executor.tx.misses)
+            for stage in (together, apart)
+        ]
+        assert counters[0] == counters[1]
+
+
+def test_requests_of_many_clients_are_one_run() -> None:
+    with stages([2] * 8) as (stage, _):
+        pairs = itertools.count()
+        for number in range(8):
+            stage.run([(number, [[b"SET", b"k%d" % number, b"0"]])])
+        taken = []
+        command = stage.executor.dispatcher._run_shares
+        stage.executor.dispatcher._run_shares = (  # type: ignore[method-assign]
+            lambda *args: taken.append(len(args[1])) or command(*args)  # type: ignore[func-returns-value]
+        )
+        stage.run([(who, [[b"SET", b"k%d" % who, b"%d" % next(pairs)]]) for who in range(6)])
+        replies = stage.run([(who, [[b"GET", b"k%d" % who]]) for who in range(8)])
+        assert taken == [6, 8]
+        assert replies[3] == (b"$1\r\n3\r\n", None)
+        assert replies[7] == (b"$1\r\n0\r\n", None)
