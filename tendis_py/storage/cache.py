@@ -78,12 +78,15 @@ class RowCache:
         self.young[key] = what
         self.young_bytes += _ENTRY_BYTES + held_bytes(what)
 
-    def update(self, rows: dict[bytes, Held]) -> None:
-        """Add or replace many."""
-        young = self.young
-        replaced = list(map(young.get, rows))
-        self.young_bytes += _total_bytes(rows.values()) - _total_bytes(replaced)
-        young.update(rows)
+    def growth(self, rows: dict[bytes, Held]) -> int:
+        """How many bytes more the young generation will hold after ``update``. A commit asks before
+        it writes: what reading these entries costs is cache misses, and RocksDB makes new ones."""
+        return _total_bytes(rows.values()) - _total_bytes(list(map(self.young.get, rows)))
+
+    def update(self, rows: dict[bytes, Held], growth: int) -> None:
+        """Add or replace many, whose ``growth`` was asked for."""
+        self.young.update(rows)
+        self.young_bytes += growth
 
     def update_values(self, values: dict[bytes, bytes | None]) -> None:
         """Add or replace the values of elements; those that are None leave."""

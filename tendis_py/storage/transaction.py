@@ -347,11 +347,12 @@ class Transaction:
                 self._forget()
             return self._settled
         keyspace = self.keyspace
+        growth = keyspace.cache.growth(meta)
         if self.pending:
             self._commit_counts(may_wait)
         else:
             keyspace.engine.write_batch(self._build, may_wait=may_wait)
-        keyspace.cache.update(meta)
+        keyspace.cache.update(meta, growth)
         if self.families[ROWS]:
             keyspace.cache.update_values(self.families[ROWS])
         if self._earliest < keyspace.expiry_low_water.deadline:

@@ -7,7 +7,7 @@ import pytest
 
 from tendis_py.storage import cache as module
 from tendis_py.storage.cache import RowCache
-from tendis_py.storage.codec import ABSENT, StringRow
+from tendis_py.storage.codec import ABSENT, Held, StringRow
 
 
 def row(size: int = 0) -> StringRow:
@@ -23,6 +23,10 @@ def fill(cache: RowCache, name: bytes) -> None:
     """Add enough for the young generation to turn."""
     for number in range(6):
         cache.add(b"%b%d" % (name, number), row(10_000))
+
+
+def update(cache: RowCache, rows: dict[bytes, Held]) -> None:
+    cache.update(rows, cache.growth(rows))
 
 
 def test_what_was_added_is_young(cache: RowCache) -> None:
@@ -68,17 +72,17 @@ def test_it_keeps_to_its_limit(cache: RowCache) -> None:
 def test_an_update_replaces(cache: RowCache) -> None:
     cache.add(b"k", row())
     new = row(5)
-    cache.update({b"k": new, b"l": row()})
+    update(cache, {b"k": new, b"l": row()})
     assert cache.young[b"k"] is new
     assert cache.statistics().entries == 2
 
 
 def test_what_is_replaced_no_longer_counts(cache: RowCache) -> None:
-    cache.update({b"k": b"bare" * 100, b"l": row(100), b"gone": ABSENT})
+    update(cache, {b"k": b"bare" * 100, b"l": row(100), b"gone": ABSENT})
     cache.update_values({b"m": b"element" * 100, b"n": b"element"})
     for _ in range(2):
-        cache.update({b"k": row(5), b"l": b"bare", b"gone": b"bare"})
-        cache.update({b"k": b"bar", b"l": b"e"})
+        update(cache, {b"k": row(5), b"l": b"bare", b"gone": b"bare"})
+        update(cache, {b"k": b"bar", b"l": b"e"})
         cache.update_values({b"m": b"short", b"n": None})
         cache.forget(b"gone")
         assert cache.statistics().bytes == 3 * 200 + len(b"bar") + len(b"e") + len(b"short")
@@ -89,7 +93,7 @@ def test_an_update_hides_what_is_old(cache: RowCache) -> None:
     fill(cache, b"a")
     cache.trim()
     new = row()
-    cache.update({b"k": new})
+    update(cache, {b"k": new})
     fill(cache, b"b")
     cache.trim()
     assert cache.recall(b"k") is new
