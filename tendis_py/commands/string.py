@@ -183,7 +183,8 @@ def _set_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     if set(map(len, requests)) != {3}:
         return None
     _, keys, values = map(list, zip(*requests, strict=True))
-    return [OK] * len(requests) if strings.put_run(ctx.db, keys, values) else None
+    strings.put_all(ctx.db, keys, values)
+    return [OK] * len(requests)
 
 
 @_command(
@@ -267,7 +268,8 @@ def _mset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
         return None
     keys = [key for request in requests for key in request[1::2]]
     values = [value for request in requests for value in request[2::2]]
-    return [OK] * len(requests) if strings.put_run(ctx.db, keys, values) else None
+    strings.put_all(ctx.db, keys, values)
+    return [OK] * len(requests)
 
 
 @_command(

@@ -185,11 +185,10 @@ class Database:
         overlay = self._overlay
         return list(map(overlay.get, meta_keys, found)) if overlay else found
 
-    def bare(self, key: bytes) -> bytes | None:
-        """As ``find_bare``, but it leaves no trace."""
-        meta_key = self.prefix + key
-        what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
-        return what if type(what) is bytes else None
+    def bare_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """As ``find_bare`` for each key, but it leaves no trace."""
+        found = self._at_hand(list(map(self.prefix.__add__, keys)))
+        return [what if type(what) is bytes else None for what in found]
 
     def replace_bare(self, keys: list[bytes], values: list[bytes]) -> bool:
         """Set each key to its string, if all hold bare strings that are at hand; else False, and

@@ -172,6 +172,15 @@ class Elements:
             taken.append(element)
         return taken
 
+    def take_end(self, number: int, *, highest: bool) -> list[bytes]:
+        """Delete the first ``number`` elements upwards, or the last downwards, and return them."""
+        order = self._order()
+        self._tx.changing_order(self.version, self._family)
+        taken = order.take_end(number, self.keys, highest=highest)
+        prefix = self._prefix
+        self._tx.put_many(self._family, {prefix + element: None for element in taken})
+        return taken
+
     def remove_range(self, lower: bytes, upper: bytes | None) -> None:
         """Delete all elements with lower <= element < upper, in constant time; of ROWS, whose
         values the cache has, after a scan of the keys (0.5 µs each; on the slow lane when they are
@@ -219,7 +228,7 @@ class Elements:
         orders = self._tx.keyspace.orders
         index = orders.get(self.version, self._family)
         if index is None:
-            index = OrderIndex(self._admitted(self.keys()))
+            index = OrderIndex(self._admitted(self.keys()), orders.spare_keys)
             orders.put(self.version, self._family, index)
             self._tx.changing_order(self.version, self._family)
         return index

@@ -31,7 +31,8 @@ Read = Callable[[bytes, "bytes | None"], Iterator[bytes]]
 
 
 class OrderIndex:
-    """Built from ``sorted_keys``, all element keys in order; ``read`` finds them again."""
+    """Built from ``sorted_keys``, all element keys in order, of which it holds on to the first
+    ``keep``; ``read`` finds the others again."""
 
     __slots__ = (
         "_counts",
@@ -45,7 +46,7 @@ class OrderIndex:
         "size",
     )
 
-    def __init__(self, sorted_keys: Iterable[bytes]) -> None:
+    def __init__(self, sorted_keys: Iterable[bytes], keep: int = 0) -> None:
         self._firsts: list[bytes] = []
         """Nothing in chunk i is below firsts[i], and all of chunk i - 1 is."""
         self._counts: list[int] = []
@@ -61,8 +62,12 @@ class OrderIndex:
         while chunk := list(islice(keys, CHUNK)):
             self._firsts.append(chunk[0])
             self._counts.append(len(chunk))
-            self._keys.append(None)
             self.size += len(chunk)
+            if self.size <= keep:
+                self._keys.append(chunk)
+                self.loaded = self.size
+            else:
+                self._keys.append(None)
         self._start = self._firsts[0] if self._firsts else b""
         """No key is below. With ``_end``, this keeps reads off the tombstones of what was popped,
         which would come to be most of what they walk over."""
@@ -126,6 +131,29 @@ class OrderIndex:
         if not keys and len(self._counts) > 1:
             self._give_up(chunk)
         return key
+
+    def take_end(self, number: int, read: Read, *, highest: bool) -> list[bytes]:
+        """The first keys upwards, or the last downwards, which the caller deletes next; they are
+        discarded."""
+        taken: list[bytes] = []
+        while self.size and len(taken) < number:
+            rank = self.size - 1 if highest else 0
+            chunk, _ = self._find(rank, read)
+            keys = self._keys[chunk]
+            assert keys is not None
+            wanted = min(number - len(taken), len(keys))
+            if highest:
+                taken += reversed(keys[-wanted:])
+                del keys[-wanted:]
+            else:
+                taken += keys[:wanted]
+                del keys[:wanted]
+            self._counts[chunk] -= wanted
+            self.size -= wanted
+            self.loaded -= wanted
+            if not keys and len(self._counts) > 1:
+                self._give_up(chunk)
+        return taken
 
     def _cut(self, chunk: int, keys: list[bytes]) -> None:
         middle = len(keys) // 2
@@ -268,6 +296,11 @@ class OrderIndexes:
     def get(self, version: int, family: int) -> OrderIndex | None:
         """The index of a collection if there is one now."""
         return self._indexes.get((version, family))
+
+    @property
+    def spare_keys(self) -> int:
+        """How many keys a new index may hold: they leave others half of what is left."""
+        return max(0, self.limit - self.memory) // (2 * _KEY_BYTES)
 
     def put(self, version: int, family: int, index: OrderIndex) -> None:
         self._indexes[version, family] = index

@@ -36,6 +36,8 @@ ROWS_BETWEEN_RESTS = 64
 REST_SECONDS = 0.0001
 """With both, KEYS over a million keys takes some seconds, and the p99 of ten others beside it is
 3 ms instead of 15."""
+ROWS_ALONE = 2048
+"""Rows between rests while nobody else runs."""
 
 _first = itemgetter(0)
 
@@ -51,6 +53,8 @@ class Transaction:
         self.now = self.second = 0
         self.yields = False
         """Whether long iterations make way for other threads: set on the slow lane."""
+        self._unrested = 0  # rows since the last rest
+        self._batches_seen = 0  # by then
         self.fast_rows = 0
         """What a command may take before it has to go to the slow lane (``admit``), in rows; 0
         where there is no other lane to go to."""
@@ -269,8 +273,7 @@ class Transaction:
             self.keyspace.building.add(version)
             engine.write([(GARBAGE, version_prefix(version), b"")])
         engine.write(rows)
-        if self.yields:
-            time.sleep(REST_SECONDS)
+        self._rest(2 * ROWS_BETWEEN_RESTS)
 
     def admit(self, rows: int) -> None:
         """To be called, before anything is written, by a command about to read or write this many
@@ -433,10 +436,21 @@ class Transaction:
             return rows
         return self._rest_between(rows)
 
-    @staticmethod
-    def _rest_between(rows: Iterator[T]) -> Iterator[T]:
+    def _rest_between(self, rows: Iterator[T]) -> Iterator[T]:
         while part := list(islice(rows, ROWS_BETWEEN_RESTS)):
             yield from part
+            self._rest(len(part))
+
+    def _rest(self, rows: int) -> None:
+        """On the slow lane, after so many rows more: make way, if there is somebody to make way
+        for, or if nobody knows for long."""
+        if not self.yields:
+            return
+        self._unrested += rows
+        batches = self.keyspace.batches
+        if batches != self._batches_seen or self._unrested >= ROWS_ALONE:
+            self._batches_seen = batches
+            self._unrested = 0
             time.sleep(REST_SECONDS)
 
     def settle(self) -> None:

@@ -24,6 +24,8 @@ from tendis_py.storage.database import Database
 from tendis_py.types import fragments, long_double
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_INT64 = range(INT64_MIN, INT64_MAX + 1)
+_digits = b"%d".__mod__
 
 _EMBEDDED_BYTES = 64
 """Redis 8.2 allocates object, deadline, key and value together when they fit into this (kvobjSet
@@ -120,10 +122,11 @@ def put(db: Database, key: bytes, value: bytes) -> None:
     db.set(key, value)
 
 
-def put_run(db: Database, keys: list[bytes], values: list[bytes]) -> bool:
-    """``put`` many; False, and nothing is done, unless all replace strings that are in the cache
-    and nothing but their text."""
-    return db.replace_bare(keys, values)
+def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
+    """``put`` many; fast where all replace strings that are in the cache and nothing but text."""
+    if not db.replace_bare(keys, values):
+        for key, value in zip(keys, values, strict=True):
+            db.set(key, value)
 
 
 def put_if(
@@ -153,9 +156,7 @@ def put_many(db: Database, pairs: list[tuple[bytes, bytes]], *, only_new: bool =
     """Set all, or with ``only_new`` none when one of the keys exists; whether that was done."""
     if only_new and any(db.peek(key) is not None for key, _ in pairs):
         return False
-    if not put_run(db, [key for key, _ in pairs], [value for _, value in pairs]):
-        for key, value in pairs:
-            put(db, key, value)
+    put_all(db, [key for key, _ in pairs], [value for _, value in pairs])
     return True
 
 
@@ -238,25 +239,23 @@ def increment(db: Database, key: bytes, by: int) -> int:
 
 def increment_run(db: Database, keys: list[bytes]) -> list[int]:
     """``increment`` by one, many."""
-    return _increment_cached(db, keys) or [increment(db, key, 1) for key in keys]
-
-
-def _increment_cached(db: Database, keys: list[bytes]) -> list[int] | None:
-    """``increment_run`` if all are integers that are in the cache and nothing else; None, and
-    nothing has happened, if not."""
-    sums: dict[bytes, int] = {}
+    different = list(dict.fromkeys(keys))
+    texts = dict(zip(different, db.bare_many(different), strict=True))
+    numbers = {key: int(text) for key, text in texts.items() if text is not None}
+    if any(_digits(number) != texts[key] for key, number in numbers.items()):
+        raise ReplyError(NOT_INTEGER)
     found = []
     for key in keys:
-        number = sums.get(key)
+        number = numbers.get(key)
         if number is None:
-            text = db.bare(key)
-            number = None if text is None else strict_integer(text)
-        if number is None or number == INT64_MAX:
-            return None
-        sums[key] = number + 1
-        found.append(number + 1)
-    texts = [b"%d" % number for number in sums.values()]
-    return found if put_run(db, list(sums), texts) else None
+            found.append(increment(db, key, 1))
+        else:
+            numbers[key] = number = number + 1
+            found.append(number)
+    if not all(map(_INT64.__contains__, numbers.values())):
+        raise ReplyError(OVERFLOW)
+    put_all(db, list(numbers), list(map(_digits, numbers.values())))
+    return found
 
 
 def increment_real(db: Database, key: bytes, by: bytes) -> bytes:

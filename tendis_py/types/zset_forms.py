@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import struct
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import ClassVar
 
@@ -135,26 +135,27 @@ class Large:
         if low is None:
             return iter(())
         upper = None if high is None else element(high)
-        return self._pairs(self._order.keys(element(low), upper, reverse=reverse))
+        return self.pairs(self._order.keys(element(low), upper, reverse=reverse))
 
     def ranked(self, rank: int, *, reverse: bool = False) -> Iterator[Pair]:
         """(score, member) from ``rank`` on, upwards or downwards."""
         skipped = self._count - 1 - rank if reverse else rank
         if self._order.has_order or skipped > NEAR_END:
-            return self._pairs(self._order.ranked(rank, reverse=reverse))
-        return self._pairs(islice(self._order.keys(reverse=reverse), skipped, None))
+            return self.pairs(self._order.ranked(rank, reverse=reverse))
+        return self.pairs(islice(self._order.keys(reverse=reverse), skipped, None))
 
     def from_end(self, *, highest: bool) -> Iterator[Pair]:
         """(score, member) from the lowest or the highest on, by the order index: an iteration
         would meet the tombstones of all that have been popped."""
         rank = self._count - 1 if highest else 0
-        return self._pairs(self._order.ranked(rank, reverse=highest))
+        return self.pairs(self._order.ranked(rank, reverse=highest))
 
     def random(self, count: int) -> list[Pair]:
         """``count`` different ones, each with the same chance; all when there are fewer."""
-        return list(self._pairs(iter(self._order.random(count))))
+        return list(self.pairs(iter(self._order.random(count))))
 
-    def _pairs(self, elements: Iterator[bytes]) -> Iterator[Pair]:
+    def pairs(self, elements: Iterable[bytes]) -> Iterator[Pair]:
+        """(score, member) of elements of SCORE whose members still have their rows."""
         for element in elements:
             member = element[SCORE_SIZE:]
             score = decode_score(element)

@@ -9,7 +9,6 @@ Knows no RESP.
 from __future__ import annotations
 
 import math
-from itertools import islice
 
 from tendis_py.storage.codec import ZSET, CollectionRow
 from tendis_py.storage.database import Database
@@ -76,9 +75,8 @@ def pop(db: Database, key: bytes, number: int, *, highest: bool) -> list[Pair] |
     row = _peek_large(db, key)
     if row is None or number >= row.count:
         return None
-    pairs = list(islice(Large(db, row).from_end(highest=highest), number))
-    order = collection.elements(db, row, SCORE)
-    order.remove_many([encode_score(score) + member for score, member in pairs])
+    taken = collection.elements(db, row, SCORE).take_end(number, highest=highest)
+    pairs = list(Large(db, row).pairs(taken))
     collection.elements(db, row).remove_many([member for _, member in pairs])
     db.put(key, row.with_elements(row.value, row.count - number), row)
     return pairs

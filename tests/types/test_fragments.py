@@ -123,7 +123,8 @@ def test_a_run_of_gets_leaves_it_to_single_ones(store: Store, db: Database) -> N
     strings.overwrite(db, b"k", 20_000, b"x", LIMIT)
     assert strings.get_run(db, [b"a", b"k"]) is None
     assert strings.get_run(db, [b"a", b"a"]) == [b"v", b"v"]
-    assert not strings.put_run(db, [b"a", b"k"], [b"w", b"w"])
+    strings.put_all(db, [b"a", b"k"], [b"w", b"w"])
+    assert strings.get_many(db, [b"a", b"k"]) == [b"w", b"w"]
 
 
 def test_many_strings_at_once(db: Database) -> None:
