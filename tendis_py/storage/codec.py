@@ -34,7 +34,8 @@ NATURAL, RAW, TEXT = range(3)
 """What Redis would keep a string as: what its text and length say; ``raw``, since it was edited in
 place; not ``int`` whatever its text, since it was computed as text (INCRBYFLOAT)."""
 
-_PLAIN_STRING = bytes([FORMAT, STRING, 0]) + bytes(8)
+PLAIN_STRING = bytes([FORMAT, STRING, 0]) + bytes(8)
+"""What stands before the bytes of a string that is nothing but its text."""
 _HEAD = struct.Struct(">BBBQ")
 _COLLECTION_HEAD = struct.Struct(">BBBQQQ")
 _VERSION_AND_COUNT = struct.Struct(">QQ")
@@ -92,7 +93,7 @@ class StringRow(Row):
     def encode(self) -> bytes:
         value: bytes = self.value
         if not self.expire_at and not self.form:
-            return _PLAIN_STRING + value
+            return PLAIN_STRING + value
         return _HEAD.pack(FORMAT, STRING, self.form, self.expire_at) + value
 
     def size(self) -> int:
@@ -240,11 +241,6 @@ def held(row: Row) -> Held:
     return row
 
 
-def encode(what: Held) -> bytes:
-    """The meta value of ``what``, which is not ABSENT."""
-    return _PLAIN_STRING + what if type(what) is bytes else what.encode()  # type: ignore[union-attr]
-
-
 def held_bytes(what: Held) -> int:
     """About how many bytes it takes in the cache, besides the entry."""
     return len(what) if type(what) is bytes else what.size()  # type: ignore[union-attr]
@@ -270,8 +266,8 @@ def decode(raw: bytes) -> Row:
 
 def decode_held(raw: bytes) -> Held:
     """As ``decode``, a bare string as its bytes."""
-    if raw.startswith(_PLAIN_STRING) and len(raw) > len(_PLAIN_STRING):
-        return raw[len(_PLAIN_STRING) :]
+    if raw.startswith(PLAIN_STRING) and len(raw) > len(PLAIN_STRING):
+        return raw[len(PLAIN_STRING) :]
     return decode(raw)
 
 

@@ -196,10 +196,17 @@ class Database:
         meta_keys = list(map(self.prefix.__add__, keys))
         if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(values):
             return False
-        # Nothing can fail from here on: there is nothing to undo.
+        self._put_bare(meta_keys, values)
+        return True
+
+    def overwrite_bare(self, keys: list[bytes], values: list[bytes]) -> None:
+        """Set each key to its string, none of them empty: ``bare_many`` has just found them all."""
+        self._put_bare(list(map(self.prefix.__add__, keys)), values)
+
+    def _put_bare(self, meta_keys: list[bytes], values: list[bytes]) -> None:
+        """The last step of a run: nothing can fail from here on, and there is nothing to undo."""
         self._overlay.update(zip(meta_keys, values, strict=True))
         self._touch_all(meta_keys)
-        return True
 
     def _load(self, meta_key: bytes) -> Held:
         what: Held | None = self._cache.recall(meta_key)

@@ -20,8 +20,8 @@ from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
+    PLAIN_STRING,
     Held,
-    encode,
     version_prefix,
 )
 from tendis_py.storage.database import MISSING, Database
@@ -374,10 +374,12 @@ class Transaction:
         for family, lower, upper in self.ranges:
             batch.delete_range(lower, upper, handles[family])
         for key, row in self.meta.items():
-            if row is ABSENT:
+            if isinstance(row, bytes):
+                put(key, PLAIN_STRING + row, handle)
+            elif row is ABSENT:
                 delete(key, handle)
             else:
-                put(key, encode(row), handle)
+                put(key, row.encode(), handle)
         for family, overlay in self.families.items():
             for key, value in overlay.items():
                 if value is None:

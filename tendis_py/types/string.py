@@ -240,9 +240,13 @@ def increment(db: Database, key: bytes, by: int) -> int:
 def increment_run(db: Database, keys: list[bytes]) -> list[int]:
     """``increment`` by one, many."""
     different = list(dict.fromkeys(keys))
-    texts = dict(zip(different, db.bare_many(different), strict=True))
-    numbers = {key: int(text) for key, text in texts.items() if text is not None}
-    if any(_digits(number) != texts[key] for key, number in numbers.items()):
+    texts = {
+        key: text
+        for key, text in zip(different, db.bare_many(different), strict=True)
+        if text is not None
+    }
+    numbers = dict(zip(texts, map(int, texts.values()), strict=True))
+    if list(map(_digits, numbers.values())) != list(texts.values()):
         raise ReplyError(NOT_INTEGER)
     found = []
     for key in keys:
@@ -252,9 +256,9 @@ def increment_run(db: Database, keys: list[bytes]) -> list[int]:
         else:
             numbers[key] = number = number + 1
             found.append(number)
-    if not all(map(_INT64.__contains__, numbers.values())):
+    if not all(map(_INT64.__contains__, found)):
         raise ReplyError(OVERFLOW)
-    put_all(db, list(numbers), list(map(_digits, numbers.values())))
+    db.overwrite_bare(list(numbers), list(map(_digits, numbers.values())))
     return found
 
 
