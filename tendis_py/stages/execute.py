@@ -113,7 +113,6 @@ class Executor:
         self._finish([batch], self.tx)
 
     def _begin(self) -> None:
-        self.keyspace.batches += 1
         self.tx.begin(time.time_ns() // 1_000_000)
 
     def _execute(self, batch: Batch) -> None:

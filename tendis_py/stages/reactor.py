@@ -174,6 +174,8 @@ class Reactor:
                 events = poll(0, MAX_EVENTS)
             if self.connections.held_by_pause and not self._client_pause.remaining:
                 self._release_paused()
+            if events:
+                self._executor.keyspace.turns += 1
             idle = 0 if events or self._ready else idle + 1
             self._turn(events)
             if self._now >= self._next_cron:

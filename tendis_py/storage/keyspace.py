@@ -88,8 +88,8 @@ class Keyspace:
         self.locks = KeyLocks()
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
-        self.batches = 0
-        """Batches begun by all threads, about: whether somebody else is at work."""
+        self.turns = 0
+        """Turns begun by all reactors, about: long work sees by it whether there is other work."""
         self.layout = 0
         """Changes whenever a database points to another namespace."""
         self.counts: dict[int, Counts] = {}
