@@ -22,6 +22,7 @@ Figures = dict[str, dict[str, float]]
 """For each command its count, p50, p99, p99.9 and max in µs."""
 
 _PIPELINE_LENGTH = 100_000
+FLOOD = f"pipeline of {_PIPELINE_LENGTH:,}"
 _CLIENT_GRACE = 60.0
 # DEBUG is refused by default; "local" opens it to the loopback interface.
 _DIRECTIVES = ("--enable-debug-command", "local")
@@ -79,7 +80,7 @@ def scenarios(keys: int) -> list[Heavy]:
         Heavy("nothing"),
         Heavy("KEYS *", wire.command(b"KEYS", b"*"), all_keys),
         Heavy("DEBUG SLEEP 1", wire.command(b"DEBUG", b"SLEEP", b"1"), len(wire.OK)),
-        Heavy(f"pipeline of {_PIPELINE_LENGTH:,}", flood, flood_size),
+        Heavy(FLOOD, flood, flood_size),
     ]
 
 
@@ -103,11 +104,12 @@ def measure(server: Server, heavy: Heavy, seconds: float, keys: int) -> Figures:
 
 
 def goals(medians: Mapping[tuple[str, str], Figures]) -> list[Goal]:
-    """The goals: p99 on tendis-py's default model, beside each heavy client."""
+    """The goals: p99 on tendis-py's default model, beside each slow command. A flood of pipelined
+    requests shares the turns of all, as it does in Redis: its figures are shown, not judged."""
     return [
         Goal(f"{command.upper()} p99 beside {heavy}", limit, figures[command]["p99"] / 1000, " ms")
         for (heavy, server), figures in medians.items()
-        if server == DEFAULT_MODEL
+        if server == DEFAULT_MODEL and heavy != FLOOD
         for command, limit in _P99_LIMITS_MS.items()
     ]
 
