@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.support.reference import split_arguments
 from tests.support.resp import Bytes, Disconnected, RawClient
-from tests.support.servers import ServerProcess
+from tests.support.servers import ServerProcess, wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ def play(case: Case, server: ServerProcess, protocol: int) -> list[bytes]:
         first = clients[1] = stack.enter_context(server.client(protocol=protocol))
         flushed = first.command("FLUSHALL")
         assert flushed == b"+OK\r\n", flushed
+        wait_until(lambda: first.command("CLIENT", "LIST").count(b"id=") == 1, "it is alone")
         for line in case:
             client = clients.get(line.connection)
             if client is None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tendis_py.commands.registry import REGISTRY
 from tests.support.servers import ServerProcess
 from tests.support.transcript import Case, comparable, play, read_transcript
 
@@ -19,27 +18,14 @@ TRANSCRIPTS = sorted(Path(__file__).parent.glob("transcripts/*.txt"))
 SHOWN = 20
 """Differences of one transcript that a failure lists."""
 
-NOT_YET = frozenset(b"rpush lpush hset sadd zadd xadd".split())
-"""Commands of families to come: cases that need one wait for it, and run as soon as it is there."""
-
 Replies = list[list[bytes]]
-
-
-@cache
-def cases_of(path: Path) -> list[Case]:
-    missing = {name for name in NOT_YET if REGISTRY.lookup(name) is None}
-    return [
-        case
-        for case in read_transcript(path)
-        if missing.isdisjoint(line.arguments[0].lower() for line in case)
-    ]
 
 
 @pytest.fixture(scope="session")
 def expected(redis_server: ServerProcess) -> Callable[[Path, int], Replies]:
     @cache
     def replies(path: Path, protocol: int) -> Replies:
-        return [play(case, redis_server, protocol) for case in cases_of(path)]
+        return [play(case, redis_server, protocol) for case in read_transcript(path)]
 
     return replies
 
@@ -53,7 +39,7 @@ def test_replies_are_those_of_redis(
     protocol: int,
 ) -> None:
     differences: list[str] = []
-    for case, theirs in zip(cases_of(path), expected(path, protocol), strict=True):
+    for case, theirs in zip(read_transcript(path), expected(path, protocol), strict=True):
         ours = play(case, tendis, protocol)
         differences += compare(path, case, ours, theirs)
     listed = "\n".join(differences[:SHOWN])
