@@ -106,6 +106,7 @@ _WHOLE = 2.0**62
 _SMALL = 4096
 _STREAM_CHUNK = 1024
 _FEW = 8
+_SHORT = frozenset((int, Encoded))
 _BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
 _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
 
@@ -314,8 +315,10 @@ def encode_each(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
 
 
 def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> bytes | None:
-    """All values encoded, in one piece; None when they are more than about ``limit`` bytes."""
-    if set(map(type, values)) == {bytes}:
+    """All values encoded, in one piece; None when they are data of more than about ``limit`` bytes.
+    Integers and OKs are no data: there is no more of them than was asked."""
+    kinds = set(map(type, values))
+    if kinds == {bytes}:
         sizes = list(map(len, values))
         if sum(sizes) > limit:
             return None
@@ -323,7 +326,7 @@ def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> b
             head = b"$%d\r\n" % sizes[0]
             return head + (b"\r\n" + head).join(values) + b"\r\n"
     payload = b"".join(encode_each(values, encoders))
-    return payload if len(payload) <= limit else None
+    return payload if len(payload) <= limit or _SHORT.issuperset(kinds) else None
 
 
 def encode(value: Any, protocol: int = 2) -> bytes:

@@ -204,7 +204,7 @@ class Database:
         self._put_bare(list(map(self.prefix.__add__, keys)), values)
 
     def _put_bare(self, meta_keys: list[bytes], values: list[bytes]) -> None:
-        """The last step of a run: nothing can fail from here on, and there is nothing to undo."""
+        """The last step of a run that can't fail from here on: it is not undone with others."""
         self._overlay.update(zip(meta_keys, values, strict=True))
         self._touch_all(meta_keys)
 

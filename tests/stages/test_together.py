@@ -119,3 +119,15 @@ def test_requests_of_many_clients_are_one_run() -> None:
         assert taken == [6, 8]
         assert replies[3] == (b"$1\r\n3\r\n", None)
         assert replies[7] == (b"$1\r\n0\r\n", None)
+
+
+def test_what_is_counted_is_counted_once() -> None:
+    """Thousands of requests that had to wait for a busy connection run at once: their replies are
+    longer than those of a run may be where they hold data."""
+    with stages([2, 2]) as (stage, _):
+        stage.run([(0, [[b"SET", b"n", b"%d" % 10**17]])])
+        counts = [[b"INCR", b"n"]] * 5000
+        (payload, rest) = stage.run([(0, counts)])[0]
+        assert rest is None and payload.endswith(b":%d\r\n" % (10**17 + 5000))
+        stage.run([(0, counts), (1, counts)])
+        assert stage.run([(0, [[b"GET", b"n"]])])[0] == (b"$18\r\n%d\r\n" % (10**17 + 15000), None)
