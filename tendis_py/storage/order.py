@@ -291,6 +291,8 @@ class OrderIndexes:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         """Bytes that all together may take."""
+        self._room = limit
+        """What of that is left, about: indexes grow, and ``trim`` looks again."""
         self._indexes: OrderedDict[tuple[int, int], OrderIndex] = OrderedDict()
 
     def get(self, version: int, family: int) -> OrderIndex | None:
@@ -300,10 +302,11 @@ class OrderIndexes:
     @property
     def spare_keys(self) -> int:
         """How many keys a new index may hold: they leave others half of what is left."""
-        return max(0, self.limit - self.memory) // (2 * _KEY_BYTES)
+        return max(0, self._room) // (2 * _KEY_BYTES)
 
     def put(self, version: int, family: int, index: OrderIndex) -> None:
         self._indexes[version, family] = index
+        self._room -= index.memory
 
     def drop(self, version: int, family: int) -> None:
         """The collection is gone, or its index can't be trusted any more."""
@@ -323,6 +326,7 @@ class OrderIndexes:
         """Keep to the limit, the oldest first: keys in memory go before whole indexes do."""
         indexes = list(self._indexes.items())
         excess = sum(index.memory for _, index in indexes) - self.limit
+        self._room = -excess
         for _, index in indexes:
             if excess <= 0:
                 return

@@ -294,3 +294,19 @@ def test_trim_takes_keys_in_memory_first_then_the_oldest_indexes() -> None:
     indexes.limit = 0
     indexes.trim()
     assert indexes.memory == 0
+
+
+def test_what_a_new_index_may_keep_falls_with_what_others_have() -> None:
+    indexes = OrderIndexes(filled(400).memory * 2)
+    spare = indexes.spare_keys
+    assert spare == indexes.limit // (2 * order._KEY_BYTES)
+    indexes.put(1, 1, filled(400))
+    assert spare // 2 - 1 <= indexes.spare_keys <= spare // 2
+    for version in range(2, 5):
+        indexes.put(version, 1, filled(400))
+    assert indexes.spare_keys == 0
+    indexes.trim()
+    for version in range(1, 5):
+        indexes.drop(version, 1)
+    indexes.trim()
+    assert indexes.spare_keys == spare
