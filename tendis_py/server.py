@@ -87,7 +87,7 @@ class Server:
                     config.work_queue_max_requests, config.work_queue_max_bytes
                 )
                 slow = Executor(services, locking=locking, name="slow")
-                slow.tx.yields = True
+                slow.tx.pace.rests = True
                 self.pools.append(ExecutorPool(self.slow_queue, [slow]))
             workers = [
                 Executor(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from tendis_py.commands.arguments import (
@@ -266,9 +267,9 @@ def psetex(ctx: Context, args: list[bytes]) -> Any:
 def _mset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     if not all(len(request) % 2 for request in requests):
         return None
-    keys = [key for request in requests for key in request[1::2]]
-    values = [value for request in requests for value in request[2::2]]
-    strings.put_all(ctx.db, keys, values)
+    keys = chain.from_iterable([request[1::2] for request in requests])
+    values = chain.from_iterable([request[2::2] for request in requests])
+    strings.put_all(ctx.db, list(keys), list(values))
     return [OK] * len(requests)
 
 
@@ -285,7 +286,7 @@ def _mset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
 )
 def mset(ctx: Context, args: list[bytes]) -> Any:
     """Atomically creates or modifies the string values of one or more keys."""
-    strings.put_many(ctx.db, _pairs(args, "mset"))
+    strings.put_all(ctx.db, *_columns(args, "mset"))
     return OK
 
 
@@ -300,13 +301,14 @@ def mset(ctx: Context, args: list[bytes]) -> Any:
 )
 def msetnx(ctx: Context, args: list[bytes]) -> Any:
     """Atomically modifies the string values of one or more keys only when all keys don't exist."""
-    return int(strings.put_many(ctx.db, _pairs(args, "msetnx"), only_new=True))
+    return int(strings.put_new(ctx.db, *_columns(args, "msetnx")))
 
 
-def _pairs(args: list[bytes], name: str) -> list[tuple[bytes, bytes]]:
+def _columns(args: list[bytes], name: str) -> tuple[list[bytes], list[bytes]]:
+    """Keys and values."""
     if len(args) % 2 == 0:
         raise wrong_arity(name)
-    return list(zip(args[1::2], args[2::2], strict=True))
+    return args[1::2], args[2::2]
 
 
 @_command(

@@ -192,21 +192,21 @@ class Database:
 
     def replace_bare(self, keys: list[bytes], values: list[bytes]) -> bool:
         """Set each key to its string, if all hold bare strings that are at hand; else False, and
-        nothing has happened."""
+        nothing has happened. The last step of a run: this is not undone."""
         meta_keys = list(map(self.prefix.__add__, keys))
         if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(values):
             return False
-        self._put_bare(meta_keys, values)
+        self._overlay.update(zip(meta_keys, values, strict=True))
+        self._touch_all(meta_keys)
         return True
 
     def overwrite_bare(self, keys: list[bytes], values: list[bytes]) -> None:
-        """Set each key to its string, none of them empty: ``bare_many`` has just found them all."""
-        self._put_bare(list(map(self.prefix.__add__, keys)), values)
-
-    def _put_bare(self, meta_keys: list[bytes], values: list[bytes]) -> None:
-        """The last step of a run that can't fail from here on: it is not undone with others."""
+        """Set each key to its string, none of them empty: ``bare_many`` has just found them all.
+        The last step of a run: nothing may fail from here on, since this is not undone."""
+        meta_keys = list(map(self.prefix.__add__, keys))
         self._overlay.update(zip(meta_keys, values, strict=True))
-        self._touch_all(meta_keys)
+        if self.tx.touches:
+            self._touch_all(meta_keys)
 
     def _load(self, meta_key: bytes) -> Held:
         what: Held | None = self._cache.recall(meta_key)
@@ -328,7 +328,7 @@ class Database:
         lower = self.prefix + max(prefix, start)
         now = self.tx.now
         engine = self.tx.keyspace.engine
-        for meta_key, raw in self.tx.paced(
+        for meta_key, raw in self.tx.pace.over(
             engine.items(META, lower, upper_bound(self.prefix + prefix))
         ):
             if is_alive(raw, now):
@@ -343,7 +343,7 @@ class Database:
         self.tx.settle()
         lower = self.prefix + prefix
         engine = self.tx.keyspace.engine
-        for meta_key in self.tx.paced(engine.keys(META, lower, upper_bound(lower))):
+        for meta_key in self.tx.pace.over(engine.keys(META, lower, upper_bound(lower))):
             yield meta_key[NAMESPACE_SIZE:]
 
     def page(

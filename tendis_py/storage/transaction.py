@@ -9,12 +9,10 @@ a command that fails is undone alone. Whoever uses a Transaction holds the locks
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import islice
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import (
@@ -29,15 +27,7 @@ from tendis_py.storage.engine import Change
 from tendis_py.storage.families import GARBAGE, META, ROWS
 from tendis_py.storage.keyspace import Counts, Keyspace
 from tendis_py.storage.order import OrderIndex
-
-T = TypeVar("T")
-
-ROWS_BETWEEN_RESTS = 64
-REST_SECONDS = 0.0001
-"""With both, KEYS over a million keys takes some seconds, and the p99 of ten others beside it is
-3 ms instead of 15."""
-ROWS_ALONE = 4096
-"""Rows in which no reactor has had anything to do, after which it goes on without rests."""
+from tendis_py.storage.pacing import ROWS_BETWEEN_RESTS, Pace
 
 _first = itemgetter(0)
 
@@ -51,10 +41,7 @@ class Transaction:
     def __init__(self, keyspace: Keyspace) -> None:
         self.keyspace = keyspace
         self.now = self.second = 0
-        self.yields = False
-        """Whether long iterations make way for other threads: set on the slow lane."""
-        self._turns_seen = 0
-        self._rows_alone = 0  # since then
+        self.pace = Pace(keyspace)
         self.fast_rows = 0
         """What a command may take before it has to go to the slow lane (``admit``), in rows; 0
         where there is no other lane to go to."""
@@ -208,7 +195,7 @@ class Transaction:
         """Rows with lower <= key < upper in order: as they are now, this batch's writes included,
         whatever the command writes from now on."""
         scattered = self._scattered(family)
-        stored = self.paced(self.keyspace.engine.items(family, lower, upper, reverse=reverse))
+        stored = self.pace.over(self.keyspace.engine.items(family, lower, upper, reverse=reverse))
         if not scattered:
             return stored
         changed = self._overlaid(family, lower, upper)
@@ -228,7 +215,7 @@ class Transaction:
         """As ``rows``, without the values."""
         if self._scattered(family):
             return map(_first, self.rows(family, lower, upper, reverse=reverse))
-        return self.paced(self.keyspace.engine.keys(family, lower, upper, reverse=reverse))
+        return self.pace.over(self.keyspace.engine.keys(family, lower, upper, reverse=reverse))
 
     def _scattered(self, family: int) -> bool:
         """Whether some rows of ``family`` are not where an engine iteration would find them.
@@ -273,7 +260,7 @@ class Transaction:
             self.keyspace.building.add(version)
             engine.write([(GARBAGE, version_prefix(version), b"")])
         engine.write(rows)
-        self._rest(2 * ROWS_BETWEEN_RESTS)
+        self.pace.rest(2 * ROWS_BETWEEN_RESTS)
 
     def admit(self, rows: int) -> None:
         """To be called, before anything is written, by a command about to read or write this many
@@ -430,31 +417,6 @@ class Transaction:
         self._databases[index].point_to(namespace)
         self._moved[index] = namespace
         self.settings.update([self.keyspace.database_setting(index, namespace)])
-
-    def paced(self, rows: Iterator[T]) -> Iterator[T]:
-        """``rows``; on the slow lane with short rests, in which other threads get the GIL without
-        having to wait for it."""
-        if not self.yields:
-            return rows
-        return self._rest_between(rows)
-
-    def _rest_between(self, rows: Iterator[T]) -> Iterator[T]:
-        while part := list(islice(rows, ROWS_BETWEEN_RESTS)):
-            yield from part
-            self._rest(len(part))
-
-    def _rest(self, rows: int) -> None:
-        """On the slow lane, after so many rows more: make way, unless there is nobody to make way
-        for."""
-        if not self.yields:
-            return
-        turns = self.keyspace.turns
-        if turns != self._turns_seen:
-            self._turns_seen = turns
-            self._rows_alone = 0
-        self._rows_alone += rows
-        if self._rows_alone < ROWS_ALONE:
-            time.sleep(REST_SECONDS)
 
     def settle(self) -> None:
         """Commit what earlier commands of the batch wrote, so that an iteration sees it."""

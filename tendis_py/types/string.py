@@ -123,7 +123,8 @@ def put(db: Database, key: bytes, value: bytes) -> None:
 
 
 def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
-    """``put`` many; fast where all replace strings that are in the cache and nothing but text."""
+    """``put`` many, a value for each key; fast where all replace strings that are in the cache and
+    nothing but text."""
     if not db.replace_bare(keys, values):
         for key, value in zip(keys, values, strict=True):
             db.set(key, value)
@@ -152,11 +153,11 @@ def put_if(
     return True
 
 
-def put_many(db: Database, pairs: list[tuple[bytes, bytes]], *, only_new: bool = False) -> bool:
-    """Set all, or with ``only_new`` none when one of the keys exists; whether that was done."""
-    if only_new and any(db.peek(key) is not None for key, _ in pairs):
+def put_new(db: Database, keys: list[bytes], values: list[bytes]) -> bool:
+    """``put`` all, or none when one of the keys exists; whether that was done."""
+    if any(db.peek(key) is not None for key in keys):
         return False
-    put_all(db, [key for key, _ in pairs], [value for _, value in pairs])
+    put_all(db, keys, values)
     return True
 
 

@@ -128,6 +128,7 @@ def test_what_is_counted_is_counted_once() -> None:
         stage.run([(0, [[b"SET", b"n", b"%d" % 10**17]])])
         counts = [[b"INCR", b"n"]] * 5000
         (payload, rest) = stage.run([(0, counts)])[0]
-        assert rest is None and payload.endswith(b":%d\r\n" % (10**17 + 5000))
+        assert rest is None
+        assert payload.endswith(b":%d\r\n" % (10**17 + 5000))
         stage.run([(0, counts), (1, counts)])
         assert stage.run([(0, [[b"GET", b"n"]])])[0] == (b"$18\r\n%d\r\n" % (10**17 + 15000), None)

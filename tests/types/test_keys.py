@@ -12,6 +12,7 @@ from tendis_py.storage.codec import LIST, STRING
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import META
 from tendis_py.types import keys
+from tendis_py.types import string as strings
 from tests.support.store import NOW, LargeRow, Store
 
 LATER = NOW + 5000
@@ -47,6 +48,22 @@ def test_touch_touches_even_for_a_client_that_does_not(store: Store, db: Databas
     store.tx.touches = False
     assert keys.touch(db, [b"a", b"b", b"a"]) == 2
     assert db.last_use(b"a") == (NOW + 9000) // 1000
+
+
+def test_counting_touches_but_for_a_client_that_does_not(store: Store, db: Database) -> None:
+    for count in (
+        lambda: strings.increment(db, b"n", 1),
+        lambda: strings.increment_run(db, [b"n"]),
+    ):
+        store.commit(NOW)
+        strings.put(db, b"n", b"5")
+        store.commit(NOW + 9000)
+        store.tx.touches = False
+        count()
+        assert db.last_use(b"n") == NOW // 1000
+        store.tx.touches = True
+        count()
+        assert db.last_use(b"n") == (NOW + 9000) // 1000
 
 
 def test_asking_does_not_touch(store: Store, db: Database) -> None:

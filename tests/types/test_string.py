@@ -158,7 +158,7 @@ def test_writes_keep_or_drop_the_deadline(db: Database) -> None:
 
     assert deadline_after(lambda: strings.put(db, b"k", b"2")) == 0
     assert deadline_after(lambda: strings.put_if(db, b"k", b"2")) == 0
-    assert deadline_after(lambda: strings.put_many(db, [(b"k", b"2")])) == 0
+    assert deadline_after(lambda: strings.put_all(db, [b"k"], [b"2"])) == 0
     kept = NOW + 5
     assert deadline_after(lambda: strings.put_if(db, b"k", b"2", keep_expiry=True)) == kept
     assert deadline_after(lambda: strings.append(db, b"k", b"2", LIMIT)) == kept
@@ -178,12 +178,12 @@ def test_a_deadline_in_the_past(db: Database) -> None:
 
 
 def test_many_at_once(db: Database) -> None:
-    assert strings.put_many(db, [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
+    strings.put_all(db, [b"a", b"b", b"a"], [b"1", b"2", b"3"])
     assert strings.get_many(db, [b"a", b"x", b"b"]) == [b"3", None, b"2"]
     assert db.counts().keys == 2
-    assert not strings.put_many(db, [(b"c", b"4"), (b"a", b"4")], only_new=True)
+    assert not strings.put_new(db, [b"c", b"a"], [b"4", b"4"])
     assert strings.get_many(db, [b"a", b"c"]) == [b"3", None]
-    assert strings.put_many(db, [(b"c", b"4"), (b"c", b"5")], only_new=True)
+    assert strings.put_new(db, [b"c", b"c"], [b"4", b"5"])
     assert strings.get(db, b"c") == b"5"
 
 
