@@ -24,7 +24,6 @@ from tendis_py.storage.database import Database
 from tendis_py.types import fragments, long_double
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-_INT64 = range(INT64_MIN, INT64_MAX + 1)
 _digits = b"%d".__mod__
 
 _EMBEDDED_BYTES = 64
@@ -239,27 +238,27 @@ def increment(db: Database, key: bytes, by: int) -> int:
 
 
 def increment_run(db: Database, keys: list[bytes]) -> list[int]:
-    """``increment`` by one, many."""
-    different = list(dict.fromkeys(keys))
-    texts = {
-        key: text
-        for key, text in zip(different, db.bare_many(different), strict=True)
-        if text is not None
-    }
-    numbers = dict(zip(texts, map(int, texts.values()), strict=True))
-    if list(map(_digits, numbers.values())) != list(texts.values()):
+    """``increment`` by one, many; an error when any of them fails."""
+    held = list(dict.fromkeys(keys))
+    texts = db.bare_many(held)
+    if None in texts:
+        held = [key for key, text in zip(held, texts, strict=True) if text is not None]
+        texts = [text for text in texts if text is not None]
+    numbers: list[int] = list(map(int, texts))  # type: ignore[arg-type]
+    if list(map(_digits, numbers)) != texts or min(numbers, default=0) < INT64_MIN:
         raise ReplyError(NOT_INTEGER)
+    counts = dict(zip(held, numbers, strict=True))
     found = []
     for key in keys:
-        number = numbers.get(key)
+        number = counts.get(key)
         if number is None:
             found.append(increment(db, key, 1))
         else:
-            numbers[key] = number = number + 1
+            counts[key] = number = number + 1
             found.append(number)
-    if not all(map(_INT64.__contains__, found)):
+    if max(found) > INT64_MAX:
         raise ReplyError(OVERFLOW)
-    db.overwrite_bare(list(numbers), list(map(_digits, numbers.values())))
+    db.overwrite_bare(held, list(map(_digits, counts.values())))
     return found
 
 

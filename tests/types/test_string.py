@@ -233,6 +233,20 @@ def test_what_is_no_integer_stays_as_it_is(db: Database, value: bytes) -> None:
     assert strings.get(db, b"k") == value
 
 
+@pytest.mark.parametrize("value", [b"x", b"01", b"%d" % -(2**63 + 1), b"%d" % 2**63, b"9" * 5000])
+def test_a_run_of_counts_with_one_that_fails(db: Database, value: bytes) -> None:
+    strings.put_all(db, [b"a", b"k"], [b"1", value])
+    with pytest.raises((ReplyError, ValueError)):
+        strings.increment_run(db, [b"a", b"k", b"new"])
+
+
+def test_a_run_of_counts(db: Database) -> None:
+    strings.put_all(db, [b"a", b"k"], [b"%d" % -(2**63), b"41"])
+    keys = [b"a", b"new", b"k", b"a", b"new"]
+    assert strings.increment_run(db, keys) == [-(2**63) + 1, 1, 42, -(2**63) + 2, 2]
+    assert strings.get_many(db, keys[:3]) == [b"%d" % (-(2**63) + 2), b"2", b"42"]
+
+
 NUMBERS = (
     st.from_regex(rb"[+-]?[0-9]{0,22}\.?[0-9]{0,22}(e[+-]?[0-9]{1,2})?", fullmatch=True)
     | st.from_regex(rb"[+-]?[0-9]{1,22}e[+-]?49[2-6][0-9]", fullmatch=True)
