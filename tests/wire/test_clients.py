@@ -4,18 +4,12 @@ server says what is right."""
 from __future__ import annotations
 
 import contextlib
-import os
-import pty
-import re
-import select
-import shutil
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.reference import split_arguments
-from tests.support.resp import SECONDS, Disconnected, RawClient, decode, encode_request
+from tests.support.resp import Disconnected, RawClient, decode, encode_request
 from tests.support.servers import ServerProcess, wait_until
 
 
@@ -311,29 +305,3 @@ def test_all_of_command_docs_in_both_protocols(tendis_default: ServerProcess) ->
         reply = client.command("COMMAND", "DOCS")
         assert reply.startswith(b"%%%d\r\n" % count)
         assert len(decode(reply).items) == 2 * count
-
-
-def test_redis_cli_helps_interactively(tendis_default: ServerProcess) -> None:
-    """In a terminal redis-cli asks for COMMAND DOCS before anything else."""
-    program = shutil.which("redis-cli")
-    if program is None:
-        pytest.skip("no redis-cli")
-    terminal, side = pty.openpty()
-    with subprocess.Popen(
-        [program, "-p", str(tendis_default.port)],
-        stdin=side,
-        stdout=side,
-        stderr=side,
-        env={**os.environ, "TERM": "dumb"},  # others are asked where the cursor is
-    ) as process:
-        os.close(side)
-        os.write(terminal, b"help set\nquit\n")
-        shown = b""
-        with contextlib.suppress(OSError):  # the other side is closed
-            while select.select([terminal], [], [], SECONDS)[0]:
-                shown += os.read(terminal, 65536)
-        os.close(terminal)
-        process.kill()
-    plain = re.sub(rb"\x1b\[\d+m", b"", shown)
-    assert b"SET key value [NX|XX] [GET] [EX seconds|PX milliseconds" in plain
-    assert b"since: 1.0.0" in plain
