@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -155,14 +154,14 @@ class Server:
     def statistics(self) -> dict[str, Any]:
         """``statistics()`` of every stage, by name; values are plain numbers."""
         figures: dict[str, Any] = {
-            reactor.name: asdict(reactor.statistics()) for reactor in self.reactors
+            reactor.name: _plain(reactor.statistics()) for reactor in self.reactors
         }
         if self.queue is not None:
-            figures["work_queue"] = asdict(self.queue.statistics())
+            figures["work_queue"] = _plain(self.queue.statistics())
         if self.slow_queue is not None:
-            figures["slow_queue"] = asdict(self.slow_queue.statistics())
-        figures["locks"] = asdict(self.keyspace.locks.statistics())
-        figures["cache"] = asdict(self.keyspace.cache.statistics())
+            figures["slow_queue"] = _plain(self.slow_queue.statistics())
+        figures["locks"] = _plain(self.keyspace.locks.statistics())
+        figures["cache"] = _plain(self.keyspace.cache.statistics())
         return figures
 
     # Running
@@ -310,3 +309,12 @@ def raise_fd_limit(maxclients: int) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(1, min(maxclients, soft - _SPARE_FDS))
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """A slotted dataclass as a dictionary, records in it too (``asdict`` copies every number)."""
+    found = {name: getattr(record, name) for name in record.__slots__}
+    return {
+        name: _plain(value) if hasattr(value, "__slots__") else value
+        for name, value in found.items()
+    }

@@ -31,7 +31,8 @@ _SECTIONS: dict[bytes, tuple[str, Callable[[Services], Fields]]] = {
 }
 """In the order they are printed, whatever order they are asked for in."""
 
-_DEFAULT = _SECTIONS.keys() - {b"commandstats", b"latencystats"}
+_DEFAULT = _SECTIONS.keys() - {b"commandstats", b"latencystats", b"stages", b"rocksdb"}
+"""Those that read many histograms, or ask RocksDB a lot, have to be asked for."""
 _GROUPS = {b"default": _DEFAULT, b"all": _SECTIONS.keys(), b"everything": _SECTIONS.keys()}
 
 
@@ -48,7 +49,8 @@ _GROUPS = {b"default": _DEFAULT, b"all": _SECTIONS.keys(), b"everything": _SECTI
 def info(ctx: Context, args: list[bytes]) -> Any:
     """Returns information and statistics about the server.
 
-    Besides Redis' sections there are ``stages`` (where the time goes) and ``rocksdb``.
+    Besides Redis' sections there are ``stages`` (where the time goes) and ``rocksdb``, which like
+    ``commandstats`` come when they are asked for, or with ``all`` or ``everything``.
     """
     wanted: set[bytes] = set()
     for name in [argument.lower() for argument in args[1:]] or [b"default"]:
