@@ -9,7 +9,7 @@ from typing import Any
 from tendis_py.config import Config
 from tendis_py.resp.requests import Request
 from tendis_py.services.clients import Clients, Pause
-from tendis_py.services.process import resident_memory
+from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
@@ -48,7 +48,8 @@ class Services:
         self.saving = Saving(keyspace.engine, self.stats.changes)
         self.active_expiry = True
         """Whether keys are swept that have expired and nobody asks for."""
-        self.startup_memory = resident_memory()
+        self.holdings = HoldingsSampler(keyspace.engine)
+        self.startup_memory = self.holdings.now().resident
         self.run_id = os.urandom(20).hex()
         self.port = config.port
         """The TCP port that is listened on: the one the system chose where the setting is 0."""

@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_STATM = Path("/proc/self/statm")
-_STATUS = Path("/proc/self/status")
 
 
 def resident_memory() -> int:
     """Bytes of this process in physical memory."""
-    return int(_STATM.read_bytes().split()[1]) * _PAGE
+    with open("/proc/self/statm", "rb", buffering=0) as statm:
+        return int(statm.read().split()[1]) * _PAGE
 
 
 def peak_memory() -> int:
     """The most bytes that were resident at any time, as far as the kernel noticed."""
-    for line in _STATUS.read_bytes().splitlines():
-        if line.startswith(b"VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def physical_memory() -> int:

@@ -17,21 +17,22 @@ from typing import Any
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
 from tendis_py.services.histogram import percentiles_ns
-from tendis_py.services.process import cpu_times, peak_memory, physical_memory, resident_memory
+from tendis_py.services.process import cpu_times, physical_memory
 
 Fields = Iterator[tuple[str, Any]]
 
 _DAY = 86400
 _UNITS = "KMGTP"
+_SYSTEM = "{0.sysname} {0.release} {0.machine}".format(os.uname())
+_PYTHON = platform.python_version()
 
 
 def server(services: Services) -> Fields:
     config = services.config
-    uname = os.uname()
     uptime = int(time.time() - services.stats.started)
     yield "redis_version", REDIS_VERSION
     yield "redis_mode", "standalone"
-    yield "os", f"{uname.sysname} {uname.release} {uname.machine}"
+    yield "os", _SYSTEM
     yield "arch_bits", 64 if sys.maxsize > 2**32 else 32
     yield "monotonic_clock", "POSIX clock_gettime"
     yield "multiplexing_api", "epoll"
@@ -47,7 +48,7 @@ def server(services: Services) -> Fields:
     yield "config_file", config.config_file or ""
     yield "io_threads_active", int(len(services.stats.traffic) > 1)
     yield "tendis_py_version", __version__
-    yield "python_version", platform.python_version()
+    yield "python_version", _PYTHON
     yield "threading_model", config.threading_model
     listeners = []
     if services.port:
@@ -71,9 +72,8 @@ def clients(services: Services) -> Fields:
 
 def memory(services: Services) -> Fields:
     """``used_memory`` is what the process has resident: Python, RocksDB and sockets share it."""
-    used = resident_memory()
-    peak = max(peak_memory(), used)
-    engine = services.keyspace.engine
+    held = services.holdings.now()
+    used, peak = held.resident, held.peak
     yield from _memory("used_memory", used)
     yield from _memory("used_memory_rss", used)
     yield from _memory("used_memory_peak", peak)
@@ -86,9 +86,9 @@ def memory(services: Services) -> Fields:
     yield "mem_allocator", "libc"
     yield "mem_row_cache", services.keyspace.cache.statistics().bytes
     yield "mem_row_cache_limit", services.config.cache_size
-    yield "mem_block_cache", engine.block_cache_usage()
-    yield "mem_memtables", engine.number("size-all-mem-tables")
-    yield "mem_table_readers", engine.number("estimate-table-readers-mem")
+    yield "mem_block_cache", held.block_cache
+    yield "mem_memtables", held.memtables
+    yield "mem_table_readers", held.table_readers
 
 
 def _memory(name: str, size: int) -> Fields:
@@ -122,7 +122,7 @@ def persistence(services: Services) -> Fields:
     yield "aof_rewrite_scheduled", 0
     yield "aof_last_bgrewrite_status", "ok"
     yield "aof_last_write_status", _status(engine.last_write_ok)
-    yield "aof_current_size", engine.log_bytes()
+    yield "aof_current_size", services.holdings.now().log
     yield "aof_pending_bio_fsync", int(engine.unsynced)
 
 
