@@ -9,6 +9,8 @@ import contextlib
 import select
 import socket
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES = 16 * 1024
 """Read at a time: also what bounds one connection's share of a turn."""
+
+SEND_BYTES = 256 * 1024
+"""Sent at a time, for the same reason: a client that reads fast could take a long reply for as many
+milliseconds as it has megabytes."""
+
+_SEND_PIECES = 64
 
 WAITING_BYTES = 8 * RECEIVE_BYTES
 """Input of a busy connection beyond which it is not read any more."""
@@ -152,8 +160,9 @@ class Connection:
     def send(self, payload: bytes) -> None:
         """Send what the socket takes now; the rest waits in the outbox. OSError when it is dead."""
         if self.outbox is None:
+            piece = payload if len(payload) <= SEND_BYTES else memoryview(payload)[:SEND_BYTES]
             try:
-                sent = self.socket.send(payload)
+                sent = self.socket.send(piece)
             except BlockingIOError:
                 sent = 0
             if sent == len(payload):
@@ -171,27 +180,25 @@ class Connection:
         self.outbox_bytes += len(data)
 
     def flush(self) -> None:
-        """Send on from the outbox. OSError when the socket is dead."""
+        """Send on from the outbox, a turn's share. OSError when the socket is dead."""
         outbox = self.outbox
         if outbox is None:
             return
-        while outbox:
-            # A bounded number of buffers a call: sendmsg takes at most IOV_MAX of them.
-            buffers = [outbox[index] for index in range(min(len(outbox), 64))]
-            try:
-                sent = self.socket.sendmsg(buffers)
-            except BlockingIOError:
+        try:
+            sent = self.socket.sendmsg(_share(outbox))
+        except BlockingIOError:
+            return
+        self.outbox_bytes -= sent
+        self.progress = monotonic()
+        while sent:
+            head = outbox[0]
+            if len(head) > sent:
+                outbox[0] = memoryview(head)[sent:]
                 return
-            self.outbox_bytes -= sent
-            self.progress = monotonic()
-            while sent:
-                head = outbox[0]
-                if len(head) > sent:
-                    outbox[0] = memoryview(head)[sent:]
-                    break
-                sent -= len(head)
-                outbox.popleft()
-        self.outbox = None
+            sent -= len(head)
+            outbox.popleft()
+        if not outbox:
+            self.outbox = None
 
     def close_socket(self) -> None:
         self.closed = True
@@ -208,3 +215,16 @@ class Connection:
 def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> str:
     host, port = name[0], name[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _share(outbox: Iterable[bytes | memoryview]) -> list[memoryview]:
+    """The first SEND_BYTES at most, in as many pieces as a call of sendmsg surely takes."""
+    share = []
+    room = SEND_BYTES
+    for piece in islice(outbox, _SEND_PIECES):
+        part = memoryview(piece)[:room]
+        share.append(part)
+        room -= len(part)
+        if not room:
+            break
+    return share
