@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, repeat
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from tendis_py.storage.cache import USE_SLOTS
@@ -131,7 +132,7 @@ class Database:
     def find_all_bare(self, keys: list[bytes]) -> list[bytes] | None:
         """As ``find_bare`` for each key; None, and nothing has happened, unless all are bare and at
         hand."""
-        meta_keys = list(map(self.prefix.__add__, keys))
+        meta_keys = self._meta_keys(keys)
         found = self._at_hand(meta_keys)
         if set(map(type, found)) != _BARE:
             return None
@@ -145,7 +146,7 @@ class Database:
         """As ``find`` for each key: a string as its bytes where it is held bare, ABSENT for no such
         key. What the cache does not have is read by list, with the GIL released."""
         tx = self.tx
-        meta_keys = list(map(self.prefix.__add__, keys))
+        meta_keys = self._meta_keys(keys)
         found = self._held(meta_keys)
         if not _BARE_OR_ABSENT.issuperset(map(type, found)):
             return [held(self.find(key) or ABSENT) for key in keys]
@@ -155,6 +156,9 @@ class Database:
         if tx.touches:
             self._touch_all(meta_keys)
         return found
+
+    def _meta_keys(self, keys: list[bytes]) -> list[bytes]:
+        return list(map(add, repeat(self.prefix), keys))
 
     def _touch_all(self, meta_keys: list[bytes]) -> None:
         uses = self._uses
@@ -187,13 +191,13 @@ class Database:
 
     def bare_many(self, keys: list[bytes]) -> list[bytes | None]:
         """As ``find_bare`` for each key, but it leaves no trace."""
-        found = self._at_hand(list(map(self.prefix.__add__, keys)))
+        found = self._at_hand(self._meta_keys(keys))
         return [what if type(what) is bytes else None for what in found]
 
     def replace_bare(self, keys: list[bytes], values: list[bytes]) -> bool:
         """Set each key to its string, if all hold bare strings that are at hand; else False, and
         nothing has happened. The last step of a run: this is not undone."""
-        meta_keys = list(map(self.prefix.__add__, keys))
+        meta_keys = self._meta_keys(keys)
         if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(values):
             return False
         self._overlay.update(zip(meta_keys, values, strict=True))
@@ -203,7 +207,7 @@ class Database:
     def overwrite_bare(self, keys: list[bytes], values: list[bytes]) -> None:
         """Set each key to its string, none of them empty: ``bare_many`` has just found them all.
         The last step of a run: nothing may fail from here on, since this is not undone."""
-        meta_keys = list(map(self.prefix.__add__, keys))
+        meta_keys = self._meta_keys(keys)
         self._overlay.update(zip(meta_keys, values, strict=True))
         if self.tx.touches:
             self._touch_all(meta_keys)
