@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from tendis_py.commands.arguments import (
     EXPIRY,
-    INT64_MAX,
-    INT64_MIN,
     MILLISECOND,
     SECOND,
     Expiry,
@@ -24,6 +22,7 @@ from tendis_py.commands.arguments import (
     real,
 )
 from tendis_py.errors import NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX, ReplyError
+from tendis_py.numbers import INT64_MAX, INT64_MIN
 from tests.support.resp import decode
 from tests.support.servers import ServerProcess
 

@@ -22,9 +22,7 @@ from tendis_py.errors import (
     outside_range,
     syntax_error,
 )
-from tendis_py.numbers import strict_integer
-
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
 
 SECOND, MILLISECOND = 1000, 1
 """Units of time in ms."""

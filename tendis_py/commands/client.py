@@ -8,7 +8,7 @@ from itertools import zip_longest
 from time import monotonic
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, integer
+from tendis_py.commands.arguments import integer
 from tendis_py.commands.connection import DEFAULT_USER, is_plain
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
@@ -32,6 +32,7 @@ from tendis_py.errors import (
     unrecognized_option,
     wrong_subcommand,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, OrderedSet, Verbatim
 from tendis_py.session import Session
 

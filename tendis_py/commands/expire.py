@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, MILLISECOND, SECOND, integer
+from tendis_py.commands.arguments import MILLISECOND, SECOND, integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -15,6 +15,7 @@ from tendis_py.errors import (
     invalid_expire,
     unsupported_option,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.types import keys
 
 NO_KEY, NO_DEADLINE = -2, -1

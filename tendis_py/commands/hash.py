@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, columns, integer
+from tendis_py.commands.arguments import columns, integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -17,6 +17,7 @@ from tendis_py.errors import (
     syntax_error,
     wrong_arity,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import OK, PairStream, Stream
 from tendis_py.types import hash as hashes
 from tendis_py.types import long_double

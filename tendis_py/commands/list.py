@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, Option, columns, integer, natural, options
+from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -20,6 +20,7 @@ from tendis_py.errors import (
     syntax_error,
     wrong_arity,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, OK, Stream
 from tendis_py.storage.codec import LIST
 from tendis_py.types import collection, list_edit

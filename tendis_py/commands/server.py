@@ -8,7 +8,7 @@ import re
 import time
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, integer
+from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Lane, command
@@ -25,6 +25,7 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.log import NOTICE
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK
 from tendis_py.session import Session
 

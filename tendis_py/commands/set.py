@@ -5,14 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tendis_py.commands.arguments import (
-    INT64_MAX,
-    Option,
-    columns,
-    integer,
-    natural,
-    options,
-)
+from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -22,6 +15,7 @@ from tendis_py.errors import (
     ReplyError,
     syntax_error,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import SetStream, Stream
 from tendis_py.types import set as sets
 from tendis_py.types import set_algebra as algebra

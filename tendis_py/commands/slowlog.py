@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, integer
+from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import command, container
 from tendis_py.errors import SLOWLOG_COUNT, wrong_subcommand
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import OK
 from tendis_py.services.slowlog import SlowlogEntry
 

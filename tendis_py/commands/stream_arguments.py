@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tendis_py.commands.arguments import INT64_MAX, integer
+from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.errors import (
     NUMIDS_MISMATCH,
@@ -26,6 +26,7 @@ from tendis_py.errors import (
     syntax_error,
     unbalanced_streams,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.types import stream_id
 from tendis_py.types.stream_deletion import References
 from tendis_py.types.stream_trimming import Trimming

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, integer
+from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream import entry_reply
@@ -24,6 +24,7 @@ from tendis_py.errors import (
     syntax_error,
     xclaim_option,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY
 from tendis_py.types import stream as streams
 from tendis_py.types import stream_group as groups

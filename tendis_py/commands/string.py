@@ -1,4 +1,4 @@
-"""String commands. GET, SET and INCR without options are the hot path: keep them this short."""
+"""String commands. GET and SET without options are the hot path: keep them this short."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from tendis_py.commands.arguments import (
     EXPIRY,
-    INT64_MIN,
     MILLISECOND,
     SECOND,
     Expiry,
@@ -17,19 +16,14 @@ from tendis_py.commands.arguments import (
     options,
 )
 from tendis_py.commands.context import Context
-from tendis_py.commands.registry import Keys, Lane, command
+from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
-    DECREMENT_OVERFLOW,
-    LCS_AMBIGUOUS,
-    LCS_MEMORY,
-    LCS_NOT_STRINGS,
     OFFSET_RANGE,
     ReplyError,
     wrong_arity,
 )
 from tendis_py.resp.replies import OK
-from tendis_py.storage.codec import STRING
-from tendis_py.types import fragments, lcs
+from tendis_py.types import fragments
 from tendis_py.types import string as strings
 
 _command = partial(command, group="string")
@@ -106,59 +100,6 @@ def getrange(ctx: Context, args: list[bytes]) -> Any:
 def substr(ctx: Context, args: list[bytes]) -> Any:
     """Returns a substring from a string value."""
     return getrange(ctx, args)
-
-
-_LCS_OPTIONS = {
-    b"LEN": Option("len"),
-    b"IDX": Option("idx"),
-    b"MINMATCHLEN": Option("minmatchlen", integer),
-    b"WITHMATCHLEN": Option("withmatchlen"),
-}
-
-
-@_command(
-    "lcs",
-    -3,
-    since="7.0.0",
-    flags="readonly",
-    keys=Keys("RO access", last=1),
-    complexity="O(N*M) where N and M are the lengths of s1 and s2, respectively",
-    lane=Lane.SLOW,
-    syntax="key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
-)
-def lcs_(ctx: Context, args: list[bytes]) -> Any:
-    """Finds the longest common substring."""
-    rows = [ctx.db.find(key) for key in args[1:3]]
-    if any(row is not None and row.type != STRING for row in rows):
-        raise ReplyError(LCS_NOT_STRINGS)
-    first, second = (b"" if row is None else fragments.whole(ctx.db, row) for row in rows)
-    chosen = options(args, 3, _LCS_OPTIONS)
-    if "idx" in chosen and "len" in chosen:
-        raise ReplyError(LCS_AMBIGUOUS)
-    if lcs.table_bytes(first, second) > ctx.services.config.proto_max_bulk_len:
-        raise ReplyError(LCS_MEMORY)
-    if "len" in chosen:
-        return lcs.length(first, second)
-    if "idx" not in chosen:
-        return lcs.subsequence(first, second)
-    return _lcs_matches(
-        lcs.matches(first, second), chosen.get("minmatchlen", 0), "withmatchlen" in chosen
-    )
-
-
-def _lcs_matches(found: list[lcs.Match], least: int, with_size: bool) -> dict[bytes, Any]:
-    return {
-        b"matches": [
-            [
-                [match.a, match.a + match.size - 1],
-                [match.b, match.b + match.size - 1],
-                *([match.size] if with_size else ()),
-            ]
-            for match in found
-            if match.size >= least
-        ],
-        b"len": sum(match.size for match in found),
-    }
 
 
 # Writing
@@ -398,72 +339,3 @@ def getex(ctx: Context, args: list[bytes]) -> Any:
     elif expiry is not None:
         strings.set_deadline(ctx.db, args[1], row, 0)
     return value
-
-
-# Counting
-
-
-def _incr_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
-    return strings.increment_run(ctx.db, [key for _, key in requests])
-
-
-@_command(
-    "incr",
-    2,
-    since="1.0.0",
-    flags="write denyoom fast",
-    keys=_UPDATE,
-    syntax="key",
-    run=_incr_run,
-)
-def incr(ctx: Context, args: list[bytes]) -> Any:
-    """Increments the integer value of a key by one.
-    Uses 0 as initial value if the key doesn't exist.
-    """
-    return strings.increment(ctx.db, args[1], 1)
-
-
-@_command("decr", 2, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key")
-def decr(ctx: Context, args: list[bytes]) -> Any:
-    """Decrements the integer value of a key by one.
-    Uses 0 as initial value if the key doesn't exist.
-    """
-    return strings.increment(ctx.db, args[1], -1)
-
-
-@_command(
-    "incrby", 3, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key increment"
-)
-def incrby(ctx: Context, args: list[bytes]) -> Any:
-    """Increments the integer value of a key by a number.
-    Uses 0 as initial value if the key doesn't exist.
-    """
-    return strings.increment(ctx.db, args[1], integer(args[2]))
-
-
-@_command(
-    "decrby", 3, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key decrement"
-)
-def decrby(ctx: Context, args: list[bytes]) -> Any:
-    """Decrements a number from the integer value of a key.
-    Uses 0 as initial value if the key doesn't exist.
-    """
-    decrement = integer(args[2])
-    if decrement == INT64_MIN:
-        raise ReplyError(DECREMENT_OVERFLOW)
-    return strings.increment(ctx.db, args[1], -decrement)
-
-
-@_command(
-    "incrbyfloat",
-    3,
-    since="2.6.0",
-    flags="write denyoom fast",
-    keys=_UPDATE,
-    syntax="key increment",
-)
-def incrbyfloat(ctx: Context, args: list[bytes]) -> Any:
-    """Increment the floating point value of a key by a number.
-    Uses 0 as initial value if the key doesn't exist.
-    """
-    return strings.increment_real(ctx.db, args[1], args[2])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from tendis_py.commands.arguments import INT64_MAX, columns, integer, natural, real
+from tendis_py.commands.arguments import columns, integer, natural, real
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -20,6 +20,7 @@ from tendis_py.errors import (
     syntax_error,
     wrong_arity,
 )
+from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, Stream
 from tendis_py.types import zset as zsets
 from tendis_py.types import zset_range as ranges

@@ -18,7 +18,7 @@ from tendis_py.errors import (
     ReplyError,
     wrong_type,
 )
-from tendis_py.numbers import strict_integer
+from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
 from tendis_py.storage.codec import HASH, CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.storage.limits import Limits
@@ -33,8 +33,6 @@ from tendis_py.types.hash_fields import (
 )
 from tendis_py.types.long_double import LongDouble
 from tendis_py.types.scan import Step, rows
-
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 _FEW_DRAWS = 1000
 """Up to how many random fields are looked up one by one; more are met on a walk over the hash."""

@@ -1,6 +1,6 @@
 """Strings: bytes under a key. Values in, values out; no RESP, no RocksDB.
 
-``get``, ``put`` and ``increment`` are the hot path. A ``limit`` is the longest string allowed, in
+``get`` and ``put`` are the hot path. A ``limit`` is the longest string allowed, in
 bytes. A long string that was edited in place is in fragments (fragments.py): its row has a version,
 and its length for a value.
 """
@@ -10,10 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from tendis_py.errors import (
-    NOT_FINITE,
-    NOT_FLOAT,
-    NOT_INTEGER,
-    OVERFLOW,
     STRING_TOO_LONG,
     ReplyError,
     wrong_type,
@@ -21,10 +17,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import RAW, STRING, TEXT, AbsentRow, Row, StringRow
 from tendis_py.storage.database import Database
-from tendis_py.types import fragments, long_double
-
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-_digits = b"%d".__mod__
+from tendis_py.types import fragments
 
 _EMBEDDED_BYTES = 64
 """Redis 8.2 allocates object, deadline, key and value together when they fit into this (kvobjSet
@@ -213,70 +206,3 @@ def _lay(db: Database, key: bytes, old: Row | None, offset: int, piece: bytes) -
     draft.write(offset, piece)
     draft.save()
     return draft.size
-
-
-# Counting
-
-
-def increment(db: Database, key: bytes, by: int) -> int:
-    """Add to the integer that the string spells, 0 where there is none; the sum."""
-    old = db.peek(key)
-    if old is None:
-        db.put(key, StringRow(b"%d" % by), None)
-        return by
-    if type(old) is not StringRow:
-        checked(old)
-        raise ReplyError(NOT_INTEGER)
-    number = strict_integer(old.value)
-    if number is None:
-        raise ReplyError(NOT_INTEGER)
-    number += by
-    if not INT64_MIN <= number <= INT64_MAX:
-        raise ReplyError(OVERFLOW)
-    db.put(key, StringRow(b"%d" % number, old.expire_at), old)
-    return number
-
-
-def increment_run(db: Database, keys: list[bytes]) -> list[int]:
-    """``increment`` by one, many; an error when any of them fails."""
-    held = list(dict.fromkeys(keys))
-    texts = db.bare_many(held)
-    if None in texts:
-        held = [key for key, text in zip(held, texts, strict=True) if text is not None]
-        texts = [text for text in texts if text is not None]
-    numbers: list[int] = list(map(int, texts))  # type: ignore[arg-type]
-    if list(map(_digits, numbers)) != texts or min(numbers, default=0) < INT64_MIN:
-        raise ReplyError(NOT_INTEGER)
-    counts = dict(zip(held, numbers, strict=True))
-    found = []
-    for key in keys:
-        number = counts.get(key)
-        if number is None:
-            found.append(increment(db, key, 1))
-        else:
-            counts[key] = number = number + 1
-            found.append(number)
-    if max(found) > INT64_MAX:
-        raise ReplyError(OVERFLOW)
-    db.overwrite_bare(held, list(map(_digits, counts.values())))
-    return found
-
-
-def increment_real(db: Database, key: bytes, by: bytes) -> bytes:
-    """Add to the number that the string spells, 0 where there is none; the sum as it is stored.
-
-    ``by`` is text, since the sum is that of two long doubles.
-    """
-    old = checked(db.peek(key))
-    if old is not None and old.version:
-        raise ReplyError(NOT_FLOAT)
-    number = long_double.parse(b"0" if old is None else old.value)
-    addend = long_double.parse(by)
-    if number is None or addend is None:
-        raise ReplyError(NOT_FLOAT)
-    number += addend
-    if number.infinite:
-        raise ReplyError(NOT_FINITE)
-    text = bytes(number)
-    db.put(key, StringRow(text, 0 if old is None else old.expire_at, TEXT), old)
-    return text

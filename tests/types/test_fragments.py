@@ -11,7 +11,7 @@ from tendis_py.errors import NOT_FLOAT, NOT_INTEGER, ReplyError, TooLargeError
 from tendis_py.storage.codec import CollectionRow, StringRow, decode
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import ROWS
-from tendis_py.types import keys
+from tendis_py.types import counter, keys
 from tendis_py.types import string as strings
 from tendis_py.types.fragments import FRAGMENT_BYTES, WHOLE_BYTES, Draft, fragmented_row
 from tests.support.store import NOW, Store
@@ -143,9 +143,9 @@ def test_many_strings_at_once(db: Database) -> None:
 def test_it_is_no_number(db: Database) -> None:
     strings.overwrite(db, b"k", 20_000, b"x", LIMIT)
     with pytest.raises(ReplyError, match=NOT_INTEGER):
-        strings.increment(db, b"k", 1)
+        counter.increment(db, b"k", 1)
     with pytest.raises(ReplyError, match=NOT_FLOAT):
-        strings.increment_real(db, b"k", b"1")
+        counter.increment_real(db, b"k", b"1")
 
 
 def test_much_is_for_the_slow_lane(store: Store, db: Database) -> None:

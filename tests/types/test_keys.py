@@ -11,7 +11,7 @@ from tendis_py.errors import NO_SUCH_KEY, ReplyError
 from tendis_py.storage.codec import LIST, STRING
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import META
-from tendis_py.types import keys
+from tendis_py.types import counter, keys
 from tendis_py.types import string as strings
 from tests.support.store import NOW, LargeRow, Store
 
@@ -52,8 +52,8 @@ def test_touch_touches_even_for_a_client_that_does_not(store: Store, db: Databas
 
 def test_counting_touches_but_for_a_client_that_does_not(store: Store, db: Database) -> None:
     for count in (
-        lambda: strings.increment(db, b"n", 1),
-        lambda: strings.increment_run(db, [b"n"]),
+        lambda: counter.increment(db, b"n", 1),
+        lambda: counter.increment_run(db, [b"n"]),
     ):
         store.commit(NOW)
         strings.put(db, b"n", b"5")

@@ -15,7 +15,7 @@ from tendis_py.storage.database import Database
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
-from tendis_py.types import lcs, long_double
+from tendis_py.types import counter, lcs, long_double
 from tendis_py.types import string as strings
 from tests.support.resp import Error, decode
 from tests.support.servers import ServerProcess
@@ -163,8 +163,8 @@ def test_writes_keep_or_drop_the_deadline(db: Database) -> None:
     assert deadline_after(lambda: strings.put_if(db, b"k", b"2", keep_expiry=True)) == kept
     assert deadline_after(lambda: strings.append(db, b"k", b"2", LIMIT)) == kept
     assert deadline_after(lambda: strings.overwrite(db, b"k", 0, b"2", LIMIT)) == kept
-    assert deadline_after(lambda: strings.increment(db, b"k", 1)) == kept
-    assert deadline_after(lambda: strings.increment_real(db, b"k", b".5")) == kept
+    assert deadline_after(lambda: counter.increment(db, b"k", 1)) == kept
+    assert deadline_after(lambda: counter.increment_real(db, b"k", b".5")) == kept
 
 
 def test_a_deadline_in_the_past(db: Database) -> None:
@@ -195,8 +195,8 @@ def test_no_string(db: Database) -> None:
         lambda: strings.take(db, b"k"),
         lambda: strings.append(db, b"k", b"x", LIMIT),
         lambda: strings.overwrite(db, b"k", 0, b"", LIMIT),
-        lambda: strings.increment(db, b"k", 1),
-        lambda: strings.increment_real(db, b"k", b"x"),
+        lambda: counter.increment(db, b"k", 1),
+        lambda: counter.increment_real(db, b"k", b"x"),
     ):
         assert error_of(call) == WRONG_TYPE
     assert strings.get_many(db, [b"k"]) == [None]
@@ -215,12 +215,12 @@ def test_increment(keyspace: Keyspace, start: int, by: int) -> None:
     tx = Transaction(keyspace)
     tx.begin(NOW)
     db = tx.database(0)
-    assert strings.increment(db, b"k", start) == start
+    assert counter.increment(db, b"k", start) == start
     total = start + by
     if -(2**63) <= total < 2**63:
-        assert strings.increment(db, b"k", by) == total
+        assert counter.increment(db, b"k", by) == total
     else:
-        assert error_of(lambda: strings.increment(db, b"k", by)) == OVERFLOW
+        assert error_of(lambda: counter.increment(db, b"k", by)) == OVERFLOW
         total = start
     assert strings.get(db, b"k") == b"%d" % total
     tx.rollback()
@@ -229,7 +229,7 @@ def test_increment(keyspace: Keyspace, start: int, by: int) -> None:
 @pytest.mark.parametrize("value", [b"", b" 1", b"1 ", b"01", b"+1", b"-0", b"1.0", b"1\n", b"x"])
 def test_what_is_no_integer_stays_as_it_is(db: Database, value: bytes) -> None:
     strings.put(db, b"k", value)
-    assert error_of(lambda: strings.increment(db, b"k", 1)) == NOT_INTEGER
+    assert error_of(lambda: counter.increment(db, b"k", 1)) == NOT_INTEGER
     assert strings.get(db, b"k") == value
 
 
@@ -237,13 +237,13 @@ def test_what_is_no_integer_stays_as_it_is(db: Database, value: bytes) -> None:
 def test_a_run_of_counts_with_one_that_fails(db: Database, value: bytes) -> None:
     strings.put_all(db, [b"a", b"k"], [b"1", value])
     with pytest.raises((ReplyError, ValueError)):
-        strings.increment_run(db, [b"a", b"k", b"new"])
+        counter.increment_run(db, [b"a", b"k", b"new"])
 
 
 def test_a_run_of_counts(db: Database) -> None:
     strings.put_all(db, [b"a", b"k"], [b"%d" % -(2**63), b"41"])
     keys = [b"a", b"new", b"k", b"a", b"new"]
-    assert strings.increment_run(db, keys) == [-(2**63) + 1, 1, 42, -(2**63) + 2, 2]
+    assert counter.increment_run(db, keys) == [-(2**63) + 1, 1, 42, -(2**63) + 2, 2]
     assert strings.get_many(db, keys[:3]) == [b"%d" % (-(2**63) + 2), b"2", b"42"]
 
 
@@ -297,7 +297,7 @@ def test_encodings_are_kept_on_disk(keyspace: Keyspace) -> None:
     assert row_of(db, b"edited").form == RAW
     assert row_of(db, b"expiring").form == RAW
     assert row_of(db, b"expiring").expire_at == NOW + 1
-    assert strings.increment(db, b"edited", 1) == 2
+    assert counter.increment(db, b"edited", 1) == 2
     assert strings.encoding(b"edited", row_of(db, b"edited")) == "int"
     for key in (b"plain", b"edited", b"expiring"):
         strings.take(db, key)

@@ -1,0 +1,76 @@
+"""Counting: strings that spell a number. Values in, values out; no RESP, no RocksDB."""
+
+from __future__ import annotations
+
+from tendis_py.errors import NOT_FINITE, NOT_FLOAT, NOT_INTEGER, OVERFLOW, ReplyError
+from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
+from tendis_py.storage.codec import TEXT, StringRow
+from tendis_py.storage.database import Database
+from tendis_py.types import long_double
+from tendis_py.types.string import checked
+
+_digits = b"%d".__mod__
+
+
+def increment(db: Database, key: bytes, by: int) -> int:
+    """Add to the integer that the string spells, 0 where there is none; the sum."""
+    old = db.peek(key)
+    if old is None:
+        db.put(key, StringRow(b"%d" % by), None)
+        return by
+    if type(old) is not StringRow:
+        checked(old)
+        raise ReplyError(NOT_INTEGER)
+    number = strict_integer(old.value)
+    if number is None:
+        raise ReplyError(NOT_INTEGER)
+    number += by
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise ReplyError(OVERFLOW)
+    db.put(key, StringRow(b"%d" % number, old.expire_at), old)
+    return number
+
+
+def increment_run(db: Database, keys: list[bytes]) -> list[int]:
+    """``increment`` by one, many; an error when any of them fails."""
+    held = list(dict.fromkeys(keys))
+    texts = db.bare_many(held)
+    if None in texts:
+        held = [key for key, text in zip(held, texts, strict=True) if text is not None]
+        texts = [text for text in texts if text is not None]
+    numbers: list[int] = list(map(int, texts))  # type: ignore[arg-type]
+    if list(map(_digits, numbers)) != texts or min(numbers, default=0) < INT64_MIN:
+        raise ReplyError(NOT_INTEGER)
+    counts = dict(zip(held, numbers, strict=True))
+    found = []
+    for key in keys:
+        number = counts.get(key)
+        if number is None:
+            found.append(increment(db, key, 1))
+        else:
+            counts[key] = number = number + 1
+            found.append(number)
+    if max(found) > INT64_MAX:
+        raise ReplyError(OVERFLOW)
+    db.overwrite_bare(held, list(map(_digits, counts.values())))
+    return found
+
+
+def increment_real(db: Database, key: bytes, by: bytes) -> bytes:
+    """Add to the number that the string spells, 0 where there is none; the sum as it is stored.
+
+    ``by`` is text, since the sum is that of two long doubles.
+    """
+    old = checked(db.peek(key))
+    if old is not None and old.version:
+        raise ReplyError(NOT_FLOAT)
+    number = long_double.parse(b"0" if old is None else old.value)
+    addend = long_double.parse(by)
+    if number is None or addend is None:
+        raise ReplyError(NOT_FLOAT)
+    number += addend
+    if number.infinite:
+        raise ReplyError(NOT_FINITE)
+    text = bytes(number)
+    db.put(key, StringRow(text, 0 if old is None else old.expire_at, TEXT), old)
+    return text
