@@ -113,7 +113,7 @@ def _banner(server: Server) -> None:
     )
     say(
         log.NOTICE,
-        "threading model %s: %d reactors, %d executors",
+        "threading model %s, io-threads %d, executor-threads %d",
         server.model.name,
         len(server.reactors),
         sum(len(pool.executors) for pool in server.pools),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tendis_py.resp.requests import Request
 
 MAX_ARGUMENTS = 64
+MAX_NAME = 64
+"""Bytes of a command's name: it is what a pattern has to spell out."""
 MAX_SHAPES = 256
 
 LEARN_AFTER = 16
@@ -75,9 +77,10 @@ class ShapeTable:
         if self._missed < LEARN_AFTER * (self._learnt + 1):
             return
         self._missed = 0
-        if not 2 <= len(requests[0]) <= MAX_ARGUMENTS:
+        first = requests[0]
+        if not 2 <= len(first) <= MAX_ARGUMENTS or len(first[0]) > MAX_NAME:
             return
-        shape = Shape(requests[0])
+        shape = Shape(first)
         self._learnt += 1
         if shape.read(chunk) is None:
             return

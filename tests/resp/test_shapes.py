@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tendis_py.resp.requests import FastReader, Request
-from tendis_py.resp.shapes import LEARN_AFTER, MAX_ARGUMENTS, MAX_SHAPES, Shape, ShapeTable
+from tendis_py.resp.shapes import (
+    LEARN_AFTER,
+    MAX_ARGUMENTS,
+    MAX_NAME,
+    MAX_SHAPES,
+    Shape,
+    ShapeTable,
+)
 from tests.support.reference import Parsed, parse_requests
 from tests.support.resp import encode_request
 
@@ -93,8 +100,8 @@ def test_requests_of_several_shapes_teach_nothing() -> None:
     assert table.read(encoded(requests)) is None
 
 
-def test_requests_without_or_with_very_many_arguments_teach_nothing() -> None:
-    for request in ([b"PING"], [b"DEL"] + [b"k"] * MAX_ARGUMENTS):
+def test_no_arguments_very_many_or_a_long_name_teach_nothing() -> None:
+    for request in ([b"PING"], [b"DEL"] + [b"k"] * MAX_ARGUMENTS, [b"x" * (MAX_NAME + 1), b"k"]):
         table = ShapeTable()
         miss(table, request, LEARN_AFTER)
         assert not known(table, request)
