@@ -85,6 +85,9 @@ pattern = one_of("* a* ?ey:* key:[12] [^a] \\a x* [a-c] key:?") | st.sampled_fro
 seconds = one_of("100 1000 100000 0 -1 1 9223372036854775 9223372036854775807 x 1.5")
 """Far away, past, or wrong; 1 is long enough not to end within an example."""
 milliseconds = one_of("100000 1000000 0 -1 9223372036854775807 -9223372036854775808 x")
+apart = one_of("0 -1 x") | st.integers(2_000_000, 10**9).map(b"%d".__mod__)
+"""Times from now for GT, which hardly ever come up twice: whether the same number sets a later
+deadline than a moment before is a matter of a millisecond."""
 unix_seconds = one_of("4102444800 4102444801 1 0 -1 9223372036854775 9223372036854775807 x")
 unix_milliseconds = one_of("4102444800000 4102444800001 1 0 -1 9223372036854775807 x")
 

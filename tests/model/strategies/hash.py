@@ -9,6 +9,7 @@ from tests.model.strategies.common import (
     Family,
     any_integer,
     any_real,
+    apart,
     command,
     key,
     one_of,
@@ -44,6 +45,7 @@ def _after_fields(
 
 _counted = _after_fields(fields)
 _condition = st.lists(one_of("NX XX GT LT gt BAD"), max_size=1)
+_condition_but_gt = st.lists(one_of("NX XX LT lt BAD"), max_size=1)
 
 seconds = one_of("100 1000 100000 0 -1 70368744177 9223372036854775807 x")
 milliseconds = one_of("100000 1000000 0 -1 70368744177663 9223372036854775807 x")
@@ -100,8 +102,10 @@ FAMILY = Family(
             options(b"FNX", b"FXX", b"KEEPTTL", b"BAD", *_EXPIRIES),
             _after_fields(pairs, 2),
         ),
-        "hexpire": command("HEXPIRE", key, seconds, _condition, _counted),
-        "hpexpire": command("HPEXPIRE", key, milliseconds, _condition, _counted),
+        "hexpire": command("HEXPIRE", key, seconds, _condition_but_gt, _counted)
+        | command("HEXPIRE", key, apart, _condition, _counted),
+        "hpexpire": command("HPEXPIRE", key, milliseconds, _condition_but_gt, _counted)
+        | command("HPEXPIRE", key, apart, _condition, _counted),
         "hexpireat": command("HEXPIREAT", key, unix_seconds, _condition, _counted),
         "hpexpireat": command("HPEXPIREAT", key, unix_milliseconds, _condition, _counted),
         "httl": command("HTTL", key, _counted),
