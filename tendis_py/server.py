@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -314,7 +315,4 @@ def raise_fd_limit(maxclients: int) -> int:
 def _plain(record: Any) -> dict[str, Any]:
     """A slotted dataclass as a dictionary, records in it too (``asdict`` copies every number)."""
     found = {name: getattr(record, name) for name in record.__slots__}
-    return {
-        name: _plain(value) if hasattr(value, "__slots__") else value
-        for name, value in found.items()
-    }
+    return {name: _plain(value) if is_dataclass(value) else value for name, value in found.items()}

@@ -21,13 +21,7 @@ def _incr_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     return counter.increment_run(ctx.db, [key for _, key in requests])
 
 
-@_command(
-    "incr",
-    2,
-    since="1.0.0",
-    syntax="key",
-    run=_incr_run,
-)
+@_command("incr", 2, since="1.0.0", syntax="key", run=_incr_run)
 def incr(ctx: Context, args: list[bytes]) -> Any:
     """Increments the integer value of a key by one.
     Uses 0 as initial value if the key doesn't exist.
@@ -62,12 +56,7 @@ def decrby(ctx: Context, args: list[bytes]) -> Any:
     return counter.increment(ctx.db, args[1], -decrement)
 
 
-@_command(
-    "incrbyfloat",
-    3,
-    since="2.6.0",
-    syntax="key increment",
-)
+@_command("incrbyfloat", 3, since="2.6.0", syntax="key increment")
 def incrbyfloat(ctx: Context, args: list[bytes]) -> Any:
     """Increment the floating point value of a key by a number.
     Uses 0 as initial value if the key doesn't exist.

@@ -32,7 +32,7 @@ _SECTIONS: dict[bytes, tuple[str, Callable[[Services], Fields]]] = {
 """In the order they are printed, whatever order they are asked for in."""
 
 _DEFAULT = _SECTIONS.keys() - {b"commandstats", b"latencystats", b"stages", b"rocksdb"}
-"""Those that read many histograms, or ask RocksDB a lot, have to be asked for."""
+"""Without those that read many histograms or ask RocksDB a lot."""
 _GROUPS = {b"default": _DEFAULT, b"all": _SECTIONS.keys(), b"everything": _SECTIONS.keys()}
 
 

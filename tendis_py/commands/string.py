@@ -17,11 +17,7 @@ from tendis_py.commands.arguments import (
 )
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
-from tendis_py.errors import (
-    OFFSET_RANGE,
-    ReplyError,
-    wrong_arity,
-)
+from tendis_py.errors import OFFSET_RANGE, ReplyError, wrong_arity
 from tendis_py.resp.replies import OK
 from tendis_py.types import fragments
 from tendis_py.types import string as strings

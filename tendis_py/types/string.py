@@ -1,19 +1,15 @@
 """Strings: bytes under a key. Values in, values out; no RESP, no RocksDB.
 
-``get`` and ``put`` are the hot path. A ``limit`` is the longest string allowed, in
-bytes. A long string that was edited in place is in fragments (fragments.py): its row has a version,
-and its length for a value.
+``get`` and ``put`` are the hot path. A ``limit`` is the longest string allowed, in bytes. A long
+string that was edited in place is in fragments (fragments.py): its row has a version, and its
+length for a value.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tendis_py.errors import (
-    STRING_TOO_LONG,
-    ReplyError,
-    wrong_type,
-)
+from tendis_py.errors import STRING_TOO_LONG, ReplyError, wrong_type
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import RAW, STRING, TEXT, AbsentRow, Row, StringRow
 from tendis_py.storage.database import Database

@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tendis_py.errors import TooLargeError
-from tendis_py.storage import elements as module
 from tendis_py.storage import order
-from tendis_py.storage.elements import Elements, VersionWriter
+from tendis_py.storage.elements import Elements
 from tendis_py.storage.families import ELEMENT_FAMILIES, ENTRIES, ROWS, SCORE
-from tendis_py.storage.reclaim import Reclaimer, garbage
 from tests.support.store import Store
 
 ELEMENTS = st.sampled_from([b"", b"a", b"aa", b"ab", b"b", b"c", b"ca", b"\xff", b"\xff\xff"])
@@ -31,7 +29,6 @@ COLLECTIONS = st.integers(0, 3)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "CHUNK", 4)
-    monkeypatch.setattr(module, "_AHEAD_ROWS", 5)
 
 
 Model = dict[bytes, bytes]
@@ -372,97 +369,6 @@ def test_a_failed_commit_drops_the_orders_it_concerns(
     store.tx.rollback()
     assert not elements.has_order
     assert other.rank(b"002") == 2
-
-
-# Versions written ahead
-
-
-def rows_of(store: Store, version: int, family: int = ROWS) -> list[bytes]:
-    return list(Elements(store.transaction(), version, family).keys())
-
-
-def test_few_elements_are_part_of_the_batch(store: Store) -> None:
-    writer = VersionWriter(store.tx)
-    for at in range(4):
-        writer.add(b"%d" % at, b"v")
-    version = writer.finish()
-    assert rows_of(store, version) == []
-    assert len(list(Elements(store.tx, version).keys())) == 4
-    store.tx.rollback_command()
-    store.commit()
-    assert rows_of(store, version) == []
-    assert store.garbage() == []
-
-
-@pytest.mark.parametrize("number", [5, 6, 23])
-def test_many_are_written_ahead_and_kept_by_the_commit(store: Store, number: int) -> None:
-    writer = VersionWriter(store.tx)
-    for at in range(number):
-        writer.add(b"%02d" % at, b"v%d" % at, SCORE if at % 2 else ROWS)
-    assert store.garbage() == [writer.version]
-    assert list(garbage(store.keyspace)) == [], "the reclaimer would take it"
-    version = writer.finish()
-    assert Elements(store.tx, version).get(b"02") == b"v2"
-    assert Elements(store.tx, version, SCORE).get(b"03") == b"v3"
-    assert not Reclaimer(store.keyspace).find()
-    store.commit()
-    assert store.garbage() == []
-    assert not store.keyspace.building
-    assert len(rows_of(store, version) + rows_of(store, version, SCORE)) == number
-
-
-@pytest.mark.parametrize("end", ["fails", "rollback", "crash"])
-def test_what_was_written_ahead_in_vain_is_garbage(store: Store, end: str) -> None:
-    writer = VersionWriter(store.tx)
-    for at in range(12):
-        writer.add(b"%02d" % at)
-    if end == "fails":
-        store.tx.rollback_command()
-        store.commit()
-    elif end == "rollback":
-        writer.finish()
-        store.tx.rollback()
-    else:
-        writer.finish()
-        store.reopen()
-    assert not store.keyspace.building
-    assert store.garbage() == [writer.version]
-    reclaimer = Reclaimer(store.keyspace)
-    assert reclaimer.find()
-    reclaimer.step(store.tx)
-    store.commit()
-    assert rows_of(store, writer.version) == []
-    assert store.garbage() == []
-
-
-def test_reading_a_source_does_not_end_what_is_being_written_ahead(store: Store) -> None:
-    """An earlier command of the batch has written to the source that is read last."""
-    source = filled(store, 6, SCORE)
-    source.add(b"zzz")
-    store.tx.undo.clear()
-    writer = VersionWriter(store.tx)
-    for at in range(7):
-        writer.add(b"%d" % at)
-    for element, _ in source.items():
-        writer.add(element)
-        assert not Reclaimer(store.keyspace).find()
-    version = writer.finish()
-    store.commit()
-    assert len(rows_of(store, version)) == 14
-
-
-def test_a_version_committed_after_the_reclaimer_saw_it_stays(store: Store) -> None:
-    writer = VersionWriter(store.tx)
-    for at in range(7):
-        writer.add(b"%d" % at)
-    store.keyspace.building.clear()  # as the reclaimer's look at it, begun before the commit
-    reclaimer = Reclaimer(store.keyspace)
-    assert reclaimer.find()
-    version = writer.finish()
-    store.commit()
-    reclaimer.step(store.tx)
-    store.commit()
-    assert len(rows_of(store, version)) == 7
 
 
 def test_a_command_that_fails_before_it_writes_costs_no_order_index(store: Store) -> None:
