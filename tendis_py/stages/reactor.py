@@ -23,15 +23,14 @@ from time import monotonic, perf_counter_ns
 
 import trio
 
-from tendis_py.errors import ReplyError
-from tendis_py.resp.replies import encode
 from tendis_py.resp.requests import FastReader, Request
 from tendis_py.services import Services
 from tendis_py.session import Session
-from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, OUTBOX_BYTES, RECEIVE_BYTES, Connection
+from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.execute import Executor, is_control
 from tendis_py.stages.respond import Call, ResponseQueue, ResponseStatistics
+from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -96,13 +95,13 @@ class Reactor:
         self.connections = ConnectionTable(services, self._epoll, self._traffic)
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
         self._held: list[Batch] = []
-        self._ready: list[Connection] = []  # idle connections that have requests waiting
+        self._waiting = Waiting(services, self.connections, self._traffic)
         self._client_pause = services.clients.pause
         self._stopping = False
         self._turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
-        self._client_pause.on_end(lambda: self.responses.post(self._release_paused))
+        self._client_pause.on_end(lambda: self.responses.post(self._waiting.release_paused))
 
     # From other threads
 
@@ -167,16 +166,16 @@ class Reactor:
         idle = 0
         while not self._stopping:
             if idle < IDLE_POLLS:
-                events = poll(0 if self._ready else POLL_SECONDS, MAX_EVENTS)
+                events = poll(0 if self._waiting.ready else POLL_SECONDS, MAX_EVENTS)
             else:
                 with trio.move_on_after(self._patience()):
                     await trio.lowlevel.wait_readable(fd)
                 events = poll(0, MAX_EVENTS)
             if self.connections.held_by_pause and not self._client_pause.remaining:
-                self._release_paused()
+                self._waiting.release_paused()
             if events:
                 self._executor.keyspace.turns += 1
-            idle = 0 if events or self._ready else idle + 1
+            idle = 0 if events or self._waiting.ready else idle + 1
             self._turn(events)
             if self._now >= self._next_cron:
                 self._next_cron = self._now + CRON_SECONDS
@@ -210,8 +209,8 @@ class Reactor:
         items: list[tuple[Session, list[Request]]] = []
         received = reads = 0
         connections = self.connections
-        if self._ready:
-            self._take_ready(items)
+        if self._waiting.ready:
+            self._waiting.take_ready(items)
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -237,7 +236,7 @@ class Reactor:
                 self.connections.close(connection)
                 continue
             if not chunk:
-                self._end_of_input(connection)
+                self._waiting.end(connection)
                 continue
             received += len(chunk)
             reads += 1
@@ -246,15 +245,13 @@ class Reactor:
             session.last_active = now
             requests = connection.parser.feed(chunk)
             if connection.busy or connection.waiting:
-                if not connection.waiting:
-                    connection.waiting_since = read
-                self._wait(connection, requests, len(chunk))
+                self._waiting.add(connection, requests, len(chunk), read)
             elif requests:
                 connection.busy = True
                 session.received = read
                 items.append((session, requests))
             if connection.parser.error is not None:
-                self._end_of_input(connection)
+                self._waiting.end(connection)
             elif not requests:
                 self.connections.close_for_input(connection)
         if reads:
@@ -332,30 +329,6 @@ class Reactor:
             self._held.pop(0)
         self.connections.resume()
 
-    def _wait(self, connection: Connection, requests: list[Request], received: int) -> None:
-        """Keep requests for later: the connection is busy."""
-        connection.waiting += requests
-        connection.waiting_bytes += received
-        self.connections.update_events(connection)
-
-    def _release_paused(self) -> None:
-        """CLIENT PAUSE is over: whom it held back goes on, in order."""
-        self._ready += self.connections.held_by_pause
-        self.connections.held_by_pause.clear()
-
-    def _take_ready(self, items: list[tuple[Session, list[Request]]]) -> None:
-        """Let connections go on whose requests had to wait."""
-        ready, self._ready = self._ready, []
-        for connection in ready:
-            if connection.closed or connection.busy or not connection.waiting:
-                continue
-            connection.session.received = connection.waiting_since
-            items.append((connection.session, connection.waiting))
-            connection.busy = True
-            connection.waiting = []
-            connection.waiting_bytes = 0
-            self.connections.update_events(connection)
-
     # Responding
 
     def _respond(self, batch: Batch) -> None:
@@ -391,47 +364,13 @@ class Reactor:
                 or connection.finished
                 or not connection.ordinary
             ):
-                self._go_on(connection)
+                self._waiting.go_on(connection)
         batch.written = perf_counter_ns()
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record_response(batch)
         for queue, later in batch.deferred:
             queue.force(later)
-
-    def _go_on(self, connection: Connection) -> None:
-        """An idle connection's next step: its waiting requests, its end, or nothing."""
-        session = connection.session
-        connection.parser.authenticated = self._services.admits(session)
-        if session.closing:
-            connection.waiting = []
-            connection.finished = True
-        if connection.waiting:
-            if self._client_pause.holds(session, connection.waiting[0]):
-                self.connections.held_by_pause[connection] = None
-            elif connection.outbox_bytes <= OUTBOX_BYTES:
-                self._ready.append(connection)
-        elif connection.waiting_bytes and not connection.finished:
-            connection.waiting_bytes = 0  # part of a request: it is read on
-            self.connections.update_events(connection)
-        elif connection.finished:
-            self._finish(connection)
-
-    def _finish(self, connection: Connection) -> None:
-        """All requests are answered and no more will come: say goodbye, close when it is sent."""
-        error = connection.parser.error
-        if error is not None:
-            connection.parser.error = None
-            self._traffic.protocol_errors += 1
-            failure = ReplyError(f"ERR Protocol error: {error}")
-            try:
-                connection.send(encode(failure))
-            except OSError:
-                pass
-        if connection.outbox is None:
-            self.connections.close(connection)
-        else:
-            self.connections.update_events(connection)
 
     def _flush(self, connection: Connection) -> None:
         try:
@@ -442,14 +381,4 @@ class Reactor:
         if connection.outbox is None or connection.readable:
             self.connections.update_events(connection)
             if not connection.busy:
-                self._go_on(connection)
-
-    def _end_of_input(self, connection: Connection) -> None:
-        if connection in self.connections.held_by_pause and connection.parser.error is None:
-            self.connections.close(connection)  # nobody waits for what has not run, as in Redis
-            return
-        connection.finished = True
-        if connection.busy or connection.waiting:
-            self.connections.update_events(connection)
-        else:
-            self._finish(connection)
+                self._waiting.go_on(connection)

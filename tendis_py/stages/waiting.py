@@ -1,0 +1,101 @@
+"""The requests of one reactor that wait their turn, and how their connections go on.
+
+A connection has one batch under way at a time, so that its requests run and are answered in order:
+what it sends meanwhile waits, as does what CLIENT PAUSE holds back, and what a client asks that
+leaves its replies unread. Used in the reactor's thread only.
+"""
+
+from __future__ import annotations
+
+from tendis_py.errors import ReplyError
+from tendis_py.resp.replies import encode
+from tendis_py.resp.requests import Request
+from tendis_py.services import Services
+from tendis_py.services.stats import Traffic
+from tendis_py.session import Session
+from tendis_py.stages.connection import OUTBOX_BYTES, Connection
+from tendis_py.stages.connection_table import ConnectionTable
+
+
+class Waiting:
+    def __init__(self, services: Services, connections: ConnectionTable, traffic: Traffic) -> None:
+        self._services = services
+        self._connections = connections
+        self._traffic = traffic
+        self._pause = services.clients.pause
+        self.ready: list[Connection] = []
+        """Idle connections that have requests waiting."""
+
+    def add(
+        self, connection: Connection, requests: list[Request], received: int, read: int
+    ) -> None:
+        """Keep requests of ``received`` bytes, read at ``read`` (perf_counter_ns), for later: the
+        connection is busy."""
+        if not connection.waiting:
+            connection.waiting_since = read
+        connection.waiting += requests
+        connection.waiting_bytes += received
+        self._connections.update_events(connection)
+
+    def take_ready(self, items: list[tuple[Session, list[Request]]]) -> None:
+        """Let connections go on whose requests had to wait."""
+        ready, self.ready = self.ready, []
+        for connection in ready:
+            if connection.closed or connection.busy or not connection.waiting:
+                continue
+            connection.session.received = connection.waiting_since
+            items.append((connection.session, connection.waiting))
+            connection.busy = True
+            connection.waiting = []
+            connection.waiting_bytes = 0
+            self._connections.update_events(connection)
+
+    def release_paused(self) -> None:
+        """CLIENT PAUSE is over: whom it held back goes on, in order."""
+        self.ready += self._connections.held_by_pause
+        self._connections.held_by_pause.clear()
+
+    def go_on(self, connection: Connection) -> None:
+        """An idle connection's next step: its waiting requests, its end, or nothing."""
+        session = connection.session
+        connection.parser.authenticated = self._services.admits(session)
+        if session.closing:
+            connection.waiting = []
+            connection.finished = True
+        if connection.waiting:
+            if self._pause.holds(session, connection.waiting[0]):
+                self._connections.held_by_pause[connection] = None
+            elif connection.outbox_bytes <= OUTBOX_BYTES:
+                self.ready.append(connection)
+        elif connection.waiting_bytes and not connection.finished:
+            connection.waiting_bytes = 0  # part of a request: it is read on
+            self._connections.update_events(connection)
+        elif connection.finished:
+            self._finish(connection)
+
+    def end(self, connection: Connection) -> None:
+        """No more input will come, or none that is RESP: what was asked is answered first."""
+        if connection in self._connections.held_by_pause and connection.parser.error is None:
+            self._connections.close(connection)  # nobody waits for what has not run, as in Redis
+            return
+        connection.finished = True
+        if connection.busy or connection.waiting:
+            self._connections.update_events(connection)
+        else:
+            self._finish(connection)
+
+    def _finish(self, connection: Connection) -> None:
+        """All requests are answered and no more will come: say goodbye, close when it is sent."""
+        error = connection.parser.error
+        if error is not None:
+            connection.parser.error = None
+            self._traffic.protocol_errors += 1
+            failure = ReplyError(f"ERR Protocol error: {error}")
+            try:
+                connection.send(encode(failure))
+            except OSError:
+                pass
+        if connection.outbox is None:
+            self._connections.close(connection)
+        else:
+            self._connections.update_events(connection)
