@@ -52,7 +52,7 @@ def increment_run(db: Database, keys: list[bytes]) -> list[int]:
             found.append(number)
     if max(found) > INT64_MAX:
         raise ReplyError(OVERFLOW)
-    db.overwrite_bare(held, list(map(_digits, counts.values())))
+    db.overwrite_bare(held, list(map(_digits, counts.values())), texts)
     return found
 
 
