@@ -189,10 +189,12 @@ class Database:
         overlay = self._overlay
         return list(map(overlay.get, meta_keys, found)) if overlay else found
 
-    def bare_many(self, keys: list[bytes]) -> list[bytes | None]:
-        """As ``find_bare`` for each key, but it leaves no trace."""
-        found = self._at_hand(self._meta_keys(keys))
-        return [what if type(what) is bytes else None for what in found]
+    def bare_many(self, keys: list[bytes]) -> tuple[list[bytes], list[bytes | None]]:
+        """As ``find_bare`` for each key, but it leaves no trace; before that, the keys of their
+        rows, for ``overwrite_bare``."""
+        meta_keys = self._meta_keys(keys)
+        found = self._at_hand(meta_keys)
+        return meta_keys, [what if type(what) is bytes else None for what in found]
 
     def replace_bare(self, keys: list[bytes], values: list[bytes]) -> bool:
         """Set each key to its string, if all hold bare strings that are at hand; else False, and
@@ -206,11 +208,11 @@ class Database:
         return True
 
     def overwrite_bare(
-        self, keys: list[bytes], values: list[bytes], found: Sequence[Held | None]
+        self, meta_keys: list[bytes], values: list[bytes], found: Sequence[Held | None]
     ) -> None:
-        """Set each key to its string, none of them empty: ``bare_many`` has just ``found`` them
-        all. The last step of a run: nothing may fail from here on, since this is not undone."""
-        meta_keys = self._meta_keys(keys)
+        """Set what ``bare_many`` has just ``found`` at ``meta_keys``, each there once, to strings,
+        none of them empty. The last step of a run: nothing may fail from here on, since this is
+        not undone."""
         self._overwrite(meta_keys, values, found)
         if self.tx.touches:
             self._touch_all(meta_keys)

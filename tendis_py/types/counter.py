@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 from tendis_py.errors import NOT_FINITE, NOT_FLOAT, NOT_INTEGER, OVERFLOW, ReplyError
 from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
 from tendis_py.storage.codec import TEXT, StringRow
@@ -34,26 +36,36 @@ def increment(db: Database, key: bytes, by: int) -> int:
 def increment_run(db: Database, keys: list[bytes]) -> list[int]:
     """``increment`` by one, many; an error when any of them fails."""
     held = list(dict.fromkeys(keys))
-    texts = db.bare_many(held)
-    if None in texts:
-        held = [key for key, text in zip(held, texts, strict=True) if text is not None]
-        texts = [text for text in texts if text is not None]
-    numbers: list[int] = list(map(int, texts))  # type: ignore[arg-type]
-    if list(map(_digits, numbers)) != texts or min(numbers, default=0) < INT64_MIN:
+    places, bare = db.bare_many(held)
+    texts = list(filter(None, bare))
+    if len(texts) < len(held):
+        held, places = list(compress(held, bare)), list(compress(places, bare))
+    numbers = list(map(int, texts))
+    if not _are_counts(texts) and list(map(_digits, numbers)) != texts:
         raise ReplyError(NOT_INTEGER)
-    counts = dict(zip(held, numbers, strict=True))
-    found = []
-    for key in keys:
-        number = counts.get(key)
-        if number is None:
-            found.append(increment(db, key, 1))
-        else:
-            counts[key] = number = number + 1
-            found.append(number)
-    if max(found) > INT64_MAX:
+    if len(held) == len(keys):
+        sums = added = [number + 1 for number in numbers]
+    else:
+        added = []
+        counts = dict(zip(held, numbers, strict=True))
+        for key in keys:
+            number = counts.get(key)
+            if number is None:
+                added.append(increment(db, key, 1))
+            else:
+                counts[key] = number = number + 1
+                added.append(number)
+        sums = list(counts.values())
+    if max(added) > INT64_MAX or min(numbers, default=0) < INT64_MIN:
         raise ReplyError(OVERFLOW)
-    db.overwrite_bare(held, list(map(_digits, counts.values())), texts)
-    return found
+    db.overwrite_bare(places, list(map(_digits, sums)), texts)
+    return added
+
+
+def _are_counts(texts: list[bytes]) -> bool:
+    """Whether all are positive integers as INCR writes them: a quick look that most strings of
+    INCR pass."""
+    return b"".join(texts).isdigit() and min(texts) >= b"1"
 
 
 def increment_real(db: Database, key: bytes, by: bytes) -> bytes:
