@@ -6,6 +6,7 @@ quicklist.c of Redis. Knows no rows.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from tendis_py.numbers import strict_integer
@@ -21,32 +22,31 @@ _LEAST_ENTRY = 2
 _MOST_OVERHEAD = 10
 """What an entry takes at the most besides its bytes."""
 
-_INTEGER_SIZES = ((1 << 12, 2), (1 << 15, 3), (1 << 23, 4), (1 << 31, 5))
-"""Those from -bound to below it take that many bytes."""
+_INTEGER_BYTES = (*[2] * 13, *[3] * 3, *[4] * 8, *[5] * 8, *[9] * 32)
+"""By how many bits they have besides the sign, from 0 to 63: what integers over 127 take."""
 _FIRST_OF_INTEGERS = frozenset([b"-", *(b"%d" % digit for digit in range(10))])
-_STRING_HEADS = ((1 << 6, 1), (1 << 12, 2))
-_BACKWARD_SIZES = ((128, 1), (16383, 2), (2097151, 3), (268435455, 4))
+_LONGEST_INTEGER = 20
+_SHORT_STRINGS, _MIDDLING_STRINGS = 1 << 6, 1 << 12
+"""Below these lengths, the head of a string takes one byte, or two; else it takes five."""
+_BACKWARD_BOUNDS = (128, 16383, 2097151, 268435455)
+"""An entry's size, again at its end, takes a byte more from each of these on."""
 
 
 def entry_size(value: bytes) -> int:
     """Bytes that ``value`` takes in a listpack."""
     size = len(value)
-    if size < 64 and value[:1] not in _FIRST_OF_INTEGERS:
+    if size <= _LONGEST_INTEGER and value[:1] in _FIRST_OF_INTEGERS:
+        number = strict_integer(value)
+        if number is not None:
+            return 2 if 0 <= number < 128 else 1 + _INTEGER_BYTES[_magnitude_bits(number)]
+    if size < _SHORT_STRINGS:
         return size + 2
-    number = strict_integer(value) if size <= 20 else None
-    if number is None:
-        if size < 64:
-            return size + 2
-        size += _size_below(_STRING_HEADS, size, 5)
-    elif 0 <= number < 128:
-        return 2
-    else:
-        size = next((size for bound, size in _INTEGER_SIZES if -bound <= number < bound), 9)
-    return size + _size_below(_BACKWARD_SIZES, size, 5)
+    size += 2 if size < _MIDDLING_STRINGS else 5
+    return size + 1 + bisect_right(_BACKWARD_BOUNDS, size)
 
 
-def _size_below(sizes: tuple[tuple[int, int], ...], number: int, otherwise: int) -> int:
-    return next((size for bound, size in sizes if number < bound), otherwise)
+def _magnitude_bits(number: int) -> int:
+    return (number if number >= 0 else ~number).bit_length()
 
 
 def entries_size(values: Iterable[bytes]) -> int:
