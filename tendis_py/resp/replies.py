@@ -114,12 +114,14 @@ _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
 def format_double(value: float) -> bytes:
     """A double in the fewest digits that read back as the same double, laid out as Redis does:
     integers up to 2**62 in full, the rest by the rules of fpconv's ``emit_digits``."""
-    if math.isinf(value):
+    if -_WHOLE <= value <= _WHOLE:
+        integer = int(value)
+        if integer == value:
+            return b"%d" % integer if integer or math.copysign(1, value) > 0 else b"-0"
+    elif math.isinf(value):
         return b"inf" if value > 0 else b"-inf"
-    if math.isnan(value):
+    elif math.isnan(value):
         return b"nan"
-    if abs(value) <= _WHOLE and value == int(value):
-        return b"%d" % int(value) if value or math.copysign(1, value) > 0 else b"-0"
     sign = "-" if value < 0 else ""
     head, _, tail = repr(abs(value)).partition("e")
     whole, _, fraction = head.partition(".")
@@ -189,14 +191,19 @@ def _verbatim(value: Verbatim) -> bytes:
 
 def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
     head = kind + b"%d\r\n"
+    short_heads = [head % length for length in range(_FEW + 1)]
 
     def encode(values: Any) -> bytes:
-        if len(values) > _FEW and set(map(type, values)) == {bytes}:
+        length = len(values)
+        if length <= _FEW:
+            pieces = [encoders[type(value)](value) for value in values]
+            return short_heads[length] + b"".join(pieces)
+        if set(map(type, values)) == {bytes}:
             try:
-                return head % len(values) + _short_bulks(values)
+                return head % length + _short_bulks(values)
             except IndexError:
                 pass  # a long one
-        return head % len(values) + b"".join([encoders[type(value)](value) for value in values])
+        return head % length + b"".join([encoders[type(value)](value) for value in values])
 
     return encode
 

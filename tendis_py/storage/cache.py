@@ -99,15 +99,16 @@ class RowCache:
         young, old = self.young, self.old
         added = 0
         for key, value in values.items():
-            before = young.get(key)
-            if before is not None:
-                added -= len(before) + _ENTRY_BYTES
-            if value is not None:
+            if value is None:
+                before = young.pop(key, None)
+                if old:
+                    old.pop(key, None)
+            else:
+                before = young.get(key)
                 young[key] = value
                 added += len(value) + _ENTRY_BYTES
-            else:
-                young.pop(key, None)
-                old.pop(key, None)
+            if before is not None:
+                added -= len(before) + _ENTRY_BYTES
         self.young_bytes += added
 
     def forget(self, key: bytes) -> None:
