@@ -117,7 +117,7 @@ class Engine:
         options.create_if_missing(True)
         options.create_missing_column_families(True)
         options.set_write_buffer_size(512 * 1024)  # its skip list fits the CPU's cache
-        options.set_min_write_buffer_number_to_merge(8)
+        options.set_min_write_buffer_number_to_merge(8)  # flushed as 4 MB
         options.set_max_write_buffer_number(64)
         options.set_db_write_buffer_size(64 * 1024 * 1024)
         options.set_max_total_wal_size(64 * 1024 * 1024)

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tendis_py.storage.cache import RowCache
 from tendis_py.storage.codec import StringRow
 from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.reclaim import Reclaimer
@@ -200,6 +201,14 @@ class Model(RuleBasedStateMachine):
             deadlines = [deadline for _, deadline in found.values() if deadline]
             assert (counts.keys, counts.expires) == (len(found), len(deadlines))
         self.store.tx.undo.clear()
+
+    @invariant()
+    def the_cache_counts_what_it_holds(self) -> None:
+        cache = self.store.keyspace.cache
+        fresh = RowCache(cache.limit)
+        for key, what in cache.young.items():
+            fresh.add(key, what)
+        assert cache.young_bytes == fresh.young_bytes
 
     @rule()
     def the_disk_agrees(self) -> None:
