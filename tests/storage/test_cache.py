@@ -8,6 +8,7 @@ import pytest
 from tendis_py.storage import cache as module
 from tendis_py.storage.cache import RowCache
 from tendis_py.storage.codec import ABSENT, Held, StringRow
+from tests.support.store import Store
 
 
 def row(size: int = 0) -> StringRow:
@@ -150,3 +151,17 @@ def test_threads_may_trim_at_the_same_time(
     finally:
         sys.setswitchinterval(interval)
     assert not failures
+
+
+@pytest.mark.parametrize("more", [b"b", b"c"])
+def test_a_run_that_names_a_key_twice_counts_it_once(store: Store, more: bytes) -> None:
+    """``more`` is written after the run: a key of the run, or another."""
+    for key in (b"a", b"b"):
+        store.put(key, b"before")
+    store.commit()
+    assert store.db.replace_bare([b"a", b"b", b"a"], [b"long" * 50, b"short", b"new"])
+    store.put(more, b"after")
+    store.commit()
+    texts = list(store.keyspace.cache.young.values())
+    held = 200 * len(texts) + sum(map(len, texts))
+    assert store.keyspace.cache.statistics().bytes == held
