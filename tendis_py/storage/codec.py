@@ -22,7 +22,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 FORMAT = 1
@@ -206,8 +205,11 @@ def unpack_items(raw: bytes, start: int = 0) -> list[bytes]:
     """What ``pack_items`` packed at ``start``."""
     (number,) = struct.unpack_from(">I", raw, start)
     at = start + 4 + 4 * number
-    ends = accumulate(struct.unpack_from(f">{number}I", raw, start + 4), initial=at)
-    return [raw[begin:end] for begin, end in pairwise(ends)]
+    items = []
+    for length in struct.unpack_from(f">{number}I", raw, start + 4):
+        items.append(raw[at : at + length])
+        at += length
+    return items
 
 
 class AbsentRow(Row):

@@ -22,8 +22,8 @@ _LEAST_ENTRY = 2
 _MOST_OVERHEAD = 10
 """What an entry takes at the most besides its bytes."""
 
-_INTEGER_BYTES = (*[2] * 13, *[3] * 3, *[4] * 8, *[5] * 8, *[9] * 32)
-"""By how many bits they have besides the sign, from 0 to 63: what integers over 127 take."""
+_INTEGER_SIZES = (*[3] * 13, *[4] * 3, *[5] * 8, *[6] * 8, *[10] * 33)
+"""By how many bits they have besides the sign, from 0 to 64: what integers take at the most."""
 _FIRST_OF_INTEGERS = frozenset([b"-", *(b"%d" % digit for digit in range(10))])
 _LONGEST_INTEGER = 20
 _SHORT_STRINGS, _MIDDLING_STRINGS = 1 << 6, 1 << 12
@@ -38,15 +38,18 @@ def entry_size(value: bytes) -> int:
     if size <= _LONGEST_INTEGER and value[:1] in _FIRST_OF_INTEGERS:
         number = strict_integer(value)
         if number is not None:
-            return 2 if 0 <= number < 128 else 1 + _INTEGER_BYTES[_magnitude_bits(number)]
+            return integer_size(number)
     if size < _SHORT_STRINGS:
         return size + 2
     size += 2 if size < _MIDDLING_STRINGS else 5
     return size + 1 + bisect_right(_BACKWARD_BOUNDS, size)
 
 
-def _magnitude_bits(number: int) -> int:
-    return (number if number >= 0 else ~number).bit_length()
+def integer_size(number: int) -> int:
+    """Bytes that ``number`` takes in a listpack."""
+    if 0 <= number < 128:
+        return 2
+    return _INTEGER_SIZES[(number if number > 0 else ~number).bit_length()]
 
 
 def entries_size(values: Iterable[bytes]) -> int:

@@ -23,8 +23,6 @@ from tendis_py.types.stream_id import GREATEST, from_key, milliseconds, sequence
 _KIND = b"n"
 _LARGEST = 1 << 30
 """Bytes of a listpack, whatever the configuration says (STREAM_LISTPACK_MAX_SIZE)."""
-_INTEGERS = ((12, 3), (15, 4), (23, 5), (31, 6))
-"""Bits of an integer without the sign → bytes it takes in a listpack, at most."""
 _PACKED = struct.Struct(">16sQQQI")
 
 
@@ -181,7 +179,7 @@ def radix_tree_nodes(firsts: Sequence[bytes], depth: int = 0) -> int:
 
 def _begin(id_: int, fields: list[bytes]) -> Node:
     names = fields[::2]
-    master = 2 + _integer_size(len(names)) + listpack.entries_size(names)
+    master = 2 + listpack.integer_size(len(names)) + listpack.entries_size(names)
     size = master + _entry_size(id_, id_, fields, repeats=True)
     return Node(id_, id_, 1, 0, size, _checksum(names))
 
@@ -195,7 +193,7 @@ def _extend(node: Node, id_: int, fields: list[bytes]) -> Node:
 def _has_room(node: Node, fields: list[bytes], limits: Limits) -> bool:
     most_bytes = min(limits.stream_node_max_bytes or _LARGEST, _LARGEST)
     most_entries = limits.stream_node_max_entries
-    counts = _integer_size(node.live) + _integer_size(node.deleted)
+    counts = listpack.integer_size(node.live) + listpack.integer_size(node.deleted)
     if listpack.EMPTY + counts + node.size + sum(map(len, fields)) >= most_bytes:
         return False
     return not most_entries or node.live + node.deleted < most_entries
@@ -205,25 +203,15 @@ def _entry_size(first: int, id_: int, fields: list[bytes], *, repeats: bool) -> 
     """Bytes of an entry in the listpack of the node begun with ``first``; one that ``repeats`` the
     node's field names goes without them."""
     number = len(fields) // 2
-    size = 2 + _integer_size(milliseconds(id_) - milliseconds(first))
-    size += _integer_size(sequence(id_) - sequence(first))
+    size = 2 + listpack.integer_size(milliseconds(id_) - milliseconds(first))
+    size += listpack.integer_size(sequence(id_) - sequence(first))
     if repeats:
         stored, pieces = fields[1::2], number + 3
     else:
-        size += _integer_size(number)
+        size += listpack.integer_size(number)
         stored, pieces = fields, 2 * number + 4
-    return size + listpack.entries_size(stored) + _integer_size(pieces)
+    return size + listpack.entries_size(stored) + listpack.integer_size(pieces)
 
 
 def _checksum(names: list[bytes]) -> int:
     return zlib.crc32(b"\0".join(names), len(names))
-
-
-def _integer_size(value: int) -> int:
-    if 0 <= value < 128:
-        return 2
-    bits = value.bit_length() if value >= 0 else (~value).bit_length()
-    for most, size in _INTEGERS:
-        if bits <= most:
-            return size
-    return 10
