@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tendis_py.storage.codec import VERSION_SIZE, upper_bound, version_prefix
@@ -19,6 +20,8 @@ from tendis_py.storage.order import OrderIndex
 if TYPE_CHECKING:
     from tendis_py.storage.transaction import Transaction
 
+_element_of = itemgetter(slice(VERSION_SIZE, None))
+"""The element in a row's key."""
 
 _AHEAD_ROWS = 512
 """Rows of a new version from which they are written ahead of the commit, and how many at a time:
@@ -105,7 +108,7 @@ class Elements:
     ) -> Iterator[bytes]:
         """As ``items``, without the values."""
         keys = self._tx.row_keys(self._family, *self._range(lower, upper), reverse=reverse)
-        return (key[VERSION_SIZE:] for key in keys)
+        return map(_element_of, keys)
 
     def _range(self, lower: bytes, upper: bytes | None) -> tuple[bytes, bytes | None]:
         end = upper_bound(self._prefix) if upper is None else self._prefix + upper
