@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model.machine import SIZES, both, check, check_state
+from tests.model.machine import both, check, check_sizes, check_state
 from tests.model.strategies import COMMANDS, SEEDS
 from tests.model.strategies.common import Request, key, one_of
 from tests.support.servers import ServerProcess, wait_until
@@ -34,7 +34,7 @@ def compare(
         for requests in pipelines:
             check(pair, requests)
         check_state(pair)
-        check(pair, SIZES)
+        check_sizes(pair)
 
 
 drawn = given(seeds=seeds, pipelines=pipelines, protocol=st.sampled_from([2, 3]))
