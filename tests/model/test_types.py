@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tendis_py.commands.registry import REGISTRY
-from tests.model.machine import SIZES, both, check, check_state
+from tests.model.machine import both, check, check_sizes, check_state
 from tests.model.strategies import FAMILIES
 from tests.model.strategies.common import Family, Request, command, key, one_of
 from tests.support.servers import ServerProcess, redis_process, running, tendis_process
@@ -84,7 +84,7 @@ def compare(
         for pipeline in data.draw(pipelines, "pipelines"):
             check(pair, pipeline)
         check_state(pair)
-        check(pair, SIZES)
+        check_sizes(pair)
 
 
 @pytest.mark.parametrize("family", TYPES, ids=_name)
