@@ -195,12 +195,11 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
 
     def encode(values: Any) -> bytes:
         length = len(values)
-        if length <= _FEW:
-            pieces = [encoders[type(value)](value) for value in values]
-            return short_heads[length] + b"".join(pieces)
-        if set(map(type, values)) == {bytes}:
-            return head % length + _bulks(values, list(map(len, values)))
-        return head % length + b"".join([encoders[type(value)](value) for value in values])
+        few = length <= _FEW
+        start = short_heads[length] if few else head % length
+        if not few and set(map(type, values)) == {bytes}:
+            return start + _bulks(values, list(map(len, values)))
+        return start + b"".join([encoders[type(value)](value) for value in values])
 
     return encode
 

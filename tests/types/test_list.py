@@ -1,10 +1,9 @@
-"""Lists on a keyspace: a plain model, and listpack sizes as the real server has them."""
+"""Lists on a keyspace: a plain model, runs, and much at once."""
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,8 +14,6 @@ from tendis_py.storage.families import ROWS
 from tendis_py.storage.limits import DefaultLimits
 from tendis_py.types import collection, list_edit, list_rows, listpack
 from tendis_py.types import list as lists
-from tests.support.resp import decode
-from tests.support.servers import ServerProcess
 from tests.support.store import NOW, Store
 
 KEY = b"list"
@@ -407,81 +404,3 @@ def test_what_is_no_list(store: Store) -> None:
     with pytest.raises(ReplyError, match=INDEX_RANGE):
         list_edit.replace(db, OTHER, 1, b"x", row_of(db, OTHER))
     assert content(db, OTHER) == [b"a"]
-
-
-# Sizes, as the real server has them
-
-
-VALUES = [
-    *(b"%d" % (sign * (1 << bits) + step) for bits in (0, 7, 12, 15, 23, 31, 62)
-      for sign in (1, -1) for step in (-1, 0, 1)),
-    *(b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"),
-    *(b"", b"-", b"-0", b"01", b"+1", b"1.5", b"1" * 20, b"1" * 21),
-    *(b"x" * size for size in (1, 20, 62, 63, 64, 65, 125, 126, 127, 128, 500, 4000)),
-]  # fmt: skip
-
-
-@pytest.fixture
-def small_nodes(redis_server: ServerProcess) -> Iterator[ServerProcess]:
-    """The real server, with listpacks of up to 4,096 bytes."""
-    with redis_server.client() as client:
-        client.command("FLUSHALL")
-        client.command("CONFIG", "SET", "list-max-listpack-size", "-1")
-        yield redis_server
-        client.command("CONFIG", "SET", "list-max-listpack-size", "-2")
-
-
-def test_entries_take_what_they_take_in_redis(small_nodes: ServerProcess) -> None:
-    """A listpack of the value alone has room for just so many more bytes."""
-    with small_nodes.client() as client:
-        for value in VALUES:
-            room = 4096 - listpack.EMPTY - listpack.entry_size(value)
-            for added, kept in ((room, b"listpack"), (room + 1, b"quicklist")):
-                client.command("DEL", "k")
-                client.command("RPUSH", "k", value)
-                client.command("RPUSH", "k", b"x" * added)
-                assert decode(client.command("OBJECT", "ENCODING", "k")) == kept, value[:30]
-
-
-LONG = [1, 70, 127, 500, 2000, 2030, 4000, 4085]
-"""Each has room for a number in a listpack of 4,096 bytes."""
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_lists_change_shape_when_redis_changes_it(
-    store: Store, small_nodes: ServerProcess, seed: int
-) -> None:
-    """Only by commands that leave Redis no second node, whose borders are unlike ours."""
-    store.keyspace.limits = Limits(-1)
-    db = store.db
-    dice = random.Random(seed)
-    seen = set()
-    with small_nodes.client() as client:
-        for _ in range(150):
-            lists.store(db, KEY, [])
-            client.command("DEL", KEY)
-            first, value = (b"x" * dice.choice(LONG) for _ in range(2))
-            lists.push(db, KEY, [first, b"12"], left=True)
-            client.command("LPUSH", KEY, first, "12")
-            match dice.randrange(4):
-                case 0:
-                    index = dice.choice([0, 1, 2])
-                    client.command("LSET", KEY, index, value)
-                    with contextlib.suppress(ReplyError):  # there is no index 2
-                        list_edit.replace(db, KEY, index, value, row_of(db))
-                case 1:
-                    pivot = dice.choice([b"12", b"13"])
-                    client.command("LINSERT", KEY, "AFTER", pivot, value)
-                    list_edit.insert(db, KEY, pivot, value, after=True)
-                case 2:
-                    client.command("LMOVE", KEY, KEY, "LEFT", "RIGHT")
-                    lists.move(db, KEY, KEY, from_left=True, to_left=False)
-                case 3:
-                    client.command("RPUSH", KEY, value)
-                    client.command("LREM", KEY, "0", value)
-                    lists.push(db, KEY, [value], left=False)
-                    list_edit.remove(db, KEY, 0, value)
-            theirs = client.command("OBJECT", "ENCODING", KEY)
-            assert decode(theirs).decode() == encoding(db)
-            seen.add(theirs)
-    assert len(seen) == 2
