@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,16 +78,10 @@ class RowCache:
         self.young[key] = what
         self.young_bytes += _ENTRY_BYTES + held_bytes(what)
 
-    def growth(self, rows: dict[bytes, Held], replaced: Sequence[Held | None] = ()) -> int:
+    def growth(self, rows: dict[bytes, Held]) -> int:
         """How many bytes more the young generation will hold after ``update``. A commit asks before
-        it writes: what reading these entries costs is cache misses, and RocksDB makes new ones.
-
-        ``replaced`` is what it holds of the rows, or of the first ones of them, for a caller that
-        has just looked.
-        """
-        if len(replaced) < len(rows):
-            replaced = list(map(self.young.get, rows))
-        return _total_bytes(rows.values()) - _total_bytes(replaced)
+        it writes: what reading these entries costs is cache misses, and RocksDB makes new ones."""
+        return _total_bytes(rows.values()) - _total_bytes(list(map(self.young.get, rows)))
 
     def update(self, rows: dict[bytes, Held], growth: int) -> None:
         """Add or replace many, whose ``growth`` was asked for."""

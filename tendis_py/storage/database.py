@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice, repeat
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -200,33 +200,18 @@ class Database:
         """Set each key to its string, if all hold bare strings that are at hand; else False, and
         nothing has happened. The last step of a run: this is not undone."""
         meta_keys = self._meta_keys(keys)
-        found = self._at_hand(meta_keys)
-        if set(map(type, found)) != _BARE or not all(values):
+        if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(values):
             return False
-        self._overwrite(meta_keys, values, found)
+        self._overlay.update(zip(meta_keys, values, strict=True))
         self._touch_all(meta_keys)
         return True
 
-    def overwrite_bare(
-        self, meta_keys: list[bytes], values: list[bytes], found: Sequence[Held | None]
-    ) -> None:
-        """Set what ``bare_many`` has just ``found`` at ``meta_keys``, each there once, to strings,
-        none of them empty. The last step of a run: nothing may fail from here on, since this is
-        not undone."""
-        self._overwrite(meta_keys, values, found)
+    def overwrite_bare(self, meta_keys: list[bytes], values: list[bytes]) -> None:
+        """Set what ``bare_many`` has just found at ``meta_keys`` to strings, none of them empty.
+        The last step of a run: nothing may fail from here on, since this is not undone."""
+        self._overlay.update(zip(meta_keys, values, strict=True))
         if self.tx.touches:
             self._touch_all(meta_keys)
-
-    def _overwrite(
-        self, meta_keys: list[bytes], values: list[bytes], found: Sequence[Held | None]
-    ) -> None:
-        overlay = self._overlay
-        first = not overlay
-        overlay.update(zip(meta_keys, values, strict=True))
-        if first:
-            if len(found) > len(overlay):  # a key came twice
-                found = list(dict(zip(meta_keys, found, strict=True)).values())
-            self.tx.replaced = found
 
     def _load(self, meta_key: bytes) -> Held:
         what: Held | None = self._cache.recall(meta_key)

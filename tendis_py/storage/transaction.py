@@ -9,7 +9,7 @@ a command that fails is undone alone. Whoever uses a Transaction holds the locks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from operator import itemgetter
 from typing import Any
@@ -48,8 +48,6 @@ class Transaction:
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
         self.meta: dict[bytes, Held] = {}
-        self.replaced: Sequence[Held | None] = ()
-        """What the cache holds of the first keys of ``meta``, as far as a run has found out."""
         self.families: dict[int, dict[bytes, bytes | None]] = {
             family: {} for family in range(ROWS, GARBAGE + 1)
         }
@@ -313,7 +311,6 @@ class Transaction:
 
     def _forget(self) -> None:
         self.meta.clear()
-        self.replaced = ()
         for overlay in self.families.values():
             overlay.clear()
         self.settings.clear()
@@ -340,7 +337,7 @@ class Transaction:
                 self._forget()
             return self._settled
         keyspace = self.keyspace
-        growth = keyspace.cache.growth(meta, self.replaced)
+        growth = keyspace.cache.growth(meta)
         if self.pending:
             self._commit_counts(may_wait)
         else:

@@ -58,7 +58,7 @@ def increment_run(db: Database, keys: list[bytes]) -> list[int]:
         sums = list(counts.values())
     if max(added) > INT64_MAX or min(numbers, default=0) < INT64_MIN:
         raise ReplyError(OVERFLOW)
-    db.overwrite_bare(places, list(map(_digits, sums)), texts)
+    db.overwrite_bare(places, list(map(_digits, sums)))
     return added
 
 
