@@ -10,39 +10,14 @@ import pytest
 from tendis_py.commands import concerned_by_pause
 from tendis_py.commands.registry import REGISTRY, Command
 from tendis_py.config import Config
-from tendis_py.dispatch import Dispatcher
 from tendis_py.errors import StorageError
 from tendis_py.services import Services, report
 from tendis_py.services.histogram import count
 from tendis_py.services.rates import SAMPLES, Rate
 from tendis_py.services.saving import Saving
-from tendis_py.session import Session
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
-from tendis_py.storage.transaction import Transaction
-
-
-class NoPeer:
-    input_bytes = output_bytes = output_pieces = thread = 0
-
-    def close(self) -> None:
-        raise AssertionError("nobody closes it")
-
-
-class Thread:
-    """One executing thread, without the thread."""
-
-    def __init__(self, services: Services) -> None:
-        self.tx = Transaction(services.keyspace)
-        self.dispatcher = Dispatcher(self.tx, services)
-        self.session = Session(NoPeer(), unix=True)
-
-    def run(self, *lines: str) -> bytes:
-        replies: list[bytes] = []
-        self.tx.begin(1_000_000)
-        self.dispatcher.run(self.session, [line.encode().split() for line in lines], replies)
-        self.tx.commit()
-        return b"".join(replies)
+from tests.support.dispatching import Thread
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ class Elements:
 
     def take_end(self, number: int, *, highest: bool) -> list[bytes]:
         """Delete the first ``number`` elements upwards, or the last downwards, and return them."""
-        order = self._order()
+        order = self._order(0)
         self._tx.changing_order(self.version, self._family)
         taken = order.take_end(number, self.keys, highest=highest)
         prefix = self._prefix
@@ -201,11 +201,22 @@ class Elements:
     @property
     def has_order(self) -> bool:
         """Whether questions of order cost no scan."""
-        return self._tx.keyspace.orders.get(self.version, self._family) is not None
+        index = self._index
+        return index is not None and index.whole
+
+    def reaches(self, rank: int) -> bool:
+        """Whether ``ranked`` from there on, and ``select``, cost no scan."""
+        index = self._index
+        return index is not None and index.reaches(rank)
 
     def ensure_order(self) -> None:
         """Build the order index unless it is there."""
         self._order()
+
+    def ensure_ends(self, size: int) -> None:
+        """Have ``reaches`` be true near both ends, where there are ``size`` elements: no scan."""
+        if self._index is None:
+            self._keep(OrderIndex.of_ends(size))
 
     def rank(self, element: bytes) -> int:
         """How many elements are below ``element``, whether or not it is there."""
@@ -213,12 +224,26 @@ class Elements:
 
     def select(self, rank: int) -> bytes:
         """The element with ``rank`` elements below it. IndexError when there is none."""
-        return self._order().select(rank, self.keys)
+        return self._order(rank).select(rank, self.keys)
 
     def ranked(self, rank: int, *, reverse: bool = False) -> Iterator[bytes]:
         """Elements from that of ``rank`` on, upwards or downwards. Take what is wanted (islice)
         before anything is written."""
-        return self._order().iterate(rank, self.keys, reverse=reverse)
+        return self._order(rank).iterate(rank, self.keys, reverse=reverse)
+
+    def between(
+        self, lower: bytes, upper: bytes | None, *, reverse: bool = False
+    ) -> Iterator[bytes]:
+        """As ``keys``, past the tombstones of what has been popped at the ends; with the key's
+        lock held."""
+        index = self._index
+        if index is not None:
+            start, end = index.bounds
+            lower = max(lower, start)
+            upper = end if upper is None else upper if end is None else min(upper, end)
+            if upper is not None and lower >= upper:
+                return iter(())
+        return self.keys(lower, upper, reverse=reverse)
 
     def random(self, count: int) -> list[bytes]:
         """``count`` different elements, each with the same chance; all when there are fewer."""
@@ -226,15 +251,24 @@ class Elements:
         ranks = random.sample(range(order.size), min(count, order.size))
         return [order.select(rank, self.keys) for rank in ranks]
 
-    def _order(self) -> OrderIndex:
-        """The order index, built if need be: on the slow lane when that takes long."""
-        orders = self._tx.keyspace.orders
-        index = orders.get(self.version, self._family)
-        if index is None:
-            index = OrderIndex(self._admitted(self.keys()), orders.spare_keys)
-            orders.put(self.version, self._family, index)
-            self._tx.changing_order(self.version, self._family)
+    @property
+    def _index(self) -> OrderIndex | None:
+        return self._tx.keyspace.orders.get(self.version, self._family)
+
+    def _order(self, rank: int | None = None) -> OrderIndex:
+        """The order index that finds ``rank``, or all ranks; built if need be: on the slow lane
+        when that takes long."""
+        index = self._index
+        if index is None or not (index.whole if rank is None else index.reaches(rank)):
+            spare = self._tx.keyspace.orders.spare_keys
+            index = OrderIndex(self._admitted(self.between(b"", None)), spare)
+            self._keep(index)
         return index
+
+    def _keep(self, index: OrderIndex) -> None:
+        """The index of what this batch sees: it goes if that fails."""
+        self._tx.keyspace.orders.put(self.version, self._family, index)
+        self._tx.changing_order(self.version, self._family)
 
     def _admitted(self, keys: Iterator[bytes]) -> Iterator[bytes]:
         """``keys``, if they are few enough for the lane this is on; else TooLargeError."""

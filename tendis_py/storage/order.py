@@ -8,17 +8,20 @@ Rank and selection are then a bisection, a pop at either end touches no iterator
 tombstone, and a random element is a random rank.
 
 It is memory only: built by one scan when first needed (0.4 µs an element), maintained by every
-write from then on, dropped when a command or commit that changed it fails. Keys here are element
-keys, without the version before them. Callers hold the key's lock.
+write from then on, dropped when a command or commit that changed it fails. Where only the ends
+matter it begins as one chunk of which nothing is known but its count, and is cut from there: the
+first pop of a million reads 512 keys. Keys here are element keys, without the version before them.
+Callers hold the key's lock.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
 from random import random
+from typing import Protocol
 
 CHUNK = 512
 """Keys a chunk is built with; it is cut in two at twice that."""
@@ -26,8 +29,14 @@ CHUNK = 512
 _KEY_BYTES = 90
 _CHUNK_BYTES = 150
 
-Read = Callable[[bytes, "bytes | None"], Iterator[bytes]]
-"""(lower, upper) → the element keys in between, in order, this batch's writes included."""
+
+class Read(Protocol):
+    """(lower, upper) → the element keys in between, in order or backwards, this batch's writes
+    included."""
+
+    def __call__(
+        self, lower: bytes, upper: bytes | None, *, reverse: bool = False
+    ) -> Iterator[bytes]: ...
 
 
 class OrderIndex:
@@ -44,6 +53,7 @@ class OrderIndex:
         "forgetful",
         "loaded",
         "size",
+        "whole",
     )
 
     def __init__(self, sorted_keys: Iterable[bytes], keep: int = 0) -> None:
@@ -58,6 +68,8 @@ class OrderIndex:
         """Keys held in memory."""
         self.forgetful = False
         """Set by any thread to have the keys in memory forgotten at the next use."""
+        self.whole = True
+        """Whether any rank is found without a long scan; if not, those near the ends are."""
         keys = iter(sorted_keys)
         while chunk := list(islice(keys, CHUNK)):
             self._firsts.append(chunk[0])
@@ -78,10 +90,29 @@ class OrderIndex:
         else:
             self._firsts, self._counts, self._keys = [b""], [0], [[]]
 
+    @classmethod
+    def of_ends(cls, size: int) -> OrderIndex:
+        """An index of ``size`` keys, none of which has been read."""
+        index = cls(())
+        index.size = index._most = index._counts[0] = size
+        index._keys[0] = None
+        index.whole = False
+        return index
+
     @property
     def memory(self) -> int:
         """About how many bytes the index takes."""
         return self.loaded * _KEY_BYTES + len(self._firsts) * _CHUNK_BYTES
+
+    @property
+    def bounds(self) -> tuple[bytes, bytes | None]:
+        """All keys are in between, the first included, the last not."""
+        return self._start, self._end
+
+    def reaches(self, rank: int) -> bool:
+        """Whether the key of that rank, and those from it on in either direction, are found
+        without a long scan."""
+        return self.whole or min(rank, self.size - 1 - rank) < CHUNK
 
     # Changes
 
@@ -177,7 +208,10 @@ class OrderIndex:
 
     def rank(self, key: bytes, read: Read) -> int:
         """How many keys are below ``key``."""
-        chunk = self._load(bisect_right(self._firsts, key) - 1, read, key)
+        chunk = bisect_right(self._firsts, key) - 1
+        if self.forgetful or self._keys[chunk] is None:
+            self._load(chunk, read, self._counts[chunk] // 2)
+            chunk = bisect_right(self._firsts, key) - 1
         keys = self._keys[chunk]
         assert keys is not None
         return sum(self._counts[:chunk]) + bisect_left(keys, key)
@@ -194,29 +228,22 @@ class OrderIndex:
     def iterate(self, rank: int, read: Read, *, reverse: bool = False) -> Iterator[bytes]:
         """Keys from that of ``rank`` on, upwards or downwards. The index must not change while
         it is iterated."""
-        if not 0 <= rank < self.size:
-            return
-        chunk, offset = self._find(rank, read)
-        while True:
+        while 0 <= rank < self.size:
+            chunk, offset = self._find(rank, read)
             keys = self._keys[chunk]
             assert keys is not None
             if reverse:
                 yield from reversed(keys[: offset + 1])
-                if chunk == 0:
-                    return
-                chunk = self._load(chunk - 1, read, b"\xff" * 9, last=True)
-                offset = self._counts[chunk] - 1
+                rank -= offset + 1
             else:
                 yield from keys[offset:] if offset else keys
-                if chunk + 1 == len(self._firsts):
-                    return
-                chunk, offset = self._load(chunk + 1, read, b""), 0
+                rank += len(keys) - offset
 
     def _find(self, rank: int, read: Read) -> tuple[int, int]:
         """As ``_locate``, with the chunk's keys in memory."""
         chunk, offset = self._locate(rank)
         if self.forgetful or self._keys[chunk] is None:
-            self._load(chunk, read)
+            self._load(chunk, read, offset)
             chunk, offset = self._locate(rank)
         return chunk, offset
 
@@ -255,28 +282,36 @@ class OrderIndex:
                 chunk = middle
         return chunk, rank
 
-    def _load(self, chunk: int, read: Read, key: bytes = b"", *, last: bool = False) -> int:
-        """Have the keys of a chunk in memory. A chunk that has grown much since they were
-        forgotten is cut: the part that comes back is the one ``key`` belongs to, or the last."""
+    def _load(self, chunk: int, read: Read, offset: int) -> None:
+        """Have the key at ``offset`` of a chunk in memory, and those beside it. A chunk that is too
+        long, never read or grown since its keys were forgotten, is cut: near its ends one part is
+        read, else all of it."""
         if self.forgetful:
             self.forget()
         if self._keys[chunk] is not None:
-            return chunk
+            return
+        lower = self._firsts[chunk] or self._start
         upper = self._firsts[chunk + 1] if chunk + 1 < len(self._firsts) else self._end
-        keys = list(read(self._firsts[chunk] or self._start, upper))
-        assert len(keys) == self._counts[chunk], "a write has passed the order index by"
-        parts = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
-        if len(parts) > 1 and len(parts[-1]) < CHUNK // 2:
-            parts[-2:] = [parts[-2] + parts[-1]]
-        if not parts:
-            parts = [keys]
-        self._firsts[chunk : chunk + 1] = [self._firsts[chunk], *[part[0] for part in parts[1:]]]
-        self._counts[chunk : chunk + 1] = [len(part) for part in parts]
+        count = self._counts[chunk]
+        parts: list[list[bytes] | None]
+        if count > 2 * CHUNK and offset < CHUNK:
+            keys = list(islice(read(lower, upper), CHUNK))
+            firsts, counts, parts = [keys[-1] + b"\0"], [CHUNK, count - CHUNK], [keys, None]
+        elif count > 2 * CHUNK and count - offset <= CHUNK:
+            keys = list(islice(read(lower, upper, reverse=True), CHUNK))
+            keys.reverse()
+            firsts, counts, parts = [keys[0]], [count - CHUNK, CHUNK], [None, keys]
+        else:
+            keys = list(read(lower, upper))
+            cuts = [0, *range(CHUNK, len(keys) - CHUNK // 2, CHUNK), len(keys)]
+            parts = [keys[at:end] for at, end in pairwise(cuts)]
+            firsts = [keys[at] for at in cuts[1:-1]]
+            counts = [end - at for at, end in pairwise(cuts)]
+        assert sum(counts) == count, "a write has passed the order index by"
+        self._firsts[chunk + 1 : chunk + 1] = firsts
+        self._counts[chunk : chunk + 1] = counts
         self._keys[chunk : chunk + 1] = parts
         self.loaded += len(keys)
-        if last:
-            return chunk + len(parts) - 1
-        return max(chunk, min(chunk + len(parts), bisect_right(self._firsts, key)) - 1)
 
     def forget(self) -> None:
         """Forget the keys in memory; counts and boundaries stay."""

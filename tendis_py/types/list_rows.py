@@ -119,6 +119,7 @@ class ListRows:
         """The key of the element of that rank, 0 <= rank < count."""
         if self.span.dense:
             return position(self.span.head + rank)
+        self.elements.ensure_ends(self.count)
         return self.elements.select(rank)
 
     def keys(self, first: int, stop: int) -> list[bytes]:
@@ -127,6 +128,7 @@ class ListRows:
             return [self.key(first)]
         if self.span.dense:
             return positions(self.span.head + first, self.span.head + stop)
+        self.elements.ensure_ends(self.count)
         return list(islice(self.elements.ranked(first), stop - first))
 
     def get_many(self, keys: list[bytes]) -> list[bytes]:
@@ -146,7 +148,7 @@ class ListRows:
     def items(self, first: int = 0, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """(key, value) in order, from rank ``first`` on; all when in reverse. To be taken before
         anything is written."""
-        if self.count - first <= FEW and (self.span.dense or self.elements.has_order):
+        if self.count - first <= FEW and (self.span.dense or self.elements.reaches(first)):
             return self._few_items(self.keys(first, self.count), reverse)
         lower = self.key(first) if first else position(self.span.head)
         return self.elements.items(lower, position(self.span.tail), reverse=reverse)

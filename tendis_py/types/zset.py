@@ -149,6 +149,7 @@ class Edit:
         """The lowest, or the highest, (score, member)."""
         if self._small is not None:
             return self._small.pairs[-1 if highest else 0]
+        self._order.ensure_ends(self._count)
         element = self._order.select(self._count - 1 if highest else 0)
         score, member = decode_score(element), element[SCORE_SIZE:]
         if score == 0 and self._signed:

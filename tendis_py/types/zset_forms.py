@@ -135,18 +135,19 @@ class Large:
         if low is None:
             return iter(())
         upper = None if high is None else element(high)
-        return self.pairs(self._order.keys(element(low), upper, reverse=reverse))
+        return self.pairs(self._order.between(element(low), upper, reverse=reverse))
 
     def ranked(self, rank: int, *, reverse: bool = False) -> Iterator[Pair]:
         """(score, member) from ``rank`` on, upwards or downwards."""
         skipped = self._count - 1 - rank if reverse else rank
-        if self._order.has_order or skipped > NEAR_END:
+        if self._order.reaches(rank) or skipped > NEAR_END:
             return self.pairs(self._order.ranked(rank, reverse=reverse))
         return self.pairs(islice(self._order.keys(reverse=reverse), skipped, None))
 
     def from_end(self, *, highest: bool) -> Iterator[Pair]:
         """(score, member) from the lowest or the highest on, by the order index: an iteration
         would meet the tombstones of all that have been popped."""
+        self._order.ensure_ends(self._count)
         rank = self._count - 1 if highest else 0
         return self.pairs(self._order.ranked(rank, reverse=highest))
 

@@ -75,7 +75,9 @@ def pop(db: Database, key: bytes, number: int, *, highest: bool) -> list[Pair] |
     row = _peek_large(db, key)
     if row is None or number >= row.count:
         return None
-    taken = collection.elements(db, row, SCORE).take_end(number, highest=highest)
+    order = collection.elements(db, row, SCORE)
+    order.ensure_ends(row.count)
+    taken = order.take_end(number, highest=highest)
     pairs = list(Large(db, row).pairs(taken))
     collection.elements(db, row).remove_many([member for _, member in pairs])
     db.put(key, row.with_elements(row.value, row.count - number), row)

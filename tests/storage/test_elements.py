@@ -101,6 +101,22 @@ class Machine(RuleBasedStateMachine):
         for element in taken:
             del model[element]
 
+    @rule(place=COLLECTIONS)
+    def ensure_ends(self, place: int) -> None:
+        elements, model = self.at(place)
+        elements.ensure_ends(len(model))
+
+    @rule(place=COLLECTIONS, count=st.integers(1, 5), highest=st.booleans())
+    def take_end(self, place: int, count: int, highest: bool) -> None:
+        elements, model = self.at(place)
+        list(elements.keys())
+        self._settled()
+        elements.ensure_ends(len(model))
+        taken = elements.take_end(count, highest=highest)
+        assert taken == sorted(model, reverse=highest)[:count]
+        for element in taken:
+            del model[element]
+
     @rule(place=COLLECTIONS, lower=ELEMENTS, upper=st.none() | ELEMENTS)
     def remove_range(self, place: int, lower: bytes, upper: bytes | None) -> None:
         elements, model = self.at(place)
@@ -175,7 +191,8 @@ class Machine(RuleBasedStateMachine):
         if upper == b"":
             expected = []
         assert list(elements.items(lower, upper, reverse=reverse)) == expected
-        assert list(elements.keys(lower, upper, reverse=reverse)) == [key for key, _ in expected]
+        for keys in (elements.keys, elements.between):
+            assert list(keys(lower, upper, reverse=reverse)) == [key for key, _ in expected]
         self._settled()
 
     @rule(place=COLLECTIONS, element=ELEMENTS, value=VALUES, reverse=st.booleans())

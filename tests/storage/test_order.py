@@ -19,15 +19,19 @@ KEYS = st.binary(max_size=2)
 
 
 class Rows:
-    """The sorted element keys an index is about, and how often it has read them."""
+    """The sorted element keys an index is about, and how often and how many it has read."""
 
     def __init__(self, keys: list[bytes]) -> None:
         self.keys = keys
         self.reads = 0
+        self.keys_read = 0
 
-    def read(self, lower: bytes, upper: bytes | None) -> Iterator[bytes]:
+    def read(self, lower: bytes, upper: bytes | None, *, reverse: bool = False) -> Iterator[bytes]:
         self.reads += 1
-        return iter([key for key in self.keys if lower <= key and (upper is None or key < upper)])
+        found = [key for key in self.keys if lower <= key and (upper is None or key < upper)]
+        for key in reversed(found) if reverse else found:
+            self.keys_read += 1
+            yield key
 
 
 def numbered(count: int) -> list[bytes]:
@@ -53,10 +57,10 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 class Machine(RuleBasedStateMachine):
     """Writes and questions in any order, the keys in memory forgotten now and then."""
 
-    @initialize(keys=st.sets(KEYS, max_size=30))
-    def build(self, keys: set[bytes]) -> None:
+    @initialize(keys=st.sets(KEYS, max_size=30), ends=st.booleans())
+    def build(self, keys: set[bytes], ends: bool) -> None:
         self.rows = Rows(sorted(keys))
-        self.index = OrderIndex(self.rows.keys)
+        self.index = OrderIndex.of_ends(len(keys)) if ends else OrderIndex(self.rows.keys)
 
     def _add(self, key: bytes) -> None:
         if key not in self.rows.keys:
@@ -89,6 +93,13 @@ class Machine(RuleBasedStateMachine):
     def take_random(self, count: int) -> None:
         for _ in range(min(count, len(self.rows.keys))):
             self.rows.keys.remove(self.index.take_random(self.rows.read))
+
+    @rule(count=st.integers(1, 12), highest=st.booleans())
+    def take_end(self, count: int, highest: bool) -> None:
+        keys = self.rows.keys
+        taken = self.index.take_end(count, self.rows.read, highest=highest)
+        assert taken == (keys[::-1] if highest else keys)[:count]
+        self.rows.keys = [key for key in keys if key not in taken]
 
     @rule()
     def forget(self) -> None:
@@ -137,23 +148,26 @@ Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, d
 TestOrderIndex = Machine.TestCase
 
 
+@pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("rank", [0, -1])
-def test_reads_do_not_cover_what_has_been_popped(rank: int) -> None:
+def test_reads_do_not_cover_what_has_been_popped(rank: int, ends: bool) -> None:
     """The engine would walk over a tombstone for each of them."""
     rows = Rows(numbered(40))
-    index = OrderIndex(rows.keys)
+    index = OrderIndex.of_ends(40) if ends else OrderIndex(rows.keys)
     popped: list[bytes] = []
 
-    def read(lower: bytes, upper: bytes | None) -> Iterator[bytes]:
+    def read(lower: bytes, upper: bytes | None, *, reverse: bool = False) -> Iterator[bytes]:
         assert not [key for key in popped[: -order.CHUNK] if lower <= key < (upper or b"~")]
-        return rows.read(lower, upper)
+        return rows.read(lower, upper, reverse=reverse)
 
     for size in range(40, 0, -1):
+        assert index.reaches(rank % size)
         popped.append(index.select(rank % size, read))
         rows.keys.remove(popped[-1])
         index.discard(popped[-1])
         index.forgetful = True
     assert rows.reads == 40
+    assert rows.keys_read <= 40 * 2 * order.CHUNK
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 40])
@@ -200,6 +214,36 @@ def test_pops_at_both_ends_read_a_chunk_once() -> None:
             assert highest == rows.keys.pop()
             index.discard(highest)
     assert rows.reads == 10
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_of_ends_only_as_much_is_read_as_is_asked_for(reverse: bool) -> None:
+    rows = Rows(numbered(40))
+    index = OrderIndex.of_ends(40)
+    last = 39 if reverse else 0
+    way = rows.keys[::-1] if reverse else list(rows.keys)
+    assert list(islice(index.iterate(last, rows.read, reverse=reverse), 6)) == way[:6]
+    assert rows.keys_read == index.loaded == 8
+    assert index.take_end(10, rows.read, highest=reverse) == way[:10]
+    assert rows.keys_read == 12
+    rows.keys = sorted(way[10:])
+    assert not index.whole
+    assert [rank for rank in range(30) if index.reaches(rank)] == [0, 1, 2, 3, 26, 27, 28, 29]
+    check(index, rows)
+
+
+def test_of_ends_writes_in_between_are_counted() -> None:
+    rows = Rows(numbered(40))
+    index = OrderIndex.of_ends(40)
+    for key in (b"000020-", b"", b"~"):
+        insort(rows.keys, key)
+        index.add(key)
+    rows.keys.remove(b"000030")
+    index.discard(b"000030")
+    assert index.select(0, rows.read) == b""
+    assert index.select(41, rows.read) == b"~"
+    assert rows.keys_read == 8
+    check(index, rows)
 
 
 @pytest.mark.parametrize("removed", [range(0), range(4, 20), range(24, 40)])

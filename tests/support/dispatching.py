@@ -1,0 +1,37 @@
+"""Commands run on a keyspace directly: no sockets, no stages, no threads."""
+
+from __future__ import annotations
+
+from tendis_py.dispatch import Dispatcher
+from tendis_py.services import Services
+from tendis_py.session import Session
+from tendis_py.storage.transaction import Transaction
+
+
+class NoPeer:
+    input_bytes = output_bytes = output_pieces = thread = 0
+
+    def close(self) -> None:
+        raise AssertionError("nobody closes it")
+
+
+class Thread:
+    """One executing thread, without the thread."""
+
+    def __init__(self, services: Services) -> None:
+        self.tx = Transaction(services.keyspace)
+        self.dispatcher = Dispatcher(self.tx, services)
+        self.session = Session(NoPeer(), unix=True)
+
+    def run(self, *lines: str) -> bytes:
+        """The replies to commands of words without spaces."""
+        return self.run_requests([line.encode().split() for line in lines])
+
+    def run_requests(self, requests: list[list[bytes]]) -> bytes:
+        """The replies to ``requests``, which are one batch."""
+        replies: list[bytes] = []
+        self.tx.begin(1_000_000)
+        taken = self.dispatcher.run(self.session, requests, replies)
+        assert taken == len(requests)
+        self.tx.commit()
+        return b"".join(replies)
