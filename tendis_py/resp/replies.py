@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 from tendis_py.errors import ReplyError
@@ -140,6 +140,13 @@ def format_double(value: float) -> bytes:
         point = "." if len(digits) > 1 else ""
         text = f"{digits[0]}{point}{digits[1:]}e{'-' if leading < 0 else '+'}{abs(leading)}"
     return f"{sign}{text}".encode()
+
+
+def format_doubles(values: Collection[float]) -> list[bytes]:
+    """As ``format_double`` for each; whole numbers in a quarter of the time."""
+    if not all(map(float.is_integer, values)) or max(map(abs, values)) > _WHOLE or 0.0 in values:
+        return list(map(format_double, values))
+    return (b"%d " * len(values) % tuple(values)).split()
 
 
 def _bulk(value: bytes) -> bytes:
@@ -319,6 +326,15 @@ def encode_each(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
         return [b":%d\r\n" % value for value in values]
     if kinds == {bytes} and max(map(len, values)) < _SMALL:
         return [_BULK_HEAD[len(value)] + value + b"\r\n" for value in values]
+    if kinds == {float}:
+        texts = format_doubles(values)
+        if encoders[float] is _double:
+            return [b",%b\r\n" % text for text in texts]
+        return [_BULK_HEAD[len(text)] + text + b"\r\n" for text in texts]
+    if kinds == {list} and len(set(map(len, values))) == 1 and values[0]:
+        columns = [encode_each(list(column), encoders) for column in zip(*values, strict=True)]
+        head = b"*%d\r\n" % len(columns)
+        return list(map(b"".join, zip(repeat(head), *columns, strict=False)))
     return [encoders[type(value)](value) for value in values]
 
 

@@ -118,15 +118,13 @@ class OrderIndex:
 
     def add(self, key: bytes) -> None:
         """A key that was not there has been written."""
+        if key < self._start or (self._end is not None and key >= self._end):
+            self._widen(key)
         chunk = bisect_right(self._firsts, key) - 1
         self._counts[chunk] += 1
         self.size += 1
         if self._counts[chunk] > self._most:
             self._most = self._counts[chunk]
-        if key < self._start:
-            self._start = key
-        if self._end is not None and key >= self._end:
-            self._end = key + b"\0"
         keys = self._keys[chunk]
         if keys is not None:
             insort(keys, key)
@@ -186,14 +184,31 @@ class OrderIndex:
                 self._give_up(chunk)
         return taken
 
+    def _widen(self, key: bytes) -> None:
+        """Move the bounds to where ``key`` is within them. Where the keys at that end are not in
+        memory it gets a chunk of its own, lest they be read from there over all the tombstones."""
+        if key < self._start:
+            if self._counts[0] and self._keys[0] is None:
+                self._firsts[0] = self._start
+                self._insert(0, b"", [])
+            self._start = key
+        else:
+            assert self._end is not None
+            if self._counts[-1] and self._keys[-1] is None:
+                self._insert(len(self._firsts), self._end, [])
+            self._end = key + b"\0"
+
+    def _insert(self, chunk: int, first: bytes, keys: list[bytes]) -> None:
+        self._firsts.insert(chunk, first)
+        self._counts.insert(chunk, len(keys))
+        self._keys.insert(chunk, keys)
+
     def _cut(self, chunk: int, keys: list[bytes]) -> None:
         middle = len(keys) // 2
         upper = keys[middle:]
         del keys[middle:]
         self._counts[chunk] = middle
-        self._firsts.insert(chunk + 1, upper[0])
-        self._counts.insert(chunk + 1, len(upper))
-        self._keys.insert(chunk + 1, upper)
+        self._insert(chunk + 1, upper[0], upper)
 
     def _give_up(self, chunk: int) -> None:
         """Leave an empty chunk's range to its neighbour."""

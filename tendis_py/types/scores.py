@@ -40,6 +40,16 @@ def decode_score(encoded: bytes) -> float:
     return score
 
 
+def decode_scores(encoded: list[bytes]) -> list[float]:
+    """As ``decode_score`` for each, at a third of the cost where they are not negative."""
+    heads = b"".join([one[:SCORE_SIZE] for one in encoded])
+    doubles = struct.unpack(f">{len(encoded)}d", heads)
+    return [
+        -double if double <= 0 else decode_score(one)
+        for double, one in zip(doubles, encoded, strict=True)
+    ]
+
+
 pack_score = _DOUBLE.pack
 """A score as 8 bytes without an order, which keep the sign of a zero."""
 

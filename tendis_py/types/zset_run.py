@@ -78,7 +78,7 @@ def pop(db: Database, key: bytes, number: int, *, highest: bool) -> list[Pair] |
     order = collection.elements(db, row, SCORE)
     order.ensure_ends(row.count)
     taken = order.take_end(number, highest=highest)
-    pairs = list(Large(db, row).pairs(taken))
+    pairs = Large(db, row).pairs_of(taken)
     collection.elements(db, row).remove_many([member for _, member in pairs])
     db.put(key, row.with_elements(row.value, row.count - number), row)
     return pairs

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import (
+    ENCODERS,
     NO_REPLY,
     NULL_ARRAY,
     OK,
@@ -23,7 +24,10 @@ from tendis_py.resp.replies import (
     SetStream,
     Verbatim,
     encode,
+    encode_each,
+    encode_run,
     format_double,
+    format_doubles,
 )
 from tests.support.resp import RawClient, decode, split_replies
 
@@ -184,6 +188,38 @@ def test_every_double_reads_back(raw: bytes) -> None:
     (number,) = struct.unpack("<d", raw)
     again = float(format_double(number))
     assert again == number or (math.isnan(again) and math.isnan(number))
+
+
+NUMBERS = st.floats() | st.integers(-(2**64), 2**64).map(float) | st.sampled_from([0.0, -0.0])
+OF_ONE_KIND = st.one_of(
+    st.lists(kind, min_size=1, max_size=12)
+    for kind in (
+        st.integers(),
+        NUMBERS,
+        st.binary(max_size=5),
+        st.tuples(st.binary(max_size=5), NUMBERS).map(list),
+        st.lists(st.binary(max_size=3) | st.integers() | st.none(), max_size=2),
+    )
+)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=12))
+def test_doubles_together_are_printed_as_alone(values: list[float]) -> None:
+    assert format_doubles(values) == [format_double(value) for value in values]
+
+
+@given(OF_ONE_KIND, st.sampled_from([2, 3]))
+def test_replies_together_are_encoded_as_alone(values: list[Any], protocol: int) -> None:
+    alone = [encode(value, protocol) for value in values]
+    assert encode_each(values, ENCODERS[protocol]) == alone
+    assert encode_run(values, ENCODERS[protocol], 1 << 20) == b"".join(alone)
+
+
+def test_long_replies_of_a_run_are_declined_but_for_integers() -> None:
+    encoders = ENCODERS[2]
+    assert encode_run([b"x" * 30] * 4, encoders, 100) is None
+    assert encode_run([[b"x" * 30, 1.0]] * 4, encoders, 100) is None
+    assert encode_run([1] * 40, encoders, 100) == b":1\r\n" * 40
 
 
 @pytest.mark.parametrize("protocol", [2, 3])

@@ -170,6 +170,28 @@ def test_reads_do_not_cover_what_has_been_popped(rank: int, ends: bool) -> None:
     assert rows.keys_read <= 40 * 2 * order.CHUNK
 
 
+@pytest.mark.parametrize("highest", [False, True])
+@pytest.mark.parametrize("ends", [False, True])
+def test_nor_when_one_of_them_comes_back(ends: bool, highest: bool) -> None:
+    rows = Rows(numbered(40))
+    index = OrderIndex.of_ends(40) if ends else OrderIndex(rows.keys)
+    popped = index.take_end(20, rows.read, highest=highest)
+    rows.keys = [key for key in rows.keys if key not in popped]
+    insort(rows.keys, popped[3])
+    index.add(popped[3])
+    rows.keys_read = 0
+    assert index.take_end(1, rows.read, highest=highest) == [popped[3]]
+    assert rows.keys_read == 0
+    rows.keys.remove(popped[3])
+    way = rows.keys[::-1] if highest else rows.keys
+
+    def read(lower: bytes, upper: bytes | None, *, reverse: bool = False) -> Iterator[bytes]:
+        assert not [key for key in popped if lower <= key < (upper or b"~")]
+        return rows.read(lower, upper, reverse=reverse)
+
+    assert index.take_end(4, read, highest=highest) == way[:4]
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 40])
 def test_what_it_is_built_from(count: int) -> None:
     rows = Rows(numbered(count))

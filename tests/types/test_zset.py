@@ -20,6 +20,7 @@ from tendis_py.types.scores import (
     after,
     before,
     decode_score,
+    decode_scores,
     encode_score,
     is_negative_zero,
     pack_score,
@@ -61,6 +62,13 @@ def test_a_score_survives_but_for_the_sign_of_zero(score: float) -> None:
     assert decode_score(encode_score(score)) == score
     assert decode_score(encode_score(score) + b"member") == score
     assert struct.pack(">d", unpack_score(pack_score(score))) == struct.pack(">d", score)
+
+
+@given(st.lists(scores | st.sampled_from([0.0, -0.0, math.inf, -math.inf])))
+def test_scores_together_are_as_alone(scores: list[float]) -> None:
+    encoded = [encode_score(score) + b"member" for score in scores]
+    alone = [struct.pack(">d", decode_score(one)) for one in encoded]
+    assert [struct.pack(">d", score) for score in decode_scores(encoded)] == alone
 
 
 @given(scores, scores)
