@@ -155,8 +155,7 @@ class Elements:
 
     def remove_many(self, elements: Collection[bytes]) -> None:
         """As ``remove`` for each; they are different."""
-        prefix = self._prefix
-        self._tx.put_many(self._family, {prefix + element: None for element in elements})
+        self._delete(elements)
         index = self._tx.changing_order(self.version, self._family)
         if index is not None:
             for element in elements:
@@ -165,14 +164,10 @@ class Elements:
     def take_random(self, count: int) -> list[bytes]:
         """Delete ``count`` elements, each drawn at random from those that are there then, and
         return them. IndexError when there are fewer."""
-        tx, prefix = self._tx, self._prefix
         order = self._order()
-        tx.changing_order(self.version, self._family)
-        taken = []
-        for _ in range(count):
-            element = order.take_random(self.keys)
-            tx.put(self._family, prefix + element, None)
-            taken.append(element)
+        self._tx.changing_order(self.version, self._family)
+        taken = order.take_random(count, self.keys)
+        self._delete(taken)
         return taken
 
     def take_end(self, number: int, *, highest: bool) -> list[bytes]:
@@ -180,9 +175,12 @@ class Elements:
         order = self._order(0)
         self._tx.changing_order(self.version, self._family)
         taken = order.take_end(number, self.keys, highest=highest)
-        prefix = self._prefix
-        self._tx.put_many(self._family, {prefix + element: None for element in taken})
+        self._delete(taken)
         return taken
+
+    def _delete(self, elements: Collection[bytes]) -> None:
+        prefix = self._prefix
+        self._tx.put_many(self._family, {prefix + element: None for element in elements})
 
     def remove_range(self, lower: bytes, upper: bytes | None) -> None:
         """Delete all elements with lower <= element < upper, in constant time; of ROWS, whose

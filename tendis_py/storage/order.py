@@ -144,22 +144,26 @@ class OrderIndex:
         if not self._counts[chunk] and len(self._counts) > 1:
             self._give_up(chunk)
 
-    def take_random(self, read: Read) -> bytes:
-        """A key, each with the same chance, which the caller deletes next; it is discarded.
-        IndexError when there is none."""
-        chunk, offset = self._draw()
-        keys = self._keys[chunk]
-        if keys is None or self.forgetful:
-            chunk, offset = self._find(sum(self._counts[:chunk]) + offset, read)
+    def take_random(self, number: int, read: Read) -> list[bytes]:
+        """``number`` keys, each drawn from all that are there then, which the caller deletes next;
+        they are discarded. IndexError when there are fewer."""
+        counts, taken = self._counts, []
+        if number * 16 > len(counts):
+            self._most = max(counts)  # a look at all of them costs less than to draw in vain
+        for _ in range(number):
+            chunk, offset = self._draw()
             keys = self._keys[chunk]
-            assert keys is not None
-        key = keys.pop(offset)
-        self._counts[chunk] -= 1
-        self.size -= 1
-        self.loaded -= 1
-        if not keys and len(self._counts) > 1:
-            self._give_up(chunk)
-        return key
+            if keys is None or self.forgetful:
+                chunk, offset = self._find(sum(counts[:chunk]) + offset, read)
+                keys = self._keys[chunk]
+                assert keys is not None
+            taken.append(keys.pop(offset))
+            counts[chunk] -= 1
+            self.size -= 1
+            self.loaded -= 1
+            if not keys and len(counts) > 1:
+                self._give_up(chunk)
+        return taken
 
     def take_end(self, number: int, read: Read, *, highest: bool) -> list[bytes]:
         """The first keys upwards, or the last downwards, which the caller deletes next; they are
