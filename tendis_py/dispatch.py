@@ -57,6 +57,9 @@ LARGE_REPLY = 64 * 1024
 
 Item = tuple[Session, list[Request]]
 
+Group = tuple[Command | None, int, int, tuple[bytes, ...]]
+"""Command, database, protocol, and the arguments that are the same."""
+
 _table = REGISTRY.table
 _name_of = itemgetter(0)
 _requests_of = itemgetter(1)
@@ -157,12 +160,12 @@ class Dispatcher:
     def run_together(
         self, items: list[Item], read: int
     ) -> tuple[list[tuple[Session, bytes]], list[Item]]:
-        """Run what several sessions ask of one command as one run: requests that came in together
-        have no order but within a session. Returns who was answered, and the items that are left
-        for ``run``."""
+        """Run what several sessions ask of one command as one run, and answer once what they ask
+        alike: requests that came in together have no order but within a session. Returns who was
+        answered, and the items that are left for ``run``."""
         if self.pause.until or self.services.slowlog.threshold_ns < LONGEST_RUN_NS:
             return [], items
-        groups: dict[tuple[Command | None, int, int, bytes], list[Item]] = {}
+        groups: dict[Group, list[Item]] = {}
         for item in items:
             groups.setdefault(_group_of(*item), []).append(item)
         answered: list[tuple[Session, bytes]] = []
@@ -212,10 +215,9 @@ class Dispatcher:
         return taken
 
     def _run_shares(self, command: Command, shares: list[Item], read: int) -> list[bytes] | None:
-        """Run requests of one command by its ``run`` handler: the replies to each session, encoded.
-        None, and nothing has happened, if the handler declines, or if the replies to one are long:
-        they would pile up before any is sent."""
-        assert command.run is not None
+        """Run requests of one command by its ``run`` handler, or equal ones once: the replies to
+        each session, encoded. None, and nothing has happened, if the handler declines, or if the
+        replies to one are long: they would pile up before any is sent."""
         tx = self.context.tx
         hits, misses = tx.hits, tx.misses
         started = perf_counter_ns()
@@ -225,8 +227,9 @@ class Dispatcher:
         count = len(requests)
         payloads: list[bytes] | None = None
         try:
-            values = command.run(self.context, requests)
-            if values:
+            if command.run is None:
+                payloads = self._answer_alike(command, requests)
+            elif values := command.run(self.context, requests):
                 payloads = self._encode_shares(values, shares)
         except Exception:
             pass  # whatever it is, it will show in the one request that it concerns
@@ -242,7 +245,21 @@ class Dispatcher:
         buckets[WAIT] += (started - read) * count
         for session, _ in shares:
             session.last_command = command.name
+        if elapsed > self.services.slowlog.threshold_ns and command.run is None:
+            self.slow += [SlowCommand(session, one, read, elapsed) for session, (one,) in shares]
         return payloads
+
+    def _answer_alike(self, command: Command, requests: list[Request]) -> list[bytes]:
+        """The encoded reply to equal requests, for each."""
+        context = self.context
+        tx = context.tx
+        hits, misses = tx.hits, tx.misses
+        reply = command.handler(context, requests[0])
+        payload = context.session.encoders[type(reply)](reply)
+        others = len(requests) - 1
+        tx.hits += (tx.hits - hits) * others
+        tx.misses += (tx.misses - misses) * others
+        return [payload] * len(requests)
 
     @staticmethod
     def _encode_shares(values: list[Any], shares: list[Item]) -> list[bytes] | None:
@@ -377,26 +394,32 @@ def _lookup(request: Request) -> Command:
     return command
 
 
-_ALONE = (None, 0, 0, b"")
+_ALONE: Group = (None, 0, 0, ())
 
 
-def _group_of(session: Session, requests: list[Request]) -> tuple[Command | None, int, int, bytes]:
+def _group_of(session: Session, requests: list[Request]) -> Group:
     """Sessions with the same command, database, protocol, and key where that matters, may run
     together."""
     first = requests[0]
     command = _table.get(first[0])
     if (
         command is None
-        or command.run is None
-        or len(first) < command.low
+        or not command.low <= len(first) <= command.high
         or not session.plain
         or session.no_touch
         or session.closing
-        or (len(requests) > 1 and not _all_of(first[0], requests))
     ):
         return _ALONE
-    key = first[1] if command.run_takes_one_key else b""
-    return command, session.database, session.protocol, key
+    alike: tuple[bytes, ...]
+    if command.run is not None:
+        if len(requests) > 1 and not _all_of(first[0], requests):
+            return _ALONE
+        alike = (first[1],) if command.run_takes_one_key else ()
+    elif command.answers_alike and len(requests) == 1:
+        alike = tuple(first[1:])
+    else:
+        return _ALONE
+    return command, session.database, session.protocol, alike
 
 
 def _all_of(name: bytes, requests: list[Request]) -> bool:

@@ -105,6 +105,8 @@ class Command:
     run: RunHandler | None = None
     run_takes_one_key: bool = False
     """Whether ``run`` is only for requests with the same key at position 1."""
+    answers_alike: bool = False
+    """Whether equal requests that come together have equal replies, worth making only once."""
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -281,6 +283,11 @@ def command(
             docs_syntax=syntax,
             run=run or run_on_key,
             run_takes_one_key=run_on_key is not None,
+            answers_alike=(
+                "readonly" in words
+                and not words & {"fast", "blocking"}
+                and "nondeterministic_output" not in tips
+            ),
         )
         if len(specs) == 1 and specs[0].is_one_key:
             made.single_key = specs[0].first

@@ -6,15 +6,18 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tendis_py import commands
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import Config
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
@@ -29,7 +32,8 @@ FORMS = """GET k|GET l|GET none|SET k 1|SET l x|SET k 2 EX 100|INCR k|INCR l|MSE
 LPUSH list a|LPUSH list b|RPUSH list c|LPOP list|RPOP list|LPUSH k x|SADD set a|SADD set b|SADD k a
 HSET hash f 1|HSET hash g 2|HGET hash f|HGET hash none|HGET k f|ZADD zset 1 a|ZADD zset 2 b
 ZADD zset x a|ZINCRBY zset 1 a|ZSCORE zset a|ZPOPMIN zset|ZPOPMAX zset|XADD stream 9-* f v|DEL k
-SELECT 1|CLIENT NO-TOUCH ON|CLIENT REPLY SKIP|PING|NOTHING|LRANGE list 0 -1|ZRANGE zset 0 -1"""
+SELECT 1|CLIENT NO-TOUCH ON|CLIENT REPLY SKIP|PING|NOTHING|LRANGE list 0 -1|ZRANGE zset 0 -1
+LRANGE none 0 -1|LRANGE k 0 -1|LRANGE list 0|lrange list 0 -1|HGETALL hash|GETRANGE k 0 1 1"""
 REQUESTS = [form.encode().split() for form in FORMS.replace("\n", "|").split("|")]
 LOOKS = [b"LRANGE list 0 -1", b"SMEMBERS set", b"HGETALL hash", b"ZRANGE zset 0 -1 WITHSCORES"]
 
@@ -82,6 +86,9 @@ def stages(protocols: list[int]) -> Iterator[tuple[Stage, Stage]]:
 @settings(max_examples=150)
 @given(st.lists(st.sampled_from([2, 3]), min_size=6, max_size=6), turns)
 @example([2] * 6, [[[[b"ZADD", b"zset", b"%d" % n, b"m%d" % n]] for n in range(6)]] * 2)
+@example([2] * 6, [[[[b"RPUSH", b"list", b"a"]]] * 3, [[[b"LRANGE", b"list", b"0", b"-1"]]] * 6])
+@example([2, 3] * 3, [[[[b"HSET", b"hash", b"f", b"1"]]], [[[b"HGETALL", b"hash"]]] * 6])
+@example([2] * 6, [[[[b"SET", b"k", b"1"]]], [[[b"LRANGE", b"k", b"0", b"-1"]]] * 6])
 @example([3] * 6, [[[[b"SET", b"k", b"%d" % n]] * 3 for n in range(6)], [[[b"GET", b"k"]]] * 6])
 def test_it_is_as_one_client_after_the_other(
     protocols: list[int], turns: list[list[list[Request]]]
@@ -119,6 +126,37 @@ def test_requests_of_many_clients_are_one_run() -> None:
         assert taken == [6, 8]
         assert replies[3] == (b"$1\r\n3\r\n", None)
         assert replies[7] == (b"$1\r\n0\r\n", None)
+
+
+def test_what_clients_ask_alike_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stages([2] * 6) as (stage, _):
+        stage.run([(0, [[b"RPUSH", b"list", *(b"%d" % number for number in range(9))]])])
+        asked = []
+        command = REGISTRY.commands["lrange"]
+        handler = command.handler
+        monkeypatch.setattr(
+            command, "handler", lambda ctx, args: asked.append(args) or handler(ctx, args)
+        )
+        first, other = [b"LRANGE", b"list", b"0", b"1"], [b"LRANGE", b"list", b"0", b"2"]
+        turn = [(0, [first]), (1, [other]), (2, [first]), (3, [first]), (4, [first, first])]
+        replies = stage.run(turn)
+        assert sorted(asked) == [first, first, first, other]
+        one = b"*2\r\n$1\r\n0\r\n$1\r\n1\r\n"
+        assert [replies[who][0] for who in range(5)] == [
+            *(one, b"*3\r\n$1\r\n0\r\n$1\r\n1\r\n$1\r\n2\r\n", one, one, 2 * one)
+        ]
+        calls = stage.executor.dispatcher.services.stats.commands()[command].calls
+        assert calls == 6
+
+
+def test_a_slow_answer_to_several_is_logged_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stages([2] * 3) as (stage, _):
+        dispatcher = stage.executor.dispatcher
+        dispatcher.services.slowlog.threshold_ns = 10_000_000
+        command = REGISTRY.commands["lrange"]
+        monkeypatch.setattr(command, "handler", lambda ctx, args: time.sleep(0.02) or [])
+        stage.run([(who, [[b"LRANGE", b"list", b"0", b"1"]]) for who in range(3)])
+        assert len(dispatcher.services.slowlog) == 3
 
 
 def test_what_is_counted_is_counted_once() -> None:
