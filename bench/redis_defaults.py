@@ -2,8 +2,8 @@
 
 As `bench.compare` in method: rounds alternate, a ratio is taken within a round, the median counts.
 Each measurement begins without the collection it is about; one that pops begins with as many
-elements as it will pop, so that none is measured on a key that is gone. Mind that all clients of the
-LRANGE tests ask for the same range, which tendis-py then answers once a turn.
+elements as it will pop, so that none is measured on a key that is gone. Mind that all clients of
+the LRANGE tests ask for the same range, which tendis-py then answers once a turn.
 """
 
 import argparse
