@@ -315,11 +315,11 @@ class OrderIndex:
         parts: list[list[bytes] | None]
         if count > 2 * CHUNK and offset < CHUNK:
             keys = list(islice(read(lower, upper), CHUNK))
-            firsts, counts, parts = [keys[-1] + b"\0"], [CHUNK, count - CHUNK], [keys, None]
+            firsts, counts, parts = [keys[-1] + b"\0"], [len(keys), count - CHUNK], [keys, None]
         elif count > 2 * CHUNK and count - offset <= CHUNK:
             keys = list(islice(read(lower, upper, reverse=True), CHUNK))
             keys.reverse()
-            firsts, counts, parts = [keys[0]], [count - CHUNK, CHUNK], [None, keys]
+            firsts, counts, parts = [keys[0]], [count - CHUNK, len(keys)], [None, keys]
         else:
             keys = list(read(lower, upper))
             cuts = [0, *range(CHUNK, len(keys) - CHUNK // 2, CHUNK), len(keys)]

@@ -151,9 +151,10 @@ class Large:
     def ranked(self, rank: int, *, reverse: bool = False) -> Iterator[Pair]:
         """(score, member) from ``rank`` on, upwards or downwards."""
         skipped = self._count - 1 - rank if reverse else rank
-        if self._order.reaches(rank) or skipped > NEAR_END:
-            return self.pairs(self._order.ranked(rank, reverse=reverse))
-        return self.pairs(islice(self._order.keys(reverse=reverse), skipped, None))
+        if skipped <= NEAR_END and not self._order.reaches(rank):
+            return self.pairs(islice(self._order.keys(reverse=reverse), skipped, None))
+        self._order.ensure_ends(self._count)
+        return self.pairs(self._order.ranked(rank, reverse=reverse))
 
     def from_end(self, *, highest: bool) -> Iterator[Pair]:
         """(score, member) from the lowest or the highest on, by the order index: an iteration

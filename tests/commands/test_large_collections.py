@@ -170,9 +170,12 @@ def test_a_command_about_ten_elements_touches_their_rows(large: Large, line: str
 
 @pytest.mark.parametrize(
     "line",
-    ["ZPOPMIN zset", "ZPOPMAX zset 3", "ZMPOP 1 zset MIN COUNT 2", "ZPOPMAX zset"],
+    [
+        *("ZRANGE zset 200 209", "ZREVRANGE zset 300 309"),
+        *("ZPOPMIN zset", "ZPOPMAX zset 3", "ZMPOP 1 zset MIN COUNT 2", "ZPOPMAX zset"),
+    ],
 )
-def test_a_pop_from_a_sorted_set_reads_a_chunk_at_that_end(large: Large, line: str) -> None:
+def test_a_rank_near_an_end_of_a_sorted_set_reads_a_chunk_there(large: Large, line: str) -> None:
     read, written = large.run(line)
     assert read <= FEW + CHUNK
     assert written <= FEW
