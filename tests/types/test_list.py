@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tendis_py.errors import INDEX_RANGE, NO_SUCH_KEY, WRONG_TYPE, ReplyError, TooLargeError
+from tendis_py.storage import order
 from tendis_py.storage.codec import LIST, CollectionRow, encoding_name
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import ROWS
@@ -206,6 +207,7 @@ def test_a_list_is_a_list(
         monkeypatch.setattr(module, "FEW", few)
     monkeypatch.setattr(list_edit, "_BATCH_ROWS", few)
     monkeypatch.setattr(list_rows, "_PART", 3)
+    monkeypatch.setattr(order, "CHUNK", 4)
     store.keyspace.limits = Limits(limit)
     for seed in range(4):
         model = Model(store, seed)

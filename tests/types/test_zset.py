@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tendis_py.errors import NOT_A_NUMBER, WRONG_TYPE, ReplyError, TooLargeError
+from tendis_py.storage import order
 from tendis_py.storage.codec import CollectionRow, encoding_name
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.families import ROWS, SCORE
 from tendis_py.types import set as sets
-from tendis_py.types import zset, zset_algebra, zset_range
+from tendis_py.types import zset, zset_algebra, zset_forms, zset_range, zset_run
 from tendis_py.types.scores import (
     after,
     before,
@@ -227,24 +228,33 @@ def test_the_source_of_a_result_may_be_its_target(store: Store, db: Database, co
 # Ranges, on both forms and with and without an order index
 
 changes = st.lists(
-    st.tuples(st.sampled_from(["put", "remove", "pop", "rank", "commit"]), st.integers(0, 40)),
+    st.tuples(
+        st.sampled_from(["put", "remove", "pop", "pop run", "cut", "rank", "commit"]),
+        st.integers(0, 40),
+    ),
     max_size=40,
 )
 
 
-@settings(max_examples=60)
-@given(changes=changes, large=st.booleans(), seed=st.integers(0, 100))
+@settings(max_examples=100)
+@given(changes=changes, large=st.booleans(), near_end=st.sampled_from([1, 128]), seed=st.integers())
 def test_against_a_model(
     tmp_path_factory: pytest.TempPathFactory,
     changes: list[tuple[str, int]],
     large: bool,
+    near_end: int,
     seed: int,
 ) -> None:
+    """With order indexes in chunks so small that most of them is not in memory."""
     store = Store(tmp_path_factory.mktemp("model") / "data")
-    try:
-        _play(store, changes, large, random.Random(seed))
-    finally:
-        store.engine.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order, "CHUNK", 4)
+        patch.setattr(zset_forms, "NEAR_END", near_end)
+        patch.setattr(zset_range, "NEAR_END", near_end)
+        try:
+            _play(store, changes, large, random.Random(seed))
+        finally:
+            store.engine.close()
 
 
 def _play(store: Store, changes: list[tuple[str, int]], large: bool, dice: random.Random) -> None:
@@ -268,6 +278,18 @@ def _play(store: Store, changes: list[tuple[str, int]], large: bool, dice: rando
                 popped = zset.pop(db, b"k", row_of(db, b"k"), 1, highest=highest)
                 assert popped == [ordered[-1 if highest else 0]]
                 del model[popped[0][1]]
+            elif kind == "pop run":
+                highest = bool(number % 2)
+                run = zset_run.pop(db, b"k", number % 7 + 1, highest=highest)
+                if run is not None:
+                    assert run == (ordered[::-1] if highest else ordered)[: number % 7 + 1]
+                    for _, member in run:
+                        del model[member]
+            elif kind == "cut":
+                first, last = sorted((dice.randint(0, 25), dice.randint(0, 25)))
+                zset_range.remove(db, b"k", row_of(db, b"k"), ByRank(first, last))
+                for _, member in ordered[first : last + 1]:
+                    del model[member]
             else:
                 score, member = dice.choice(ordered)
                 found = zset_range.rank(db, b"k", member)
