@@ -166,8 +166,11 @@ class Elements:
         return them. IndexError when there are fewer."""
         order = self._order()
         self._tx.changing_order(self.version, self._family)
-        taken = order.take_random(count, self.keys)
-        self._delete(taken)
+        taken: list[bytes] = []
+        while len(taken) < count:
+            part = order.take_random(count - len(taken), self.keys)
+            self._delete(part)
+            taken += part
         return taken
 
     def take_end(self, number: int, *, highest: bool) -> list[bytes]:

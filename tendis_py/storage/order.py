@@ -145,8 +145,9 @@ class OrderIndex:
             self._give_up(chunk)
 
     def take_random(self, number: int, read: Read) -> list[bytes]:
-        """``number`` keys, each drawn from all that are there then, which the caller deletes next;
-        they are discarded. IndexError when there are fewer."""
+        """Up to ``number`` keys, each drawn from all that are there then, which the caller deletes
+        next; they are discarded. It is fewer where keys have to be read, which it would still find
+        among them. IndexError when there is none."""
         counts, taken = self._counts, []
         if number * 16 > len(counts):
             self._most = max(counts)  # a look at all of them costs less than to draw in vain
@@ -154,6 +155,8 @@ class OrderIndex:
             chunk, offset = self._draw()
             keys = self._keys[chunk]
             if keys is None or self.forgetful:
+                if taken:
+                    break
                 chunk, offset = self._find(sum(counts[:chunk]) + offset, read)
                 keys = self._keys[chunk]
                 assert keys is not None

@@ -336,6 +336,17 @@ def test_random_elements_have_the_same_chance(store: Store) -> None:
     assert max(counts.values()) < 3 * min(counts.values())
 
 
+def test_random_elements_are_taken_from_what_is_not_in_memory(store: Store) -> None:
+    """A chunk that is emptied leaves its range to another, which may have to be read then."""
+    for _ in range(20):
+        elements = filled(store, 20)
+        elements.ensure_order()
+        store.keyspace.orders.get(elements.version, ROWS).forget()  # type: ignore[union-attr]
+        taken = elements.take_random(15)
+        assert len(set(taken)) == 15
+        assert sorted([*taken, *elements.keys()]) == [b"%03d" % number for number in range(20)]
+
+
 def test_building_a_long_order_is_for_the_slow_lane(store: Store) -> None:
     elements = filled(store, 10)
     store.tx.fast_rows = 5

@@ -91,8 +91,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 12))
     def take_random(self, count: int) -> None:
-        taken = self.index.take_random(min(count, len(self.rows.keys)), self.rows.read)
-        self.rows.keys = [key for key in self.rows.keys if key not in taken]
+        left = min(count, len(self.rows.keys))
+        while left:
+            taken = self.index.take_random(left, self.rows.read)
+            assert 0 < len(set(taken)) <= left
+            left -= len(taken)
+            self.rows.keys = [key for key in self.rows.keys if key not in taken]
 
     @rule(count=st.integers(1, 12), highest=st.booleans())
     def take_end(self, count: int, highest: bool) -> None:
