@@ -148,7 +148,8 @@ class OrderIndex:
         """Up to ``number`` keys, each drawn from all that are there then, which the caller deletes
         next; they are discarded. It is fewer where keys have to be read, which it would still find
         among them. IndexError when there is none."""
-        counts, taken = self._counts, []
+        counts = self._counts
+        taken: list[bytes] = []
         if number * 16 > len(counts):
             self._most = max(counts)  # a look at all of them costs less than to draw in vain
         for _ in range(number):

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from bisect import bisect_left
 from collections import Counter
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import pytest
@@ -336,15 +336,17 @@ def test_random_elements_have_the_same_chance(store: Store) -> None:
     assert max(counts.values()) < 3 * min(counts.values())
 
 
-def test_random_elements_are_taken_from_what_is_not_in_memory(store: Store) -> None:
-    """A chunk that is emptied leaves its range to another, which may have to be read then."""
-    for _ in range(20):
-        elements = filled(store, 20)
-        elements.ensure_order()
-        store.keyspace.orders.get(elements.version, ROWS).forget()  # type: ignore[union-attr]
-        taken = elements.take_random(15)
-        assert len(set(taken)) == 15
-        assert sorted([*taken, *elements.keys()]) == [b"%03d" % number for number in range(20)]
+def test_random_elements_are_taken_from_what_is_not_in_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second chunk is emptied and leaves its range to the first, which has to be read next."""
+    elements = filled(store, 20)
+    elements.ensure_order()
+    store.keyspace.orders.get(elements.version, ROWS).forget()  # type: ignore[union-attr]
+    draws = chain([0.25, 0.0] * 4, repeat(0.0))
+    monkeypatch.setattr(order, "random", lambda: next(draws))
+    assert elements.take_random(6) == [b"004", b"005", b"006", b"007", b"000", b"001"]
+    assert next(elements.keys()) == b"002"
 
 
 def test_building_a_long_order_is_for_the_slow_lane(store: Store) -> None:
