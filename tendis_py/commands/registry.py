@@ -27,7 +27,7 @@ RunHandler = Callable[["Context", list[list[bytes]]], "list[Any] | None"]
 """Takes a run of consecutive requests of one command at once, and returns a value for each; None
 when they should be taken one by one after all. What it wrote and counted is then undone, as it is
 when the values are data and long: replies must not pile up before any is sent. A run that writes
-what can't be undone (``Database.replace_bare``) answers OK or integers."""
+what can't be undone (``Database.set_all``) answers OK or integers."""
 
 FindKeys = Callable[[Request], list[tuple[int, str]]]
 """Arguments → position and flags of each key, ``(1, "RW access update")``."""

@@ -1,6 +1,6 @@
 """One logical database, as one thread's transaction sees it: user keys to rows.
 
-``find``, ``find_bare``, ``find_many``, ``set`` and ``replace_bare`` are the hot path; ``rows``,
+``find``, ``find_bare``, ``find_many``, ``set`` and ``set_all`` are the hot path; ``rows``,
 ``keys``, ``page`` and ``random_key`` iterate. Whoever writes holds the locks of the keys.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import islice, repeat
+from itertools import compress, islice, repeat
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -196,15 +196,22 @@ class Database:
         found = self._at_hand(meta_keys)
         return meta_keys, [what if type(what) is bytes else None for what in found]
 
-    def replace_bare(self, keys: list[bytes], values: list[bytes]) -> bool:
-        """Set each key to its string, if all hold bare strings that are at hand; else False, and
-        nothing has happened. The last step of a run: this is not undone."""
+    def set_all(self, keys: list[bytes], values: list[bytes]) -> None:
+        """``set`` each key, in order; bare strings together, at a fourth of the cost. The last step
+        of a run: these are not undone."""
+        if not all(values):
+            for key, value in zip(keys, values, strict=True):
+                self.set(key, value)
+            return
         meta_keys = self._meta_keys(keys)
-        if set(map(type, self._at_hand(meta_keys))) != _BARE or not all(values):
-            return False
+        if set(map(type, self._at_hand(meta_keys))) != _BARE:
+            bare = [type(what) is bytes for what in self._held(meta_keys)]
+            for key, value, is_bare in zip(keys, values, bare, strict=True):
+                if not is_bare:
+                    self.set(key, value)
+            meta_keys, values = list(compress(meta_keys, bare)), list(compress(values, bare))
         self._overlay.update(zip(meta_keys, values, strict=True))
         self._touch_all(meta_keys)
-        return True
 
     def overwrite_bare(self, meta_keys: list[bytes], values: list[bytes]) -> None:
         """Set what ``bare_many`` has just found at ``meta_keys`` to strings, none of them empty.

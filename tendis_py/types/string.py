@@ -111,11 +111,9 @@ def put(db: Database, key: bytes, value: bytes) -> None:
 
 
 def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
-    """``put`` many, a value for each key; fast where all replace strings that are in the cache and
-    nothing but text."""
-    if not db.replace_bare(keys, values):
-        for key, value in zip(keys, values, strict=True):
-            db.set(key, value)
+    """``put`` many, a value for each key; fast where strings are replaced that are nothing but
+    text."""
+    db.set_all(keys, values)
 
 
 def put_if(

@@ -159,7 +159,7 @@ def test_a_run_that_names_a_key_twice_counts_it_once(store: Store, more: bytes) 
     for key in (b"a", b"b"):
         store.put(key, b"before")
     store.commit()
-    assert store.db.replace_bare([b"a", b"b", b"a"], [b"long" * 50, b"short", b"new"])
+    store.db.set_all([b"a", b"b", b"a"], [b"long" * 50, b"short", b"new"])
     store.put(more, b"after")
     store.commit()
     texts = list(store.keyspace.cache.young.values())

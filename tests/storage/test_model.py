@@ -72,11 +72,10 @@ class Model(RuleBasedStateMachine):
         self.store.tx.undo.clear()
 
     @rule(index=INDEXES, items=st.lists(st.tuples(KEYS, st.binary(max_size=3)), min_size=1))
-    def replace_at_once(self, index: int, items: list[tuple[bytes, bytes]]) -> None:
-        if self.store.tx.database(index).replace_bare(*map(list, zip(*items, strict=True))):
-            visible = self._visible(index)
-            assert all(visible[key][1] == 0 for key, _ in items)
-            visible.update({key: (value, 0) for key, value in items})
+    def set_at_once(self, index: int, items: list[tuple[bytes, bytes]]) -> None:
+        self.store.tx.database(index).set_all(*map(list, zip(*items, strict=True)))
+        self._visible(index).update({key: (value, 0) for key, value in items})
+        self.store.tx.undo.clear()
 
     @rule(index=INDEXES, key=KEYS)
     def delete(self, index: int, key: bytes) -> None:
