@@ -197,19 +197,24 @@ class Database:
         return meta_keys, [what if type(what) is bytes else None for what in found]
 
     def set_all(self, keys: list[bytes], values: list[bytes]) -> None:
-        """``set`` each key, in order; bare strings together, at a fourth of the cost. The last step
-        of a run: these are not undone."""
+        """``set`` each key, in order; new keys and bare strings together, at a fourth of the cost.
+        The last step of a run: these are not undone."""
         if not all(values):
             for key, value in zip(keys, values, strict=True):
                 self.set(key, value)
             return
         meta_keys = self._meta_keys(keys)
         if set(map(type, self._at_hand(meta_keys))) != _BARE:
-            bare = [type(what) is bytes for what in self._held(meta_keys)]
-            for key, value, is_bare in zip(keys, values, bare, strict=True):
-                if not is_bare:
-                    self.set(key, value)
-            meta_keys, values = list(compress(meta_keys, bare)), list(compress(values, bare))
+            found = self._held(meta_keys)
+            plain = [type(what) in _BARE_OR_ABSENT for what in found]
+            new = {at for at, what in zip(meta_keys, found, strict=True) if what is ABSENT}
+            if not all(plain):
+                for key, value, is_plain in zip(keys, values, plain, strict=True):
+                    if not is_plain:
+                        self.set(key, value)
+                meta_keys, values = list(compress(meta_keys, plain)), list(compress(values, plain))
+            if new:
+                self.tx.count(self.namespace, len(new), 0)
         self._overlay.update(zip(meta_keys, values, strict=True))
         self._touch_all(meta_keys)
 
