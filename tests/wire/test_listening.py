@@ -30,22 +30,20 @@ def has_address(family: socket.AddressFamily, address: str) -> bool:
     return False
 
 
-def outer_address() -> str | None:
-    """An IPv4 address of this host that is not loopback; connecting UDP sends nothing."""
+def outer_addresses() -> list[str]:
+    """IPv4 addresses of this host that are not loopback; connecting UDP sends nothing."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("198.51.100.1", 9))
         address: str = probe.getsockname()[0]
-        return None if address.startswith("127.") else address
-    return None
+        return [] if address.startswith("127.") else [address]
+    return []
 
 
 LOOPBACK = ["127.0.0.1", "127.0.0.2", *(["::1"] if has_address(socket.AF_INET6, "::1") else [])]
 """Of both families where this host has both."""
 
-needs_outer = pytest.mark.skipif(
-    outer_address() is None,
-    reason="protected mode is about clients from beyond loopback, and this host has only loopback",
-)
+OUTER = outer_addresses()
+"""What protected mode is about. ``tests/stages/test_accept.py`` tests it on hosts without."""
 
 
 def pings(address: Address) -> bool:
@@ -118,32 +116,31 @@ def refusal(address: Address) -> bytes:
         return client.until_closed()
 
 
-@needs_outer
 @pytest.mark.parametrize("model", MODELS)
 def test_protected_mode(tmp_path: Path, model: str) -> None:
-    outer = outer_address()
-    assert outer is not None
     (tmp_path / "redis").mkdir()
-    with running(redis_process(tmp_path / "redis", "--bind", HOST, outer)) as redis:
-        expected = refusal((outer, redis.port))
-    assert expected.startswith(b"-DENIED")
-    with running(tendis_process(tmp_path, "--bind", HOST, outer, model=model)) as server:
-        assert refusal((outer, server.port)) == expected
-        assert pings(server.address)
-    options = ["--bind", HOST, outer, "--protected-mode", "no"]
-    with running(tendis_process(tmp_path, *options, model=model)) as server:
-        assert pings((outer, server.port))
-
-
-@needs_outer
-def test_a_password_lifts_protected_mode(tmp_path: Path) -> None:
-    outer = outer_address()
-    options = ["--bind", HOST, str(outer), "--requirepass", "secret"]
+    addresses = ["--bind", HOST, *OUTER]
     with (
-        running(tendis_process(tmp_path, *options)) as server,
-        RawClient((str(outer), server.port)) as client,
+        running(redis_process(tmp_path / "redis", *addresses)) as redis,
+        running(tendis_process(tmp_path, *addresses, model=model)) as server,
     ):
-        assert client.command("PING") == b"-NOAUTH Authentication required.\r\n"
+        assert pings(server.address)
+        for outer in OUTER:
+            refused = refusal((outer, server.port))
+            assert refused.startswith(b"-DENIED")
+            assert refused == refusal((outer, redis.port))
+    options = [*addresses, "--protected-mode", "no"]
+    with running(tendis_process(tmp_path, *options, model=model)) as server:
+        assert all(pings((host, server.port)) for host in (HOST, *OUTER))
+
+
+def test_a_password_lifts_protected_mode(tmp_path: Path) -> None:
+    with running(
+        tendis_process(tmp_path, "--bind", HOST, *OUTER, "--requirepass", "secret")
+    ) as server:
+        for host in (HOST, *OUTER):
+            with RawClient((host, server.port)) as client:
+                assert client.command("PING") == b"-NOAUTH Authentication required.\r\n"
 
 
 @pytest.mark.parametrize("model", MODELS)
