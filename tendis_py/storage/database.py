@@ -147,7 +147,7 @@ class Database:
         key. What the cache does not have is read by list, with the GIL released."""
         tx = self.tx
         meta_keys = self._meta_keys(keys)
-        found = self._held(meta_keys)
+        found = self._completed(meta_keys, self._at_hand(meta_keys))
         if not _BARE_OR_ABSENT.issuperset(map(type, found)):
             return [held(self.find(key) or ABSENT) for key in keys]
         absent = found.count(ABSENT)
@@ -166,22 +166,21 @@ class Database:
         for meta_key in meta_keys:
             uses[hash(meta_key) & _USE_MASK] = second
 
-    def _held(self, meta_keys: list[bytes]) -> list[Held]:
-        """What is held of ``meta_keys``, which the cache has taken in."""
-        found = self._at_hand(meta_keys)
-        if None not in found:
+    def _completed(self, meta_keys: list[bytes], found: list[Held | None]) -> list[Held]:
+        """``found``, which was at hand, with what was not; the cache takes it in."""
+        missing = {key for key, what in zip(meta_keys, found, strict=True) if what is None}
+        if not missing:
             return found  # type: ignore[return-value]
-        recall = self._cache.recall
-        known = {
-            meta_key: what or recall(meta_key)
-            for meta_key, what in zip(meta_keys, found, strict=True)
-        }
-        wanted = [meta_key for meta_key, what in known.items() if what is None]
+        recall, add = self._cache.recall, self._cache.add
+        known = {key: recall(key) for key in missing}
+        wanted = [key for key, what in known.items() if what is None]
         values = self.tx.keyspace.engine.get_many(META, wanted)
-        for meta_key, raw in zip(wanted, values, strict=True):
-            known[meta_key] = what = ABSENT if raw is None else decode_held(raw)
-            self._cache.add(meta_key, what)
-        return [known[meta_key] for meta_key in meta_keys]
+        for key, raw in zip(wanted, values, strict=True):
+            known[key] = what = ABSENT if raw is None else decode_held(raw)
+            add(key, what)
+        return [
+            known[key] if what is None else what for key, what in zip(meta_keys, found, strict=True)
+        ]
 
     def _at_hand(self, meta_keys: list[bytes]) -> list[Held | None]:
         """What the batch has written or the young generation of the cache has."""
@@ -204,15 +203,17 @@ class Database:
                 self.set(key, value)
             return
         meta_keys = self._meta_keys(keys)
-        if set(map(type, self._at_hand(meta_keys))) != _BARE:
-            found = self._held(meta_keys)
-            plain = [type(what) in _BARE_OR_ABSENT for what in found]
-            new = {at for at, what in zip(meta_keys, found, strict=True) if what is ABSENT}
-            if not all(plain):
+        found = self._at_hand(meta_keys)
+        if set(map(type, found)) != _BARE:
+            before = self._completed(meta_keys, found)
+            if not _BARE_OR_ABSENT.issuperset(map(type, before)):
+                plain = [type(what) in _BARE_OR_ABSENT for what in before]
                 for key, value, is_plain in zip(keys, values, plain, strict=True):
                     if not is_plain:
                         self.set(key, value)
                 meta_keys, values = list(compress(meta_keys, plain)), list(compress(values, plain))
+                before = list(compress(before, plain))
+            new = {key for key, what in zip(meta_keys, before, strict=True) if what is ABSENT}
             if new:
                 self.tx.count(self.namespace, len(new), 0)
         self._overlay.update(zip(meta_keys, values, strict=True))

@@ -111,8 +111,8 @@ def put(db: Database, key: bytes, value: bytes) -> None:
 
 
 def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
-    """``put`` many, a value for each key; fast where strings are replaced that are nothing but
-    text."""
+    """``put`` many, a value for each key; fast where the keys are new, or strings without a
+    deadline."""
     db.set_all(keys, values)
 
 
