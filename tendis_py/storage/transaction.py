@@ -357,29 +357,31 @@ class Transaction:
     def _build(self, counts: Iterable[tuple[bytes, bytes]] = ()) -> Any:
         """A RocksDB batch of everything written, and of ``counts``."""
         batch, handles = self.keyspace.engine.new_batch()
-        put, delete, handle = batch.put, batch.delete, handles[META]
+        for key, count in counts:
+            batch[key] = count
+        for key, setting in self.settings.items():
+            if setting is None:
+                del batch[key]
+            else:
+                batch[key] = setting
         for family, lower, upper in self.ranges:
             batch.delete_range(lower, upper, handles[family])
+        batch.set_default_column_family(handles[META])
         for key, row in self.meta.items():
             if isinstance(row, bytes):
-                put(key, PLAIN_STRING + row, handle)
+                batch[key] = PLAIN_STRING + row
             elif row is ABSENT:
-                delete(key, handle)
+                del batch[key]
             else:
-                put(key, row.encode(), handle)
+                batch[key] = row.encode()
         for family, overlay in self.families.items():
-            for key, value in overlay.items():
-                if value is None:
-                    delete(key, handles[family])
-                else:
-                    put(key, value, handles[family])
-        for key, value in self.settings.items():
-            if value is None:
-                delete(key)
-            else:
-                put(key, value)
-        for key, value in counts:
-            put(key, value)
+            if overlay:
+                batch.set_default_column_family(handles[family])
+                for key, change in overlay.items():
+                    if change is None:
+                        del batch[key]
+                    else:
+                        batch[key] = change
         return batch
 
     def _commit_counts(self, may_wait: bool) -> None:
