@@ -188,12 +188,27 @@ class Database:
         overlay = self._overlay
         return list(map(overlay.get, meta_keys, found)) if overlay else found
 
-    def bare_many(self, keys: list[bytes]) -> tuple[list[bytes], list[bytes | None]]:
-        """As ``find_bare`` for each key, but it leaves no trace; before that, the keys of their
-        rows, for ``overwrite_bare``."""
+    def find_texts(self, keys: list[bytes]) -> tuple[list[bytes], list[bytes | None]]:
+        """The bare string at each of ``keys``, which are different; b"" where there is no such key,
+        None for any other row. It leaves no trace. Before them, the keys of their rows, for
+        ``put_texts``."""
         meta_keys = self._meta_keys(keys)
         found = self._at_hand(meta_keys)
-        return meta_keys, [what if type(what) is bytes else None for what in found]
+        if set(map(type, found)) != _BARE:
+            found = [
+                what if type(what) is bytes else b"" if what is ABSENT else None
+                for what in self._completed(meta_keys, found)
+            ]
+        return meta_keys, found  # type: ignore[return-value]
+
+    def put_texts(self, meta_keys: list[bytes], texts: list[bytes], new: list[bytes]) -> None:
+        """Set what ``find_texts`` has just found to ``texts``, none of them empty; ``new`` are
+        those of the rows that were not there. The last step of a run: nothing may fail from here
+        on, since this is not undone."""
+        if new:
+            self.tx.count(self.namespace, len(new), 0)
+        self._overlay.update(zip(meta_keys, texts, strict=True))
+        self._touch_all(meta_keys if self.tx.touches else new)
 
     def set_all(self, keys: list[bytes], values: list[bytes]) -> None:
         """``set`` each key, in order; new keys and bare strings together, at a fourth of the cost.
@@ -218,13 +233,6 @@ class Database:
                 self.tx.count(self.namespace, len(new), 0)
         self._overlay.update(zip(meta_keys, values, strict=True))
         self._touch_all(meta_keys)
-
-    def overwrite_bare(self, meta_keys: list[bytes], values: list[bytes]) -> None:
-        """Set what ``bare_many`` has just found at ``meta_keys`` to strings, none of them empty.
-        The last step of a run: nothing may fail from here on, since this is not undone."""
-        self._overlay.update(zip(meta_keys, values, strict=True))
-        if self.tx.touches:
-            self._touch_all(meta_keys)
 
     def _load(self, meta_key: bytes) -> Held:
         what: Held | None = self._cache.recall(meta_key)

@@ -35,19 +35,23 @@ def increment(db: Database, key: bytes, by: int) -> int:
 
 def increment_run(db: Database, keys: list[bytes]) -> list[int]:
     """``increment`` by one, many; an error when any of them fails."""
-    held = list(dict.fromkeys(keys))
-    places, bare = db.bare_many(held)
-    texts = list(filter(None, bare))
-    if len(texts) < len(held):
-        held, places = list(compress(held, bare)), list(compress(places, bare))
+    counted = list(dict.fromkeys(keys))
+    places, found = db.find_texts(counted)
+    texts = list(filter(None, found))
+    new: list[bytes] = []
+    if len(texts) < len(found):
+        new = [place for place, text in zip(places, found, strict=True) if text == b""]
+        texts = [text or b"0" for text in found if text is not None]
+        held = [text is not None for text in found]
+        counted, places = list(compress(counted, held)), list(compress(places, held))
     numbers = list(map(int, texts))
     if not _are_counts(texts) and list(map(_digits, numbers)) != texts:
         raise ReplyError(NOT_INTEGER)
-    if len(held) == len(keys):
+    if len(counted) == len(keys):
         sums = added = [number + 1 for number in numbers]
     else:
         added = []
-        counts = dict(zip(held, numbers, strict=True))
+        counts = dict(zip(counted, numbers, strict=True))
         for key in keys:
             number = counts.get(key)
             if number is None:
@@ -58,7 +62,7 @@ def increment_run(db: Database, keys: list[bytes]) -> list[int]:
         sums = list(counts.values())
     if max(added) > INT64_MAX or min(numbers, default=0) < INT64_MIN:
         raise ReplyError(OVERFLOW)
-    db.overwrite_bare(places, list(map(_digits, sums)))
+    db.put_texts(places, list(map(_digits, sums)), new)
     return added
 
 

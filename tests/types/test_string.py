@@ -19,6 +19,7 @@ from tendis_py.types import counter, lcs, long_double
 from tendis_py.types import string as strings
 from tests.support.resp import Error, decode
 from tests.support.servers import ServerProcess
+from tests.support.store import Store
 
 NOW = 1_700_000_000_000
 LIMIT = 64
@@ -245,6 +246,30 @@ def test_a_run_of_counts(db: Database) -> None:
     keys = [b"a", b"new", b"k", b"a", b"new"]
     assert counter.increment_run(db, keys) == [-(2**63) + 1, 1, 42, -(2**63) + 2, 2]
     assert strings.get_many(db, keys[:3]) == [b"%d" % (-(2**63) + 2), b"2", b"42"]
+
+
+@pytest.mark.parametrize("touches", [True, False])
+def test_a_run_of_counts_that_are_here_and_there(store: Store, touches: bool) -> None:
+    """New, in the cache's old generation, on disk alone, and with a deadline."""
+    db = store.db
+    strings.put_all(db, [b"disk", b"due"], [b"1", b"2"])
+    db.put(b"due", StringRow(b"2", db.now + 1000), db.peek(b"due"))
+    store.commit()
+    store.forget()
+    strings.put_all(db, [b"old"], [b"3"])
+    store.commit()
+    cache = store.keyspace.cache
+    cache.old, cache.young = cache.young, {}
+    store.tx.touches = touches
+    store.tx.second += 10
+    keys = [b"new", b"disk", b"old", b"due", b"new"]
+    assert counter.increment_run(db, keys) == [1, 2, 4, 3, 2]
+    assert db.last_use(b"new") == store.tx.second
+    assert (db.last_use(b"disk") == store.tx.second) is touches
+    store.commit()
+    assert strings.get_many(db, keys) == [b"2", b"2", b"4", b"3", b"2"]
+    assert db.peek(b"due").expire_at == db.now + 1000  # type: ignore[union-attr]
+    store.check()
 
 
 NUMBERS = (
