@@ -28,13 +28,12 @@ from tendis_py.errors import (
 from tendis_py.resp.replies import encode_each, encode_run
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
+from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import (
     LINEAR,
     SUM,
     WAIT,
-    Buckets,
     bucket_of,
-    new_buckets,
     tail_bucket,
 )
 from tendis_py.session import Session
@@ -65,14 +64,6 @@ _name_of = itemgetter(0)
 _requests_of = itemgetter(1)
 
 
-class CommandBuckets(dict[Command, Buckets]):
-    """Command → histogram of its execution times, made when first needed."""
-
-    def __missing__(self, command: Command) -> Buckets:
-        buckets = self[command] = new_buckets()
-        return buckets
-
-
 @dataclass(slots=True)
 class SlowCommand:
     """A command over the slowlog threshold, its batch not committed yet; ``read`` is when it came
@@ -85,12 +76,14 @@ class SlowCommand:
 
 
 class Dispatcher:
-    """Runs requests on ``tx``. Not thread-safe.
+    """Runs requests on ``tx``, and counts with its ``counters``. Not thread-safe.
 
     ``defers``: stop before a command of the slow lane instead of running it.
     """
 
-    def __init__(self, tx: Transaction, services: Services, *, defers: bool = False) -> None:
+    def __init__(
+        self, tx: Transaction, services: Services, counters: Counters, *, defers: bool = False
+    ) -> None:
         self.context = Context(tx, services)
         self.services = services
         self.defers = defers
@@ -98,23 +91,14 @@ class Dispatcher:
         self.too_large = False
         """Whether ``run`` last stopped before a command that asked for the slow lane."""
         self.pause = services.clients.pause
-        self.buckets = CommandBuckets()
+        self.counters = counters
         self.slow: list[SlowCommand] = []
-        self.processed = 0
-        """Requests answered, of which ``refused`` never ran."""
-        self.refused = 0
-        self.failures: dict[Command, int] = {}
-        self.rejections: dict[Command, int] = {}
-        self.errors: dict[str, int] = {}
-        services.stats.dispatchers.append(self)
 
     def replace_transaction(self) -> Transaction:
-        """Go on with a fresh transaction, which is returned; the old one is another's now, but
-        for its counters."""
+        """Go on with a fresh transaction, which is returned; the old one is another's now."""
         old = self.context.tx
-        tx = self.context.tx = Transaction(old.keyspace)
+        tx = self.context.tx = Transaction(old.keyspace, self.counters)
         tx.fast_rows = old.fast_rows
-        tx.take_counters(old)
         return tx
 
     def run(
@@ -154,7 +138,7 @@ class Dispatcher:
             if replies and len(replies[-1]) > LARGE_REPLY:
                 break
         session.commands += taken
-        self.processed += taken
+        self.counters.processed += taken
         return taken
 
     def run_together(
@@ -180,7 +164,7 @@ class Dispatcher:
                 continue
             for (session, requests), payload in zip(group, payloads, strict=True):
                 session.commands += len(requests)
-                self.processed += len(requests)
+                self.counters.processed += len(requests)
                 answered.append((session, payload))
         return answered, left
 
@@ -218,8 +202,8 @@ class Dispatcher:
         """Run requests of one command by its ``run`` handler, or equal ones once: the replies to
         each session, encoded. None, and nothing has happened, if the handler declines, or if the
         replies to one are long: they would pile up before any is sent."""
-        tx = self.context.tx
-        hits, misses = tx.hits, tx.misses
+        counters = self.counters
+        hits, misses = counters.hits, counters.misses
         started = perf_counter_ns()
         requests = shares[0][1]
         if len(shares) > 1:
@@ -234,12 +218,12 @@ class Dispatcher:
         except Exception:
             pass  # whatever it is, it will show in the one request that it concerns
         if payloads is None:
-            tx.rollback_command()
-            tx.hits, tx.misses = hits, misses
+            self.context.tx.rollback_command()
+            counters.hits, counters.misses = hits, misses
             return None
-        tx.undo.clear()
+        self.context.tx.undo.clear()
         elapsed = perf_counter_ns() - started
-        buckets = self.buckets[command]
+        buckets = counters.buckets[command]
         buckets[bucket_of(elapsed // count)] += count
         buckets[SUM] += elapsed
         buckets[WAIT] += (started - read) * count
@@ -252,13 +236,13 @@ class Dispatcher:
     def _answer_alike(self, command: Command, requests: list[Request]) -> list[bytes]:
         """The encoded reply to equal requests, for each."""
         context = self.context
-        tx = context.tx
-        hits, misses = tx.hits, tx.misses
+        counters = self.counters
+        hits, misses = counters.hits, counters.misses
         reply = command.handler(context, requests[0])
         payload = context.session.encoders[type(reply)](reply)
         others = len(requests) - 1
-        tx.hits += (tx.hits - hits) * others
-        tx.misses += (tx.misses - misses) * others
+        counters.hits += (counters.hits - hits) * others
+        counters.misses += (counters.misses - misses) * others
         return [payload] * len(requests)
 
     @staticmethod
@@ -284,7 +268,7 @@ class Dispatcher:
         context = self.context
         undo = context.tx.undo
         append = replies.append
-        all_buckets = self.buckets
+        all_buckets = self.counters.buckets
         slow_ns = self.services.slowlog.threshold_ns
         before = len(replies)
         command: Command | None = None
@@ -366,10 +350,7 @@ class Dispatcher:
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> bytes:
         """The reply to a request that never ran."""
-        self.refused += 1
-        self.errors[error.code] = self.errors.get(error.code, 0) + 1
-        if command is not None:
-            self.rejections[command] = self.rejections.get(command, 0) + 1
+        self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
 
     def _failed(
@@ -382,8 +363,7 @@ class Dispatcher:
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:
             return self._reject(session, command, error)
-        self.errors[error.code] = self.errors.get(error.code, 0) + 1
-        self.failures[command] = self.failures.get(command, 0) + 1
+        self.counters.fail(command, error.code)
         return session.encoders[ReplyError](error)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from tendis_py.services.clients import Clients
+from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import SUM, WAIT, Buckets, count, merge, minus
 
 if TYPE_CHECKING:
     from tendis_py.commands.registry import Command
-    from tendis_py.dispatch import Dispatcher
     from tendis_py.services.stages import StageTimes
 
 RECENT_LOOKS = 16
@@ -109,12 +109,18 @@ class _Mark:
 class Stats:
     def __init__(self, clients: Clients) -> None:
         self.started = time.time()
-        self.dispatchers: list[Dispatcher] = []
+        self._threads: list[Counters] = []
         self.stage_times: list[StageTimes] = []
         self.traffic: list[Traffic] = []
         self._clients = clients
         self._mark = _Mark()
         self.latencies = Latencies(self)
+
+    def new_counters(self) -> Counters:
+        """The counters of a new executing thread, included in the totals from now on."""
+        counters = Counters()
+        self._threads.append(counters)
+        return counters
 
     def new_traffic(self, name: str) -> Traffic:
         """The counters of a new reactor, which are included in the totals from now on."""
@@ -155,8 +161,8 @@ class Stats:
                 execute[command] += sign * buckets[SUM]
                 wait[command] += sign * buckets[WAIT]
 
-        for dispatcher in self.dispatchers:
-            count_in(dispatcher.buckets.copy(), 1)
+        for counters in self._threads:
+            count_in(counters.buckets.copy(), 1)
         count_in(self._mark.buckets, -1)
         return {
             command: CommandFigures(
@@ -173,8 +179,8 @@ class Stats:
     def all_buckets(self) -> dict[Command, Buckets]:
         """Command → its histogram over all threads, since the start."""
         parts: dict[Command, list[Buckets]] = {}
-        for dispatcher in self.dispatchers:
-            for command, buckets in dispatcher.buckets.copy().items():
+        for counters in self._threads:
+            for command, buckets in counters.buckets.copy().items():
                 parts.setdefault(command, []).append(buckets)
         return {command: merge(found) for command, found in parts.items()}
 
@@ -184,17 +190,17 @@ class Stats:
 
     def changes(self) -> int:
         """Keys changed since the start."""
-        return sum(one.context.tx.changes for one in self.dispatchers)
+        return sum(one.changes for one in self._threads)
 
     def _all_totals(self) -> Totals:
-        transactions = [one.context.tx for one in self.dispatchers]
+        threads = self._threads
         return Totals(
             connections=self._clients.accepted,
             rejected_connections=self._clients.rejected,
-            commands=sum(one.processed - one.refused for one in self.dispatchers),
-            expired=sum(tx.expired for tx in transactions),
-            hits=sum(tx.hits for tx in transactions),
-            misses=sum(tx.misses for tx in transactions),
+            commands=sum(one.processed - one.refused for one in threads),
+            expired=sum(one.expired for one in threads),
+            hits=sum(one.hits for one in threads),
+            misses=sum(one.misses for one in threads),
             errors=self._all_errors().total(),
             net_input=sum(one.net_input for one in self.traffic),
             net_output=sum(one.net_output for one in self.traffic),
@@ -206,13 +212,13 @@ class Stats:
         )
 
     def _all_failures(self) -> Counter[Command]:
-        return sum((Counter(one.failures) for one in self.dispatchers), Counter())
+        return sum((Counter(one.failures) for one in self._threads), Counter())
 
     def _all_rejections(self) -> Counter[Command]:
-        return sum((Counter(one.rejections) for one in self.dispatchers), Counter())
+        return sum((Counter(one.rejections) for one in self._threads), Counter())
 
     def _all_errors(self) -> Counter[str]:
-        return sum((Counter(one.errors) for one in self.dispatchers), Counter())
+        return sum((Counter(one.errors) for one in self._threads), Counter())
 
 
 class Latencies:

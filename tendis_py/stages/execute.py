@@ -61,15 +61,15 @@ class Executor:
         self.slow_lane = slow_lane
         self.times = StageTimes(name)
         services.stats.stage_times.append(self.times)
-        self.tx = Transaction(self.keyspace)
-        self.dispatcher = Dispatcher(self.tx, services, defers=slow_lane is not None)
+        counters = services.stats.new_counters()
+        self.tx = Transaction(self.keyspace, counters)
+        self.dispatcher = Dispatcher(self.tx, services, counters, defers=slow_lane is not None)
         self._everything = Claim(None)
 
     def run(self, batch: Batch) -> None:
         """Execute, commit and make durable; ``batch.replies`` is complete on return."""
         if batch.transaction is not None:
             self._finish([batch], batch.transaction)
-            self.tx.take_counters(batch.transaction)
             return
         batch.taken = perf_counter_ns()
         if self.locking is Locking.KEYS and touches_keys(batch.items):

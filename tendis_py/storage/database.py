@@ -54,12 +54,13 @@ _RANDOM_DRAWS = 16
 class Database:
     """One logical database within a Transaction: user keys to rows."""
 
-    __slots__ = ("_cache", "_overlay", "_uses", "index", "namespace", "prefix", "tx")
+    __slots__ = ("_cache", "_counters", "_overlay", "_uses", "index", "namespace", "prefix", "tx")
 
     def __init__(self, tx: Transaction, index: int) -> None:
         self.tx = tx
         self.index = index
         self._overlay = tx.meta
+        self._counters = tx.counters
         self._cache = tx.keyspace.cache
         self._uses = self._cache.uses
         self.point_to(tx.keyspace.namespaces[index])
@@ -92,8 +93,8 @@ class Database:
         what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
         if type(what) is not bytes:
             return None
+        self._counters.hits += 1
         tx = self.tx
-        tx.hits += 1
         if tx.touches:
             self._uses[hash(meta_key) & _USE_MASK] = tx.second
         return what
@@ -116,9 +117,9 @@ class Database:
         """As ``find``, but not counted as a use of the key: for TTL, TYPE, EXISTS."""
         row = self.peek(key)
         if row is None:
-            self.tx.misses += 1
+            self._counters.misses += 1
         else:
-            self.tx.hits += 1
+            self._counters.hits += 1
         return row
 
     def touch(self, key: bytes) -> None:
@@ -136,24 +137,22 @@ class Database:
         found = self._at_hand(meta_keys)
         if set(map(type, found)) != _BARE:
             return None
-        tx = self.tx
-        tx.hits += len(keys)
-        if tx.touches:
+        self._counters.hits += len(keys)
+        if self.tx.touches:
             self._touch_all(meta_keys)
         return found  # type: ignore[return-value]
 
     def find_many(self, keys: list[bytes]) -> list[Held]:
         """As ``find`` for each key: a string as its bytes where it is held bare, ABSENT for no such
         key. What the cache does not have is read by list, with the GIL released."""
-        tx = self.tx
         meta_keys = self._meta_keys(keys)
         found = self._completed(meta_keys, self._at_hand(meta_keys))
         if not _BARE_OR_ABSENT.issuperset(map(type, found)):
             return [held(self.find(key) or ABSENT) for key in keys]
         absent = found.count(ABSENT)
-        tx.hits += len(keys) - absent
-        tx.misses += absent
-        if tx.touches:
+        self._counters.hits += len(keys) - absent
+        self._counters.misses += absent
+        if self.tx.touches:
             self._touch_all(meta_keys)
         return found
 
@@ -246,7 +245,7 @@ class Database:
         """Delete a row whose time has come, physically: a later read must not meet it again."""
         if row is not ABSENT:
             self._remove(meta_key, row)
-            self.tx.expired += 1
+            self._counters.expired += 1
 
     def set(self, key: bytes, value: bytes) -> None:
         """Write a string, whatever the key held: ``peek`` and ``put`` in one, for SET."""

@@ -22,6 +22,7 @@ from tendis_py.storage.codec import (
     Held,
     version_prefix,
 )
+from tendis_py.storage.counters import KeyspaceCounters
 from tendis_py.storage.database import MISSING, Database
 from tendis_py.storage.engine import Change
 from tendis_py.storage.families import GARBAGE, META, ROWS
@@ -36,10 +37,12 @@ NEVER = 1 << 64
 
 
 class Transaction:
-    """Not thread-safe: one per executing thread. ``now`` is the batch's time in ms."""
+    """Not thread-safe: one per executing thread, which ``counters`` belong to. ``now`` is the
+    batch's time in ms."""
 
-    def __init__(self, keyspace: Keyspace) -> None:
+    def __init__(self, keyspace: Keyspace, counters: KeyspaceCounters | None = None) -> None:
         self.keyspace = keyspace
+        self.counters = counters or KeyspaceCounters()
         self.now = self.second = 0
         self.pace = Pace(keyspace)
         self.fast_rows = 0
@@ -58,11 +61,6 @@ class Transaction:
         """What the running command overwrote: overlay, key, value before, namespace and the
         changes of its two counters."""
         self.pending: dict[int, Counts] = {}
-        self.hits = 0
-        self.misses = 0
-        self.expired = 0
-        self.changes = 0
-        """Keys changed since the start, for INFO persistence."""
         self._moved: dict[int, int] = {}
         """Databases that the batch points to another namespace: index → namespace."""
         self._earliest = NEVER
@@ -74,12 +72,6 @@ class Transaction:
         """Versions whose rows are being written ahead of their commit."""
         self._layout = -1
         self._databases = [Database(self, index) for index in range(len(keyspace.namespaces))]
-
-    def take_counters(self, other: Transaction) -> None:
-        """Go on counting where ``other`` stands, which counts from zero again."""
-        for name in ("hits", "misses", "expired", "changes"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-            setattr(other, name, 0)
 
     def begin(self, now: int) -> None:
         """Start a batch at Unix time ``now`` in ms."""
@@ -349,7 +341,7 @@ class Transaction:
             keyspace.expiry_low_water.lower(self._earliest)
         if self._moved:
             keyspace.move_databases(self._moved)
-        self.changes += len(meta)
+        self.counters.changes += len(meta)
         self._reordered.clear()
         self._forget()
         return True

@@ -72,7 +72,7 @@ def get_run(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]
     if row is None:
         return None
     db.find(key)  # which counts as one use
-    db.tx.hits += len(fields) - 1
+    db.tx.counters.hits += len(fields) - 1
     return _values(db, row, fields)
 
 

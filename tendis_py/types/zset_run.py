@@ -25,7 +25,7 @@ def scores(db: Database, key: bytes, members: list[bytes]) -> list[float | None]
         return None
     found = collection.elements(db, row).get_many(members)
     tx = db.tx
-    tx.hits += len(members)
+    tx.counters.hits += len(members)
     if tx.touches:
         db.touch(key)
     return [None if packed is None else unpack_score(packed) for packed in found]

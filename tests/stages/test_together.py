@@ -104,11 +104,9 @@ def test_it_is_as_one_client_after_the_other(
         assert together.run(looks) == apart.run(looks)
         for ours, theirs in zip(together.sessions, apart.sessions, strict=True):
             assert (ours.commands, ours.last_command) == (theirs.commands, theirs.last_command)
-        counters = [
-            (stage.executor.dispatcher.processed, stage.executor.tx.hits, stage.executor.tx.misses)
-            for stage in (together, apart)
-        ]
-        assert counters[0] == counters[1]
+        ours, theirs = (stage.executor.dispatcher.counters for stage in (together, apart))
+        for name in ("processed", "hits", "misses"):
+            assert getattr(ours, name) == getattr(theirs, name)
 
 
 def test_requests_of_many_clients_are_one_run() -> None:

@@ -46,7 +46,7 @@ def test_what_is_due_goes_and_the_rest_stays(store: Store, expiry: Expiry) -> No
     assert sweep(store, expiry) == 1
     assert [key[4:] for key in store.meta()] == [b"later", b"never"]
     assert [deadline for deadline, _ in store.expires()] == [FUTURE]
-    assert store.tx.expired == 2
+    assert store.tx.counters.expired == 2
     store.reopen()
     store.check()
 
@@ -87,7 +87,7 @@ def test_a_key_that_got_another_deadline_stays(store: Store, expiry: Expiry) -> 
     store.commit()
     assert [key[4:] for key in store.meta()] == [b"a", b"b"]
     assert [deadline for deadline, _ in store.expires()] == [FUTURE]
-    assert store.tx.expired == 0
+    assert store.tx.counters.expired == 0
     store.check()
 
 

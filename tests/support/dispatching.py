@@ -19,8 +19,9 @@ class Thread:
     """One executing thread, without the thread."""
 
     def __init__(self, services: Services) -> None:
-        self.tx = Transaction(services.keyspace)
-        self.dispatcher = Dispatcher(self.tx, services)
+        counters = services.stats.new_counters()
+        self.tx = Transaction(services.keyspace, counters)
+        self.dispatcher = Dispatcher(self.tx, services, counters)
         self.session = Session(NoPeer(), unix=True)
 
     def run(self, *lines: str) -> bytes:

@@ -182,12 +182,12 @@ def test_a_run_with_a_value_too_long_for_a_listpack(db: Database) -> None:
 def test_a_run_of_gets_counts_as_many(db: Database) -> None:
     fill(db, 20)
     tx = db.tx
-    before = tx.hits
+    before = tx.counters.hits
     wanted = [b"f00003", b"nothing", b"f00003", b"f00019"]
     assert hashes.get_run(db, KEY, wanted) == [b"3", None, b"3", b"19"]
-    assert (tx.hits - before, tx.misses) == (4, 0)
+    assert (tx.counters.hits - before, tx.counters.misses) == (4, 0)
     assert hashes.get_run(db, b"missing", [b"f"] * 4) is None
-    assert (tx.hits - before, tx.misses) == (4, 0)
+    assert (tx.counters.hits - before, tx.counters.misses) == (4, 0)
 
 
 def test_a_command_that_fails_changes_nothing(store: Store, db: Database) -> None:

@@ -39,7 +39,7 @@ def test_delete_tells_how_many_there_were(store: Store, db: Database) -> None:
 def test_existing_keys_count_as_often_as_they_are_named(store: Store, db: Database) -> None:
     store.put(b"a")
     assert keys.count_existing(db, [b"a", b"b", b"a"]) == 2
-    assert (store.tx.hits, store.tx.misses) == (2, 1)
+    assert (store.tx.counters.hits, store.tx.counters.misses) == (2, 1)
 
 
 def test_touch_touches_even_for_a_client_that_does_not(store: Store, db: Database) -> None:

@@ -1,0 +1,51 @@
+"""What one executing thread counts, as ``Traffic`` is what one reactor does.
+
+Every thread has a record of its own and counts without a lock; ``stats`` adds them up. The counters
+only ever grow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tendis_py.services.histogram import Buckets, new_buckets
+from tendis_py.storage.counters import KeyspaceCounters
+
+if TYPE_CHECKING:
+    from tendis_py.commands.registry import Command
+
+
+class CommandBuckets(dict["Command", Buckets]):
+    """Command → histogram of its execution times, made when first needed."""
+
+    def __missing__(self, command: Command) -> Buckets:
+        buckets = self[command] = new_buckets()
+        return buckets
+
+
+class Counters(KeyspaceCounters):
+    """``processed``: requests answered, of which ``refused`` never ran. By command: ``buckets`` of
+    the times it took, ``failures`` that it raised and ``rejections`` before it ran. ``errors``
+    answered by code word."""
+
+    __slots__ = ("buckets", "errors", "failures", "processed", "refused", "rejections")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processed = self.refused = 0
+        self.buckets = CommandBuckets()
+        self.failures: dict[Command, int] = {}
+        self.rejections: dict[Command, int] = {}
+        self.errors: dict[str, int] = {}
+
+    def reject(self, command: Command | None, code: str) -> None:
+        """A request, of ``command`` if it named one, has been refused with an error of ``code``."""
+        self.refused += 1
+        self.errors[code] = self.errors.get(code, 0) + 1
+        if command is not None:
+            self.rejections[command] = self.rejections.get(command, 0) + 1
+
+    def fail(self, command: Command, code: str) -> None:
+        """``command`` has run and answered an error of ``code``."""
+        self.errors[code] = self.errors.get(code, 0) + 1
+        self.failures[command] = self.failures.get(command, 0) + 1
