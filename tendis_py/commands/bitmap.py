@@ -22,10 +22,10 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import Row
-from tendis_py.types import bitfield, bitmap
-from tendis_py.types.bitfield import FAIL, GET, INCRBY, SAT, SET, WRAP, Format, Step
-from tendis_py.types.fragments import size
-from tendis_py.types.string import checked
+from tendis_py.types.string import bitfield, bitmap
+from tendis_py.types.string.bitfield import FAIL, GET, INCRBY, SAT, SET, WRAP, Format, Step
+from tendis_py.types.string.fragments import size
+from tendis_py.types.string.values import checked
 
 _command = partial(command, group="bitmap")
 

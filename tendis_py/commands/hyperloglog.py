@@ -11,7 +11,7 @@ from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.errors import unknown_pfdebug
 from tendis_py.resp.replies import OK
 from tendis_py.storage.database import Database
-from tendis_py.types import hyperloglog
+from tendis_py.types.hyperloglog import sketches as hyperloglog
 
 _command = partial(command, group="hyperloglog", since="2.8.9")
 

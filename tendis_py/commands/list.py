@@ -23,8 +23,9 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, OK, Stream
 from tendis_py.storage.codec import LIST
-from tendis_py.types import collection, list_edit
-from tendis_py.types import list as lists
+from tendis_py.types import collection
+from tendis_py.types.list import edit as list_edit
+from tendis_py.types.list import elements as lists
 
 _command = partial(command, group="list")
 

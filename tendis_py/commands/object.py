@@ -12,7 +12,7 @@ from tendis_py.commands.registry import Keys, Lane, command, container
 from tendis_py.errors import NO_LFU_POLICY, ReplyError, syntax_error
 from tendis_py.storage.codec import CollectionRow, Row, StringRow, encoding_name
 from tendis_py.types import keys
-from tendis_py.types import string as strings
+from tendis_py.types.string import values as strings
 
 container(
     "object",

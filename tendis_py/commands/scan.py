@@ -14,11 +14,11 @@ from tendis_py.numbers import strict_integer
 from tendis_py.resp.replies import Stream, format_double
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
-from tendis_py.types import hash as hashes
 from tendis_py.types import keys
-from tendis_py.types import set as sets
-from tendis_py.types import zset as zsets
+from tendis_py.types.hash import values as hashes
 from tendis_py.types.scan import Step
+from tendis_py.types.set import members as sets
+from tendis_py.types.zset import members as zsets
 
 DEFAULT_COUNT = 10
 

@@ -17,9 +17,9 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import SetStream, Stream
-from tendis_py.types import set as sets
-from tendis_py.types import set_algebra as algebra
-from tendis_py.types import set_random as randomly
+from tendis_py.types.set import algebra
+from tendis_py.types.set import members as sets
+from tendis_py.types.set import random as randomly
 
 _command = partial(command, group="set")
 

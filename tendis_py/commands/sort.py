@@ -12,8 +12,8 @@ from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import syntax_error
 from tendis_py.resp.replies import Stream
 from tendis_py.resp.requests import Request
-from tendis_py.types import list as lists
 from tendis_py.types import sort as sorts
+from tendis_py.types.list import elements as lists
 from tendis_py.types.sort import Sorting
 
 _command = partial(

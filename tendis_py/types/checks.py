@@ -22,15 +22,18 @@ from tendis_py.storage.codec import (
 )
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.families import COLUMN_FAMILIES, ENTRIES, ROWS, SCORE
-from tendis_py.types import hash_fields, listpack, stream, stream_group
-from tendis_py.types.fragments import FRAGMENT_BYTES
-from tendis_py.types.list_keys import position
-from tendis_py.types.list_rows import Packed, Span
-from tendis_py.types.scores import SCORE_SIZE, encode_score, unpack_score
-from tendis_py.types.set import INTSET
-from tendis_py.types.stream_id import from_key, to_text
-from tendis_py.types.stream_nodes import Nodes
-from tendis_py.types.zset_forms import Small
+from tendis_py.types import listpack
+from tendis_py.types.hash import fields as hash_fields
+from tendis_py.types.list.keys import position
+from tendis_py.types.list.rows import Packed, Span
+from tendis_py.types.set.members import INTSET
+from tendis_py.types.stream import entries as stream
+from tendis_py.types.stream import groups as stream_group
+from tendis_py.types.stream.ids import from_key, to_text
+from tendis_py.types.stream.nodes import Nodes
+from tendis_py.types.string.fragments import FRAGMENT_BYTES
+from tendis_py.types.zset.forms import Small
+from tendis_py.types.zset.scores import SCORE_SIZE, encode_score, unpack_score
 
 
 def _counted(row: CollectionRow, found: int, what: str) -> Iterator[str]:

@@ -17,12 +17,12 @@ from typing import Any
 from tendis_py.errors import SORT_NOT_FLOAT, ReplyError, wrong_type
 from tendis_py.storage.codec import LIST, SET, ZSET, CollectionRow
 from tendis_py.storage.database import Database
-from tendis_py.types import hash as hashes
-from tendis_py.types import list as lists
-from tendis_py.types import set as sets
-from tendis_py.types import string as strings
-from tendis_py.types import zset
-from tendis_py.types.zset_forms import view
+from tendis_py.types.hash import values as hashes
+from tendis_py.types.list import elements as lists
+from tendis_py.types.set import members as sets
+from tendis_py.types.string import values as strings
+from tendis_py.types.zset import members as zset
+from tendis_py.types.zset.forms import view
 
 # Patterns
 

@@ -18,7 +18,7 @@ from tendis_py.server import Server
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.respond import Call, ResponseQueue
 from tendis_py.stages.work import Batch, WorkQueue
-from tendis_py.types import string as strings
+from tendis_py.types.string import values as strings
 from tests.support.embedded import config_for, embedded
 from tests.support.load import together
 from tests.support.resp import RawClient, encode_request

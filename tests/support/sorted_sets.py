@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
-from tendis_py.types import zset
+from tendis_py.types.zset import members as zset
 from tests.support.store import Store
 
 LONG = b"x" * 65

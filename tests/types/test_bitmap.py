@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import CollectionRow, StringRow
 from tendis_py.storage.database import Database
-from tendis_py.types import bitfield, bitmap
-from tendis_py.types import string as strings
-from tendis_py.types.bitfield import FAIL, GET, INCRBY, SAT, SET, WRAP, Format, Step
-from tendis_py.types.fragments import FRAGMENT_BYTES, WHOLE_BYTES
+from tendis_py.types.string import bitfield, bitmap
+from tendis_py.types.string import values as strings
+from tendis_py.types.string.bitfield import FAIL, GET, INCRBY, SAT, SET, WRAP, Format, Step
+from tendis_py.types.string.fragments import FRAGMENT_BYTES, WHOLE_BYTES
 from tests.support.store import Store
 
 LIMIT = 1 << 29

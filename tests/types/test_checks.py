@@ -14,9 +14,9 @@ from tendis_py.storage.codec import CollectionRow, decode, namespace_prefix, ver
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.families import ENTRIES, META, ROWS, SCORE
 from tendis_py.types.checks import INSPECTORS
-from tendis_py.types.list_keys import MIDDLE, position
-from tendis_py.types.scores import encode_score
-from tendis_py.types.stream_id import make, to_key
+from tendis_py.types.list.keys import MIDDLE, position
+from tendis_py.types.stream.ids import make, to_key
+from tendis_py.types.zset.scores import encode_score
 from tests.support.servers import running, tendis_process
 
 LOW = [

@@ -11,9 +11,10 @@ from tendis_py.errors import NOT_FLOAT, NOT_INTEGER, ReplyError, TooLargeError
 from tendis_py.storage.codec import CollectionRow, StringRow, decode
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import ROWS
-from tendis_py.types import counter, keys
-from tendis_py.types import string as strings
-from tendis_py.types.fragments import FRAGMENT_BYTES, WHOLE_BYTES, Draft, fragmented_row
+from tendis_py.types import keys
+from tendis_py.types.string import counter
+from tendis_py.types.string import values as strings
+from tendis_py.types.string.fragments import FRAGMENT_BYTES, WHOLE_BYTES, Draft, fragmented_row
 from tests.support.store import NOW, Store
 
 LIMIT = 1 << 29

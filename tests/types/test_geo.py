@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
-from tendis_py.types import geo, geohash, zset
-from tendis_py.types.geo import ASCENDING, DESCENDING, Box, Circle, Shape, cells
-from tendis_py.types.geohash import LATITUDE_MAX, Position, cell_at
+from tendis_py.types.geo import geohash
+from tendis_py.types.geo import places as geo
+from tendis_py.types.geo.geohash import LATITUDE_MAX, Position, cell_at
+from tendis_py.types.geo.places import ASCENDING, DESCENDING, Box, Circle, Shape, cells
+from tendis_py.types.zset import members as zset
 
 longitudes = st.floats(-180, 180)
 latitudes = st.floats(-LATITUDE_MAX, LATITUDE_MAX)

@@ -15,10 +15,11 @@ from tendis_py.storage.elements import Elements
 from tendis_py.storage.expiry import SLICE, Expiry
 from tendis_py.storage.families import EXPIRES, ROWS, SCORE
 from tendis_py.storage.limits import DefaultLimits
-from tendis_py.types import hash as hashes
-from tendis_py.types import hash_expiry, keys
-from tendis_py.types.hash_expiry import DELETED, DONE, NO_DEADLINE, NO_FIELD
-from tendis_py.types.hash_fields import pack_field, unpack_field, visible_value
+from tendis_py.types import keys
+from tendis_py.types.hash import expiry as hash_expiry
+from tendis_py.types.hash import values as hashes
+from tendis_py.types.hash.expiry import DELETED, DONE, NO_DEADLINE, NO_FIELD
+from tendis_py.types.hash.fields import pack_field, unpack_field, visible_value
 from tendis_py.types.long_double import LongDouble
 from tendis_py.types.scan import Step
 from tests.support.store import NOW, Store

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tendis_py.errors import HLL_CORRUPT, HLL_WRONG_TYPE, ReplyError
 from tendis_py.storage.codec import RAW, StringRow
 from tendis_py.storage.database import Database
-from tendis_py.types import hll_encoding, hyperloglog
-from tendis_py.types import string as strings
-from tendis_py.types.hll_encoding import (
+from tendis_py.types.hyperloglog import encoding as hll_encoding
+from tendis_py.types.hyperloglog import sketches as hyperloglog
+from tendis_py.types.hyperloglog.encoding import (
     DENSE,
     DENSE_SIZE,
     EMPTY,
@@ -26,7 +26,8 @@ from tendis_py.types.hll_encoding import (
     runs,
     to_dense,
 )
-from tendis_py.types.hll_estimate import cardinality, hash64, histogram, place
+from tendis_py.types.hyperloglog.estimate import cardinality, hash64, histogram, place
+from tendis_py.types.string import values as strings
 from tests.support.store import NOW, Store
 
 

@@ -11,8 +11,9 @@ from tendis_py.errors import NO_SUCH_KEY, ReplyError
 from tendis_py.storage.codec import LIST, STRING
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import META
-from tendis_py.types import counter, keys
-from tendis_py.types import string as strings
+from tendis_py.types import keys
+from tendis_py.types.string import counter
+from tendis_py.types.string import values as strings
 from tests.support.store import NOW, LargeRow, Store
 
 LATER = NOW + 5000

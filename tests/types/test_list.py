@@ -13,8 +13,10 @@ from tendis_py.storage.codec import LIST, CollectionRow, encoding_name
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import ROWS
 from tendis_py.storage.limits import DefaultLimits
-from tendis_py.types import collection, list_edit, list_rows, listpack
-from tendis_py.types import list as lists
+from tendis_py.types import collection, listpack
+from tendis_py.types.list import edit as list_edit
+from tendis_py.types.list import elements as lists
+from tendis_py.types.list import rows as list_rows
 from tests.support.store import NOW, Store
 
 KEY = b"list"

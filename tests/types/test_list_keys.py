@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tendis_py.types.list_keys import MIDDLE, between, number_of, position, positions
+from tendis_py.types.list.keys import MIDDLE, between, number_of, position, positions
 
 
 def test_positions_are_in_order() -> None:

@@ -11,8 +11,9 @@ import pytest
 from tendis_py.errors import ReplyError
 from tendis_py.storage.codec import encoding_name
 from tendis_py.storage.limits import DefaultLimits
-from tendis_py.types import list as lists
-from tendis_py.types import list_edit, listpack
+from tendis_py.types import listpack
+from tendis_py.types.list import edit as list_edit
+from tendis_py.types.list import elements as lists
 from tests.support.resp import RawClient, decode
 from tests.support.servers import ServerProcess
 from tests.support.store import Store

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tendis_py.types.scores import (
+from tendis_py.types.zset.scores import (
     after,
     before,
     decode_score,

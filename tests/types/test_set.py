@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import SET, CollectionRow, decode
 from tendis_py.storage.database import Database
-from tendis_py.types import set as sets
-from tendis_py.types import set_algebra as algebra
-from tendis_py.types import set_random as randomly
-from tendis_py.types.set import HASHTABLE, INTSET, LISTPACK
+from tendis_py.types.set import algebra
+from tendis_py.types.set import members as sets
+from tendis_py.types.set import random as randomly
+from tendis_py.types.set.members import HASHTABLE, INTSET, LISTPACK
 from tests.support.store import NOW, Store
 
 LATER = NOW + 5000

@@ -11,8 +11,8 @@ from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import TooLargeError
 from tendis_py.stages.execute import lock_set
 from tendis_py.storage.database import Database
-from tendis_py.types import list as lists
 from tendis_py.types import sort as sorts
+from tendis_py.types.list import elements as lists
 from tendis_py.types.sort import Pattern, Sorting
 
 

@@ -10,15 +10,16 @@ from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import STREAM, CollectionRow, decode
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import ENTRIES, ROWS
-from tendis_py.types import keys, stream_id
-from tendis_py.types import stream as streams
-from tendis_py.types import stream_group as groups
-from tendis_py.types.stream import Stream
-from tendis_py.types.stream_deletion import Deletion, Outcome, References
-from tendis_py.types.stream_group import Group, Pending
-from tendis_py.types.stream_id import GREATEST, make, to_key, to_text
-from tendis_py.types.stream_nodes import radix_tree_nodes
-from tendis_py.types.stream_trimming import Trimming, trim, trim_some
+from tendis_py.types import keys
+from tendis_py.types.stream import entries as streams
+from tendis_py.types.stream import groups
+from tendis_py.types.stream import ids as stream_id
+from tendis_py.types.stream.deletion import Deletion, Outcome, References
+from tendis_py.types.stream.entries import Stream
+from tendis_py.types.stream.groups import Group, Pending
+from tendis_py.types.stream.ids import GREATEST, make, to_key, to_text
+from tendis_py.types.stream.nodes import radix_tree_nodes
+from tendis_py.types.stream.trimming import Trimming, trim, trim_some
 from tests.support.store import Store
 
 FIELDS = [b"field", b"value"]

@@ -15,8 +15,9 @@ from tendis_py.storage.database import Database
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
-from tendis_py.types import counter, lcs, long_double
-from tendis_py.types import string as strings
+from tendis_py.types import long_double
+from tendis_py.types.string import counter, lcs
+from tendis_py.types.string import values as strings
 from tests.support.resp import Error, decode
 from tests.support.servers import ServerProcess
 from tests.support.store import Store

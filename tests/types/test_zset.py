@@ -10,9 +10,11 @@ from tendis_py.errors import NOT_A_NUMBER, WRONG_TYPE, ReplyError, TooLargeError
 from tendis_py.storage.codec import encoding_name
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import ROWS, SCORE
-from tendis_py.types import zset, zset_algebra, zset_range
-from tendis_py.types.scores import is_negative_zero
-from tendis_py.types.zset_range import ByRank, ByScore
+from tendis_py.types.zset import algebra as zset_algebra
+from tendis_py.types.zset import members as zset
+from tendis_py.types.zset import ranges as zset_range
+from tendis_py.types.zset.ranges import ByRank, ByScore
+from tendis_py.types.zset.scores import is_negative_zero
 from tests.support.sorted_sets import LONG, contents, fill, row_of
 from tests.support.store import NOW, Store
 

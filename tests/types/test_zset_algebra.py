@@ -7,8 +7,9 @@ import math
 import pytest
 
 from tendis_py.storage.database import Database
-from tendis_py.types import set as sets
-from tendis_py.types import zset, zset_algebra
+from tendis_py.types.set import members as sets
+from tendis_py.types.zset import algebra as zset_algebra
+from tendis_py.types.zset import members as zset
 from tests.support.sorted_sets import fill
 from tests.support.store import Store
 

@@ -13,8 +13,11 @@ from tendis_py.storage import order
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.families import ROWS, SCORE
-from tendis_py.types import zset, zset_forms, zset_range, zset_run
-from tendis_py.types.zset_range import ByMember, ByRank, ByScore
+from tendis_py.types.zset import forms as zset_forms
+from tendis_py.types.zset import members as zset
+from tendis_py.types.zset import ranges as zset_range
+from tendis_py.types.zset import runs as zset_run
+from tendis_py.types.zset.ranges import ByMember, ByRank, ByScore
 from tests.support.sorted_sets import LONG, contents, fill, row_of
 from tests.support.store import Store
 

@@ -1,0 +1,1 @@
+"""Places: sorted sets whose scores are geohashes."""

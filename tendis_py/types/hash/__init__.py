@@ -1,0 +1,1 @@
+"""Hashes: their fields, the values, the deadlines."""

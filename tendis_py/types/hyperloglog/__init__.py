@@ -1,0 +1,1 @@
+"""HyperLogLogs: their bytes, their arithmetic, and those under keys."""

@@ -1,0 +1,1 @@
+"""Lists: packed or in rows, at their ends and in the middle."""

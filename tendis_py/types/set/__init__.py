@@ -1,0 +1,1 @@
+"""Sets: their members, what sets have in common, random ones."""

@@ -1,0 +1,1 @@
+"""Streams: entries, the nodes Redis would have, consumer groups."""

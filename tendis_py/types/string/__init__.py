@@ -1,0 +1,1 @@
+"""Strings: bytes, and what they are read as: numbers, bits, a text to compare."""
