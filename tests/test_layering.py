@@ -124,6 +124,7 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("types.string", "from tendis_py.resp.replies import OK"),
         ("types.string", "from tendis_py.services import Services"),
         ("types.string", "import tendis_py.commands.string"),
+        ("types.stream.groups", "from tendis_py.commands.stream import groups"),
         ("storage.keyspace", "from tendis_py.types import string"),
         ("storage.keyspace", "from rocksdict import Rdict"),
         ("commands.string", "from tendis_py.storage.engine import Engine"),
@@ -145,7 +146,7 @@ def test_imports_to_the_left_are_found(module: str, statement: str) -> None:
 @pytest.mark.parametrize(
     ("module", "statement"),
     [
-        ("commands.string", "from tendis_py.types import string as strings"),
+        ("commands.string.values", "from tendis_py.types.string import values as strings"),
         ("stages.work", "from tendis_py import REDIS_VERSION, __version__"),
         ("storage.engine", "from rocksdict import Rdict"),
         ("storage.keyspace", "from tendis_py.storage.engine import Engine"),
