@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
@@ -21,6 +20,7 @@ from tendis_py.errors import (
     syntax_error,
 )
 from tendis_py.numbers import strict_integer
+from tendis_py.resp.replies import Reply
 from tendis_py.storage.codec import Row
 from tendis_py.types.string import bitfield, bitmap
 from tendis_py.types.string.bitfield import FAIL, GET, INCRBY, SAT, SET, WRAP, Format, Step
@@ -56,7 +56,7 @@ def _bit_offset(ctx: Context, argument: bytes, bits: int = 0) -> int:
     keys=Keys("RW access update"),
     syntax="key offset value",
 )
-def setbit(ctx: Context, args: list[bytes]) -> Any:
+def setbit(ctx: Context, args: list[bytes]) -> Reply:
     """Sets or clears the bit at offset of the string value.
     Creates the key if it doesn't exist.
     """
@@ -67,7 +67,7 @@ def setbit(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("getbit", 3, since="2.2.0", flags="readonly fast", keys=_READ, syntax="key offset")
-def getbit(ctx: Context, args: list[bytes]) -> Any:
+def getbit(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a bit value by offset."""
     return bitmap.get_bit(ctx.db, args[1], _bit_offset(ctx, args[2]))
 
@@ -101,7 +101,7 @@ def _bits(row: Row | None, first: int, last: int, unit: int) -> range:
     complexity="O(N)",
     syntax="key [start end [BYTE | BIT]]",
 )
-def bitcount(ctx: Context, args: list[bytes]) -> Any:
+def bitcount(ctx: Context, args: list[bytes]) -> Reply:
     """Counts the number of set bits (population counting) in a string."""
     first, last, unit = 0, -1, 8
     if len(args) > 2:
@@ -125,7 +125,7 @@ def bitcount(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N)",
     syntax="key bit [start [end [BYTE | BIT]]]",
 )
-def bitpos(ctx: Context, args: list[bytes]) -> Any:
+def bitpos(ctx: Context, args: list[bytes]) -> Reply:
     """Finds the first set (1) or clear (0) bit in a string."""
     bit = integer(args[2])
     if bit not in (0, 1):
@@ -160,7 +160,7 @@ def bitpos(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N)",
     syntax="<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
 )
-def bitop(ctx: Context, args: list[bytes]) -> Any:
+def bitop(ctx: Context, args: list[bytes]) -> Reply:
     """Performs bitwise operations on multiple strings, and stores the result."""
     operation = args[1].upper()
     if operation != b"NOT" and operation not in bitmap.OPERATIONS:
@@ -250,7 +250,7 @@ _ANY_STEP = (
     complexity="O(1) for each subcommand specified",
     syntax=f"key [{_ANY_STEP} [{_ANY_STEP} ...]]",
 )
-def bitfield_(ctx: Context, args: list[bytes]) -> Any:
+def bitfield_(ctx: Context, args: list[bytes]) -> Reply:
     """Performs arbitrary bitfield integer operations on strings."""
     steps = _steps(ctx, args)
     if all(step.operation == GET for step in steps):
@@ -267,7 +267,7 @@ def bitfield_(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(1) for each subcommand specified",
     syntax="key [GET encoding offset [GET encoding offset ...]]",
 )
-def bitfield_ro(ctx: Context, args: list[bytes]) -> Any:
+def bitfield_ro(ctx: Context, args: list[bytes]) -> Reply:
     """Performs arbitrary read-only bitfield integer operations on strings."""
     steps = _steps(ctx, args)
     if any(step.operation != GET for step in steps):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from time import monotonic
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.connection import DEFAULT_USER, is_plain
@@ -33,7 +32,7 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import NO_REPLY, OK, OrderedSet, Verbatim
+from tendis_py.resp.replies import NO_REPLY, OK, OrderedSet, Reply, Verbatim
 from tendis_py.session import Session
 
 container(
@@ -51,19 +50,19 @@ _ON_EVERY_NODE = ("request_policy:all_nodes", "response_policy:all_succeeded")
 
 
 @_client("client|id", 2, since="5.0.0")
-def client_id(ctx: Context, args: list[bytes]) -> Any:
+def client_id(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the unique client ID of the connection."""
     return ctx.session.id
 
 
 @_client("client|getname", 2, since="2.6.9")
-def client_getname(ctx: Context, args: list[bytes]) -> Any:
+def client_getname(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the name of the connection."""
     return ctx.session.name or None
 
 
 @_client("client|setname", 3, since="2.6.9", tips=_ON_EVERY_NODE, syntax="connection-name")
-def client_setname(ctx: Context, args: list[bytes]) -> Any:
+def client_setname(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the connection name."""
     if not is_plain(args[2]):
         raise ReplyError(CLIENT_NAME)
@@ -78,7 +77,7 @@ def client_setname(ctx: Context, args: list[bytes]) -> Any:
     tips=_ON_EVERY_NODE,
     syntax="<LIB-NAME libname | LIB-VER libver>",
 )
-def client_setinfo(ctx: Context, args: list[bytes]) -> Any:
+def client_setinfo(ctx: Context, args: list[bytes]) -> Reply:
     """Sets information specific to the client or connection."""
     attribute = {b"LIB-NAME": "lib_name", b"LIB-VER": "lib_version"}.get(args[2].upper())
     if attribute is None:
@@ -90,14 +89,14 @@ def client_setinfo(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_admin("client|no-evict", 3, since="7.0.0", syntax="<ON | OFF>")
-def client_no_evict(ctx: Context, args: list[bytes]) -> Any:
+def client_no_evict(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the client eviction mode of the connection."""
     ctx.session.no_evict = _switch(args[2])
     return OK
 
 
 @_client("client|no-touch", 3, since="7.2.0", syntax="<ON | OFF>")
-def client_no_touch(ctx: Context, args: list[bytes]) -> Any:
+def client_no_touch(ctx: Context, args: list[bytes]) -> Reply:
     """Controls whether commands sent by the client affect the LRU/LFU of accessed keys."""
     ctx.session.no_touch = _switch(args[2])
     ctx.enter(ctx.session)
@@ -112,7 +111,7 @@ def _switch(argument: bytes) -> bool:
 
 
 @_client("client|reply", 3, since="3.2.0", syntax="<ON | OFF | SKIP>")
-def client_reply(ctx: Context, args: list[bytes]) -> Any:
+def client_reply(ctx: Context, args: list[bytes]) -> Reply:
     """Instructs the server whether to reply to commands."""
     session, mode = ctx.session, args[2].lower()
     if mode not in (b"on", b"off", b"skip"):
@@ -124,13 +123,13 @@ def client_reply(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_client("client|getredir", 2, since="6.0.0")
-def client_getredir(ctx: Context, args: list[bytes]) -> Any:
+def client_getredir(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the client ID to which the connection's tracking notifications are redirected."""
     return -1  # as long as there is no tracking
 
 
 @_client("client|trackinginfo", 2, since="6.2.0")
-def client_trackinginfo(ctx: Context, args: list[bytes]) -> Any:
+def client_trackinginfo(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information about server-assisted client-side caching for the connection."""
     return {b"flags": OrderedSet([b"off"]), b"redirect": -1, b"prefixes": []}
 
@@ -139,7 +138,7 @@ def client_trackinginfo(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_client("client|info", 2, since="6.2.0", tips=("nondeterministic_output",))
-def client_info(ctx: Context, args: list[bytes]) -> Any:
+def client_info(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information about the connection."""
     return Verbatim(_line(ctx.session, "client|info"))
 
@@ -152,7 +151,7 @@ def client_info(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output",),
     syntax="[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
 )
-def client_list(ctx: Context, args: list[bytes]) -> Any:
+def client_list(ctx: Context, args: list[bytes]) -> Reply:
     """Lists open connections."""
     sessions = ctx.services.clients.all()
     option = args[2].upper() if len(args) > 3 else b""
@@ -261,7 +260,7 @@ class _Filter:
         "[LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE maxage]> ...]>"
     ),
 )
-def client_kill(ctx: Context, args: list[bytes]) -> Any:
+def client_kill(ctx: Context, args: list[bytes]) -> Reply:
     """Terminates open connections."""
     if len(args) == 3:
         if not _kill(ctx, _Filter(address=args[2], skip_me=False)):
@@ -322,7 +321,7 @@ def _filter(args: list[bytes]) -> _Filter:
     exclusive=True,  # what began before has ended when this answers
     syntax="timeout [WRITE | ALL]",
 )
-def client_pause(ctx: Context, args: list[bytes]) -> Any:
+def client_pause(ctx: Context, args: list[bytes]) -> Reply:
     """Suspends commands processing."""
     if len(args) > 4:
         raise wrong_subcommand("client", args[1])
@@ -344,14 +343,14 @@ def client_pause(ctx: Context, args: list[bytes]) -> Any:
     since="6.2.0",
     complexity="O(N) Where N is the number of paused clients",
 )
-def client_unpause(ctx: Context, args: list[bytes]) -> Any:
+def client_unpause(ctx: Context, args: list[bytes]) -> Reply:
     """Resumes processing commands from paused clients."""
     ctx.services.clients.pause.end()
     return OK
 
 
 @command("client|help", 2, group="connection", since="5.0.0", flags="loading stale")
-def client_help(ctx: Context, args: list[bytes]) -> Any:
+def client_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "CLIENT",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from itertools import count
-from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
@@ -21,7 +20,7 @@ from tendis_py.errors import (
     syntax_error,
 )
 from tendis_py.glob import compile_glob
-from tendis_py.resp.replies import Encoded, OrderedSet, encode
+from tendis_py.resp.replies import Encoded, OrderedSet, Reply, encode
 
 _ALL = "O(N) where N is the total number of Redis commands"
 _NAMED = "O(N) where N is the number of commands to look up"
@@ -33,7 +32,7 @@ _SHOWN_FLAGS = tuple(flag for flag in FLAGS if flag != "may_replicate")
 
 
 @_command("command", -1, complexity=_ALL, tips=("nondeterministic_output_order",))
-def command_(ctx: Context, args: list[bytes]) -> Any:
+def command_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns detailed information about all commands."""
     return _all_info(ctx.session.protocol)
 
@@ -53,7 +52,7 @@ def _all_docs(protocol: int) -> Encoded:
 
 
 @_command("command|count", 2)
-def command_count(ctx: Context, args: list[bytes]) -> Any:
+def command_count(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a count of commands."""
     return len(REGISTRY.commands)
 
@@ -65,7 +64,7 @@ def command_count(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output_order",),
     syntax="[command-name [command-name ...]]",
 )
-def command_info(ctx: Context, args: list[bytes]) -> Any:
+def command_info(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information about one, multiple or all commands."""
     if len(args) == 2:
         return _all_info(ctx.session.protocol)
@@ -81,7 +80,7 @@ def command_info(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output_order",),
     syntax="[command-name [command-name ...]]",
 )
-def command_docs(ctx: Context, args: list[bytes]) -> Any:
+def command_docs(ctx: Context, args: list[bytes]) -> Reply:
     """Returns documentary information about one, multiple or all commands."""
     if len(args) == 2:
         return _all_docs(ctx.session.protocol)
@@ -97,7 +96,7 @@ def command_docs(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output_order",),
     syntax="[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
 )
-def command_list(ctx: Context, args: list[bytes]) -> Any:
+def command_list(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a list of command names."""
     keep: Callable[[Command], bool] = bool
     if len(args) == 5 and args[2].upper() == b"FILTERBY":
@@ -125,7 +124,7 @@ def _filter(kind: bytes, value: bytes) -> Callable[[Command], bool]:
     complexity="O(N) where N is the number of arguments to the command",
     syntax="command [arg [arg ...]]",
 )
-def command_getkeys(ctx: Context, args: list[bytes]) -> Any:
+def command_getkeys(ctx: Context, args: list[bytes]) -> Reply:
     """Extracts the key names from an arbitrary command."""
     return [key for key, _ in _keys(args[2:])]
 
@@ -137,7 +136,7 @@ def command_getkeys(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of arguments to the command",
     syntax="command [arg [arg ...]]",
 )
-def command_getkeysandflags(ctx: Context, args: list[bytes]) -> Any:
+def command_getkeysandflags(ctx: Context, args: list[bytes]) -> Reply:
     """Extracts the key names and access flags for an arbitrary command."""
     return [[key, OrderedSet(flags)] for key, flags in _keys(args[2:])]
 
@@ -160,7 +159,7 @@ def _keys(request: list[bytes]) -> list[tuple[bytes, tuple[str, ...]]]:
 
 
 @_command("command|help", 2, since="5.0.0")
-def command_help(ctx: Context, args: list[bytes]) -> Any:
+def command_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "COMMAND",
@@ -190,7 +189,7 @@ def command_help(ctx: Context, args: list[bytes]) -> Any:
 # COMMAND INFO
 
 
-def info(found: Command) -> list[Any]:
+def info(found: Command) -> list[Reply]:
     """The entry of COMMAND and COMMAND INFO."""
     return [
         found.name.encode(),
@@ -205,7 +204,7 @@ def info(found: Command) -> list[Any]:
     ]
 
 
-def _key_spec(spec: Keys) -> dict[bytes, Any]:
+def _key_spec(spec: Keys) -> dict[bytes, Reply]:
     begin, find = _search(spec)
     return {
         **({b"notes": spec.notes.encode()} if spec.notes else {}),
@@ -215,7 +214,7 @@ def _key_spec(spec: Keys) -> dict[bytes, Any]:
     }
 
 
-_Step = tuple[bytes, dict[bytes, Any]]
+_Step = tuple[bytes, dict[bytes, Reply]]
 
 
 def _search(spec: Keys) -> tuple[_Step, _Step]:
@@ -240,9 +239,9 @@ def _search(spec: Keys) -> tuple[_Step, _Step]:
 # COMMAND DOCS
 
 
-def docs(found: Command) -> dict[bytes, Any]:
+def docs(found: Command) -> dict[bytes, Reply]:
     """The entry of COMMAND DOCS."""
-    described: dict[bytes, Any] = {
+    described: dict[bytes, Reply] = {
         b"summary": found.summary.encode(),
         b"since": found.since.encode(),
         b"group": found.group.encode(),
@@ -266,12 +265,12 @@ def _key_spec_numbers(found: Command) -> Callable[[], int]:
 
 def _arguments(
     arguments: Iterable[Argument], key_spec_number: Callable[[], int]
-) -> list[dict[bytes, Any]]:
+) -> list[dict[bytes, Reply]]:
     return [_argument(argument, key_spec_number) for argument in arguments]
 
 
-def _argument(argument: Argument, key_spec_number: Callable[[], int]) -> dict[bytes, Any]:
-    described: dict[bytes, Any] = {
+def _argument(argument: Argument, key_spec_number: Callable[[], int]) -> dict[bytes, Reply]:
+    described: dict[bytes, Reply] = {
         b"name": argument.name.encode(),
         b"type": argument.type.encode(),
     }

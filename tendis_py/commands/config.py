@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import command, container
 from tendis_py.errors import syntax_error
 from tendis_py.log import NOTICE
-from tendis_py.resp.replies import OK
+from tendis_py.resp.replies import OK, Reply
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ container(
     complexity="O(N) when N is the number of configuration parameters provided",
     syntax="parameter [parameter ...]",
 )
-def config_get(ctx: Context, args: list[bytes]) -> Any:
+def config_get(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the effective values of configuration parameters."""
     return ctx.services.config.get(args[2:])
 
@@ -49,7 +48,7 @@ def config_get(ctx: Context, args: list[bytes]) -> Any:
     tips=_EVERYWHERE,
     syntax="parameter value [parameter value ...]",
 )
-def config_set(ctx: Context, args: list[bytes]) -> Any:
+def config_set(ctx: Context, args: list[bytes]) -> Reply:
     """Sets configuration parameters in-flight."""
     if len(args) % 2:
         raise syntax_error()
@@ -58,7 +57,7 @@ def config_set(ctx: Context, args: list[bytes]) -> Any:
 
 
 @command("config|rewrite", 2, group="server", since="2.8.0", flags=_ADMIN, tips=_EVERYWHERE)
-def config_rewrite(ctx: Context, args: list[bytes]) -> Any:
+def config_rewrite(ctx: Context, args: list[bytes]) -> Reply:
     """Persists the effective configuration to file."""
     ctx.services.config.rewrite()
     log.log(NOTICE, "CONFIG REWRITE executed with success.")
@@ -66,7 +65,7 @@ def config_rewrite(ctx: Context, args: list[bytes]) -> Any:
 
 
 @command("config|resetstat", 2, group="server", since="2.0.0", flags=_ADMIN, tips=_EVERYWHERE)
-def config_resetstat(ctx: Context, args: list[bytes]) -> Any:
+def config_resetstat(ctx: Context, args: list[bytes]) -> Reply:
     """Resets the server's statistics.
 
     Those of commands, errors and the network; not the stages', and not the slow log.
@@ -77,7 +76,7 @@ def config_resetstat(ctx: Context, args: list[bytes]) -> Any:
 
 
 @command("config|help", 2, group="server", since="5.0.0", flags="loading stale")
-def config_help(ctx: Context, args: list[bytes]) -> Any:
+def config_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "CONFIG",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from functools import partial
 from hashlib import sha256
-from typing import Any
 
 from tendis_py import REDIS_VERSION
 from tendis_py.commands.context import Context
@@ -23,7 +22,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.numbers import strict_integer
-from tendis_py.resp.replies import OK
+from tendis_py.resp.replies import OK, Reply
 
 DEFAULT_USER = b"default"
 """The only user there is."""
@@ -46,7 +45,7 @@ def is_plain(text: bytes) -> bool:
     alters_session=True,
     syntax="[username] password",
 )
-def auth(ctx: Context, args: list[bytes]) -> Any:
+def auth(ctx: Context, args: list[bytes]) -> Reply:
     """Authenticates the connection."""
     if len(args) > 3:
         raise ReplyError(SYNTAX)
@@ -75,7 +74,7 @@ def _authenticate(ctx: Context, username: bytes, password: bytes) -> None:
     alters_session=True,
     syntax="[protover [AUTH username password] [SETNAME clientname]]",
 )
-def hello(ctx: Context, args: list[bytes]) -> Any:
+def hello(ctx: Context, args: list[bytes]) -> Reply:
     """Handshakes with the Redis server."""
     session = ctx.session
     protocol = _protocol(args[1]) if len(args) > 1 else session.protocol
@@ -135,7 +134,7 @@ def _hello_options(args: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
     syntax="[message]",
 )
-def ping(ctx: Context, args: list[bytes]) -> Any:
+def ping(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the server's liveliness response."""
     if len(args) > 2:
         raise wrong_arity("ping")
@@ -143,20 +142,20 @@ def ping(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("echo", 2, since="1.0.0", flags="loading stale fast", syntax="message")
-def echo(ctx: Context, args: list[bytes]) -> Any:
+def echo(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the given string."""
     return args[1]
 
 
 @_command("quit", -1, since="1.0.0", flags=_BEFORE_AUTHENTICATION, alters_session=True)
-def quit_(ctx: Context, args: list[bytes]) -> Any:
+def quit_(ctx: Context, args: list[bytes]) -> Reply:
     """Closes the connection."""
     ctx.session.closing = True
     return OK
 
 
 @_command("reset", 1, since="6.2.0", flags=_BEFORE_AUTHENTICATION, alters_session=True)
-def reset(ctx: Context, args: list[bytes]) -> Any:
+def reset(ctx: Context, args: list[bytes]) -> Reply:
     """Resets the connection."""
     ctx.session.reset(authenticated=not ctx.services.config.requirepass)
     ctx.enter(ctx.session)

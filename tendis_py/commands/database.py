@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import command
 from tendis_py.errors import INVALID_FIRST_DB, INVALID_SECOND_DB, syntax_error
-from tendis_py.resp.replies import OK
+from tendis_py.resp.replies import OK, Reply
 
 _FLUSH_TIPS = ("request_policy:all_shards", "response_policy:all_succeeded")
 
@@ -19,7 +17,7 @@ def database_index(argument: bytes, error: str = "") -> int:
 
 
 @command("select", 2, group="connection", since="1.0.0", flags="loading stale fast", syntax="index")
-def select(ctx: Context, args: list[bytes]) -> Any:
+def select(ctx: Context, args: list[bytes]) -> Reply:
     """Changes the selected database."""
     ctx.select(database_index(args[1]))
     return OK
@@ -34,7 +32,7 @@ def select(ctx: Context, args: list[bytes]) -> Any:
     categories="keyspace",
     tips=("request_policy:all_shards", "response_policy:agg_sum"),
 )
-def dbsize(ctx: Context, args: list[bytes]) -> Any:
+def dbsize(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of keys in the database."""
     return ctx.db.counts().keys
 
@@ -51,7 +49,7 @@ def dbsize(ctx: Context, args: list[bytes]) -> Any:
     tips=_FLUSH_TIPS,
     syntax="[ASYNC | SYNC]",
 )
-def flushdb(ctx: Context, args: list[bytes]) -> Any:
+def flushdb(ctx: Context, args: list[bytes]) -> Reply:
     """Remove all keys from the current database."""
     _check_mode(args)
     ctx.tx.flush_databases([ctx.db.index])
@@ -70,7 +68,7 @@ def flushdb(ctx: Context, args: list[bytes]) -> Any:
     tips=_FLUSH_TIPS,
     syntax="[ASYNC | SYNC]",
 )
-def flushall(ctx: Context, args: list[bytes]) -> Any:
+def flushall(ctx: Context, args: list[bytes]) -> Reply:
     """Removes all keys from all databases."""
     _check_mode(args)
     ctx.tx.flush_databases(range(ctx.services.config.databases))
@@ -96,7 +94,7 @@ def _check_mode(args: list[bytes]) -> None:
     categories="keyspace dangerous",
     syntax="index1 index2",
 )
-def swapdb(ctx: Context, args: list[bytes]) -> Any:
+def swapdb(ctx: Context, args: list[bytes]) -> Reply:
     """Swaps two Redis databases."""
     first = database_index(args[1], INVALID_FIRST_DB)
     second = database_index(args[2], INVALID_SECOND_DB)

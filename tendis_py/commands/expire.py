@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import MILLISECOND, SECOND, integer
 from tendis_py.commands.context import Context
@@ -16,6 +15,7 @@ from tendis_py.errors import (
     unsupported_option,
 )
 from tendis_py.numbers import INT64_MAX
+from tendis_py.resp.replies import Reply
 from tendis_py.types import keys
 
 NO_KEY, NO_DEADLINE = -2, -1
@@ -36,25 +36,25 @@ _get = partial(
 
 
 @_set("expire", since="1.0.0", syntax="key seconds [NX | XX | GT | LT]")
-def expire(ctx: Context, args: list[bytes]) -> Any:
+def expire(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key in seconds."""
     return _expire(ctx, args, SECOND, ctx.db.now)
 
 
 @_set("pexpire", since="2.6.0", syntax="key milliseconds [NX | XX | GT | LT]")
-def pexpire(ctx: Context, args: list[bytes]) -> Any:
+def pexpire(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key in milliseconds."""
     return _expire(ctx, args, MILLISECOND, ctx.db.now)
 
 
 @_set("expireat", since="1.2.0", syntax="key unix-time-seconds [NX | XX | GT | LT]")
-def expireat(ctx: Context, args: list[bytes]) -> Any:
+def expireat(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key to a Unix timestamp."""
     return _expire(ctx, args, SECOND, 0)
 
 
 @_set("pexpireat", since="2.6.0", syntax="key unix-time-milliseconds [NX | XX | GT | LT]")
-def pexpireat(ctx: Context, args: list[bytes]) -> Any:
+def pexpireat(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key to a Unix milliseconds timestamp."""
     return _expire(ctx, args, MILLISECOND, 0)
 
@@ -91,7 +91,7 @@ def _conditions(words: list[bytes]) -> list[keys.Condition]:
     keys=Keys("RW update"),
     syntax="key",
 )
-def persist(ctx: Context, args: list[bytes]) -> Any:
+def persist(ctx: Context, args: list[bytes]) -> Reply:
     """Removes the expiration time of a key."""
     return int(keys.persist(ctx.db, args[1]))
 
@@ -100,25 +100,25 @@ def persist(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_get("ttl", since="1.0.0", tips=("nondeterministic_output",))
-def ttl(ctx: Context, args: list[bytes]) -> Any:
+def ttl(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the expiration time in seconds of a key."""
     return _ask(ctx, args[1], SECOND, ctx.db.now)
 
 
 @_get("pttl", since="2.6.0", tips=("nondeterministic_output",))
-def pttl(ctx: Context, args: list[bytes]) -> Any:
+def pttl(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the expiration time in milliseconds of a key."""
     return _ask(ctx, args[1], MILLISECOND, ctx.db.now)
 
 
 @_get("expiretime", since="7.0.0")
-def expiretime(ctx: Context, args: list[bytes]) -> Any:
+def expiretime(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the expiration time of a key as a Unix timestamp."""
     return _ask(ctx, args[1], SECOND, 0)
 
 
 @_get("pexpiretime", since="7.0.0")
-def pexpiretime(ctx: Context, args: list[bytes]) -> Any:
+def pexpiretime(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the expiration time of a key as a Unix milliseconds timestamp."""
     return _ask(ctx, args[1], MILLISECOND, 0)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.errors import unknown_pfdebug
-from tendis_py.resp.replies import OK
+from tendis_py.resp.replies import OK, Reply
 from tendis_py.storage.database import Database
 from tendis_py.types.hyperloglog import sketches as hyperloglog
 
@@ -24,7 +23,7 @@ _command = partial(command, group="hyperloglog", since="2.8.9")
     complexity="O(1) to add every element.",
     syntax="key [element [element ...]]",
 )
-def pfadd(ctx: Context, args: list[bytes]) -> Any:
+def pfadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds elements to a HyperLogLog key. Creates the key if it doesn't exist."""
     return int(hyperloglog.add(ctx.db, args[1], args[2:]))
 
@@ -47,7 +46,7 @@ def pfadd(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="key [key ...]",
 )
-def pfcount(ctx: Context, args: list[bytes]) -> Any:
+def pfcount(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s)."""
     if len(args) == 2:
         return hyperloglog.count(ctx.db, args[1])
@@ -62,13 +61,13 @@ def pfcount(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) to merge N HyperLogLogs, but with high constant times.",
     syntax="destkey [sourcekey [sourcekey ...]]",
 )
-def pfmerge(ctx: Context, args: list[bytes]) -> Any:
+def pfmerge(ctx: Context, args: list[bytes]) -> Reply:
     """Merges one or more HyperLogLog values into a single key."""
     hyperloglog.merge(ctx.db, args[1], args[2:])
     return OK
 
 
-_DEBUG: dict[bytes, Callable[[Database, bytes], Any]] = {
+_DEBUG: dict[bytes, Callable[[Database, bytes], Reply]] = {
     b"GETREG": hyperloglog.registers,
     b"DECODE": lambda db, key: hyperloglog.decoded(db, key).encode(),
     b"ENCODING": hyperloglog.encoding_name,
@@ -84,7 +83,7 @@ _DEBUG: dict[bytes, Callable[[Database, bytes], Any]] = {
     complexity="N/A",
     syntax="subcommand key",
 )
-def pfdebug(ctx: Context, args: list[bytes]) -> Any:
+def pfdebug(ctx: Context, args: list[bytes]) -> Reply:
     """Internal commands for debugging HyperLogLog values."""
     debug = _DEBUG.get(args[1].upper())
     if debug is None:
@@ -94,7 +93,7 @@ def pfdebug(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("pfselftest", 1, flags="admin", complexity="N/A", lane=Lane.SLOW)
-def pfselftest(ctx: Context, args: list[bytes]) -> Any:
+def pfselftest(ctx: Context, args: list[bytes]) -> Reply:
     """An internal command for testing HyperLogLog values."""
     hyperloglog.test(ctx.services.config.hll_sparse_max_bytes)
     return OK

@@ -7,7 +7,7 @@ from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import command
-from tendis_py.resp.replies import Verbatim
+from tendis_py.resp.replies import Reply, Verbatim
 from tendis_py.services import Services, internals, report
 from tendis_py.services.report import Fields
 
@@ -46,7 +46,7 @@ _GROUPS = {b"default": _DEFAULT, b"all": _SECTIONS.keys(), b"everything": _SECTI
     tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
     syntax="[section [section ...]]",
 )
-def info(ctx: Context, args: list[bytes]) -> Any:
+def info(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information and statistics about the server.
 
     Besides Redis' sections there are ``stages`` (where the time goes) and ``rocksdb``, which like

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import Option, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.database import database_index
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import SAME_OBJECT, ReplyError
-from tendis_py.resp.replies import OK
+from tendis_py.resp.replies import OK, Reply
 from tendis_py.storage.database import Database
 from tendis_py.types import keys
 
@@ -35,7 +34,7 @@ _SHARDED = ("request_policy:multi_shard", "response_policy:agg_sum")
     tips=_SHARDED,
     syntax=_MANY,
 )
-def del_(ctx: Context, args: list[bytes]) -> Any:
+def del_(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or more keys."""
     return keys.delete(ctx.db, args[1:])
 
@@ -54,7 +53,7 @@ def del_(ctx: Context, args: list[bytes]) -> Any:
     tips=_SHARDED,
     syntax=_MANY,
 )
-def unlink(ctx: Context, args: list[bytes]) -> Any:
+def unlink(ctx: Context, args: list[bytes]) -> Reply:
     """Asynchronously deletes one or more keys."""
     return keys.delete(ctx.db, args[1:])
 
@@ -69,7 +68,7 @@ def unlink(ctx: Context, args: list[bytes]) -> Any:
     tips=_SHARDED,
     syntax=_MANY,
 )
-def exists(ctx: Context, args: list[bytes]) -> Any:
+def exists(ctx: Context, args: list[bytes]) -> Reply:
     """Determines whether one or more keys exist."""
     return keys.count_existing(ctx.db, args[1:])
 
@@ -84,7 +83,7 @@ def exists(ctx: Context, args: list[bytes]) -> Any:
     tips=_SHARDED,
     syntax=_MANY,
 )
-def touch(ctx: Context, args: list[bytes]) -> Any:
+def touch(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of existing keys out of those specified after updating the time they were
     last accessed.
     """
@@ -92,7 +91,7 @@ def touch(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("type", 2, since="1.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
-def type_(ctx: Context, args: list[bytes]) -> Any:
+def type_(ctx: Context, args: list[bytes]) -> Reply:
     """Determines the type of value stored at a key."""
     return keys.type_name(ctx.db, args[1])
 
@@ -104,7 +103,7 @@ def type_(ctx: Context, args: list[bytes]) -> Any:
     flags="readonly",
     tips=("request_policy:all_shards", "response_policy:special", "nondeterministic_output"),
 )
-def randomkey(ctx: Context, args: list[bytes]) -> Any:
+def randomkey(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a random key name from the database."""
     return ctx.db.random_key()
 
@@ -120,7 +119,7 @@ def randomkey(ctx: Context, args: list[bytes]) -> Any:
     keys=(Keys("RW access delete"), Keys("OW update", first=2)),
     syntax="key newkey",
 )
-def rename(ctx: Context, args: list[bytes]) -> Any:
+def rename(ctx: Context, args: list[bytes]) -> Reply:
     """Renames a key and overwrites the destination."""
     keys.rename(ctx.db, args[1], args[2])
     return OK
@@ -134,7 +133,7 @@ def rename(ctx: Context, args: list[bytes]) -> Any:
     keys=(Keys("RW access delete"), Keys("OW insert", first=2)),
     syntax="key newkey",
 )
-def renamenx(ctx: Context, args: list[bytes]) -> Any:
+def renamenx(ctx: Context, args: list[bytes]) -> Reply:
     """Renames a key only when the target key name doesn't exist."""
     return int(keys.rename_if_free(ctx.db, args[1], args[2]))
 
@@ -147,7 +146,7 @@ def renamenx(ctx: Context, args: list[bytes]) -> Any:
     keys=Keys("RW access update"),
     syntax="key db",
 )
-def move(ctx: Context, args: list[bytes]) -> Any:
+def move(ctx: Context, args: list[bytes]) -> Reply:
     """Moves a key to another database."""
     target = _database(ctx, args[2])
     if target is ctx.db:
@@ -167,7 +166,7 @@ def move(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="source destination [DB destination-db] [REPLACE]",
 )
-def copy(ctx: Context, args: list[bytes]) -> Any:
+def copy(ctx: Context, args: list[bytes]) -> Reply:
     """Copies the value of a key to a new key."""
     grammar = {b"REPLACE": Option("replace"), b"DB": Option("db", partial(_database, ctx))}
     chosen = options(args, 3, grammar)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import REGISTRY, Command, command, container
+from tendis_py.resp.replies import Reply
 from tendis_py.services.histogram import Buckets, below, count
 
 _LIMITS = [1024 << power for power in range(20)]
@@ -35,7 +34,7 @@ container(
     tips=("nondeterministic_output", "request_policy:all_nodes", "response_policy:special"),
     syntax="[command [command ...]]",
 )
-def latency_histogram(ctx: Context, args: list[bytes]) -> Any:
+def latency_histogram(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the cumulative distribution of latencies of a subset or all commands."""
     recorded = ctx.services.stats.latencies.buckets()
     wanted = _named(args[2:]) if len(args) > 2 else list(recorded)
@@ -76,7 +75,7 @@ def _cumulative(buckets: Buckets) -> dict[int, int]:
 
 
 @command("latency|help", 2, group="server", since="2.8.13", flags="loading stale")
-def latency_help(ctx: Context, args: list[bytes]) -> Any:
+def latency_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "LATENCY",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
@@ -21,7 +20,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import NULL_ARRAY, OK, Stream
+from tendis_py.resp.replies import NULL_ARRAY, OK, Replies, Reply, Stream
 from tendis_py.storage.codec import LIST
 from tendis_py.types import collection
 from tendis_py.types.list import edit as list_edit
@@ -55,7 +54,7 @@ def _is_left(argument: bytes) -> bool:
 
 
 @_command("llen", 2, since="1.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
-def llen(ctx: Context, args: list[bytes]) -> Any:
+def llen(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the length of a list."""
     return lists.length(ctx.db, args[1])
 
@@ -73,7 +72,7 @@ def llen(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="key start stop",
 )
-def lrange(ctx: Context, args: list[bytes]) -> Any:
+def lrange(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a range of elements from a list."""
     found = lists.part(ctx.db, args[1], integer(args[2]), integer(args[3]))
     return found if isinstance(found, list) else Stream(found)
@@ -91,7 +90,7 @@ def lrange(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="key index",
 )
-def lindex(ctx: Context, args: list[bytes]) -> Any:
+def lindex(ctx: Context, args: list[bytes]) -> Reply:
     """Returns an element from a list by its index."""
     row = collection.find(ctx.db, args[1], LIST)
     return None if row is None else lists.at(ctx.db, row, integer(args[2]))
@@ -124,7 +123,7 @@ _LPOS_OPTIONS = {
     ),
     syntax="key element [RANK rank] [COUNT num-matches] [MAXLEN len]",
 )
-def lpos(ctx: Context, args: list[bytes]) -> Any:
+def lpos(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the index of matching elements in a list."""
     chosen = options(args, 3, _LPOS_OPTIONS)
     rank = chosen.get("rank", 1)
@@ -152,7 +151,7 @@ def _push(ctx: Context, args: list[bytes], *, left: bool, create: bool = True) -
     return lists.push(ctx.db, args[1], args[2:], left=left, create=create)
 
 
-def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> list[Any] | None:
+def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> Replies | None:
     run = columns(requests, 3)
     return run and lists.push_run(ctx.db, run[1][0], run[2], left=left)
 
@@ -167,7 +166,7 @@ def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> list[
     syntax="key element [element ...]",
     run_on_key=partial(_push_run, left=True),
 )
-def lpush(ctx: Context, args: list[bytes]) -> Any:
+def lpush(ctx: Context, args: list[bytes]) -> Reply:
     """Prepends one or more elements to a list. Creates the key if it doesn't exist."""
     return _push(ctx, args, left=True)
 
@@ -182,7 +181,7 @@ def lpush(ctx: Context, args: list[bytes]) -> Any:
     syntax="key element [element ...]",
     run_on_key=partial(_push_run, left=False),
 )
-def rpush(ctx: Context, args: list[bytes]) -> Any:
+def rpush(ctx: Context, args: list[bytes]) -> Reply:
     """Appends one or more elements to a list. Creates the key if it doesn't exist."""
     return _push(ctx, args, left=False)
 
@@ -196,7 +195,7 @@ def rpush(ctx: Context, args: list[bytes]) -> Any:
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
 )
-def lpushx(ctx: Context, args: list[bytes]) -> Any:
+def lpushx(ctx: Context, args: list[bytes]) -> Reply:
     """Prepends one or more elements to a list only when the list exists."""
     return _push(ctx, args, left=True, create=False)
 
@@ -210,7 +209,7 @@ def lpushx(ctx: Context, args: list[bytes]) -> Any:
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
 )
-def rpushx(ctx: Context, args: list[bytes]) -> Any:
+def rpushx(ctx: Context, args: list[bytes]) -> Reply:
     """Appends an element to a list only when the list exists."""
     return _push(ctx, args, left=False, create=False)
 
@@ -232,7 +231,7 @@ _SIDES = {b"BEFORE": False, b"AFTER": True}
     ),
     syntax="key <BEFORE | AFTER> pivot element",
 )
-def linsert(ctx: Context, args: list[bytes]) -> Any:
+def linsert(ctx: Context, args: list[bytes]) -> Reply:
     """Inserts an element before or after another element in a list."""
     after = _SIDES.get(args[2].upper())
     if after is None:
@@ -243,14 +242,14 @@ def linsert(ctx: Context, args: list[bytes]) -> Any:
 # Taking away
 
 
-def _pop_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> list[Any] | None:
+def _pop_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> Replies | None:
     first = requests[0]
     if len(first) != 2 or requests.count(first) < len(requests):
         return None
     return lists.pop_run(ctx.db, first[1], len(requests), left=left)
 
 
-def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Any:
+def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Reply:
     if len(args) == 2:
         popped = lists.pop(ctx.db, args[1], 1, left=left)
         return popped and popped[0]
@@ -270,7 +269,7 @@ def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Any:
     syntax="key [count]",
     run_on_key=partial(_pop_run, left=True),
 )
-def lpop(ctx: Context, args: list[bytes]) -> Any:
+def lpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the first elements in a list after removing it.
     Deletes the list if the last element was popped.
     """
@@ -287,7 +286,7 @@ def lpop(ctx: Context, args: list[bytes]) -> Any:
     syntax="key [count]",
     run_on_key=partial(_pop_run, left=False),
 )
-def rpop(ctx: Context, args: list[bytes]) -> Any:
+def rpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns and removes the last elements of a list.
     Deletes the list if the last element was popped.
     """
@@ -305,7 +304,7 @@ def rpop(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
 )
-def lmpop(ctx: Context, args: list[bytes]) -> Any:
+def lmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns multiple elements from a list after removing them.
     Deletes the list if the last element was popped.
     """
@@ -344,7 +343,7 @@ def _lmpop_count(rest: list[bytes]) -> int:
     ),
     syntax="key count element",
 )
-def lrem(ctx: Context, args: list[bytes]) -> Any:
+def lrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes elements from a list. Deletes the list if the last element was removed."""
     return list_edit.remove(ctx.db, args[1], integer(args[2], -INT64_MAX), args[3])
 
@@ -358,7 +357,7 @@ def lrem(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of elements to be removed by the operation.",
     syntax="key start stop",
 )
-def ltrim(ctx: Context, args: list[bytes]) -> Any:
+def ltrim(ctx: Context, args: list[bytes]) -> Reply:
     """Removes elements from both ends a list. Deletes the list if all elements were trimmed."""
     list_edit.trim(ctx.db, args[1], integer(args[2]), integer(args[3]))
     return OK
@@ -379,7 +378,7 @@ def ltrim(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="key index element",
 )
-def lset(ctx: Context, args: list[bytes]) -> Any:
+def lset(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the value of an element in a list by its index."""
     row = list_edit.existing(ctx.db, args[1])
     if list_edit.replace(ctx.db, args[1], integer(args[2]), args[3], row):
@@ -395,7 +394,7 @@ def lset(ctx: Context, args: list[bytes]) -> Any:
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination <LEFT | RIGHT> <LEFT | RIGHT>",
 )
-def lmove(ctx: Context, args: list[bytes]) -> Any:
+def lmove(ctx: Context, args: list[bytes]) -> Reply:
     """Returns an element after popping it from one list and pushing it to another.
     Deletes the list if the last element was moved.
     """
@@ -411,7 +410,7 @@ def lmove(ctx: Context, args: list[bytes]) -> Any:
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination",
 )
-def rpoplpush(ctx: Context, args: list[bytes]) -> Any:
+def rpoplpush(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the last element of a list after removing and pushing it to another list.
     Deletes the list if the last element was popped.
     """

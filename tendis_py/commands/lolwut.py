@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 from tendis_py import __version__
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Lane, command
-from tendis_py.resp.replies import Verbatim
+from tendis_py.resp.replies import Reply, Verbatim
 
 _COLUMNS, _LEVELS = 66, 6
 _MOST_COLUMNS, _MOST_LEVELS = 500, 100
@@ -27,7 +26,7 @@ _SHADES = "░▒▓█"
     lane=Lane.CONTROL,
     syntax="[VERSION version [columns [levels]]]",
 )
-def lolwut(ctx: Context, args: list[bytes]) -> Any:
+def lolwut(ctx: Context, args: list[bytes]) -> Reply:
     """Displays computer art and the Redis version
 
     Every version draws the same picture of our own, another one each time; as in Redis, further

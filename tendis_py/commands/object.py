@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, Lane, command, container
 from tendis_py.errors import NO_LFU_POLICY, ReplyError, syntax_error
+from tendis_py.resp.replies import Reply
 from tendis_py.storage.codec import CollectionRow, Row, StringRow, encoding_name
 from tendis_py.types import keys
 from tendis_py.types.string import values as strings
@@ -34,7 +34,7 @@ _object = partial(
 
 
 @_object("object|encoding", since="2.2.3")
-def object_encoding(ctx: Context, args: list[bytes]) -> Any:
+def object_encoding(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the internal encoding of a Redis object."""
     row = ctx.db.inspect(args[2])
     return None if row is None else encoding(args[2], row).encode()
@@ -49,7 +49,7 @@ def encoding(key: bytes, row: Row) -> str:
 
 
 @_object("object|freq", since="4.0.0")
-def object_freq(ctx: Context, args: list[bytes]) -> Any:
+def object_freq(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the logarithmic access frequency counter of a Redis object."""
     if ctx.db.inspect(args[2]) is None:
         return None
@@ -57,7 +57,7 @@ def object_freq(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_object("object|idletime", since="2.2.3")
-def object_idletime(ctx: Context, args: list[bytes]) -> Any:
+def object_idletime(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the time since the last access to a Redis object."""
     if ctx.db.inspect(args[2]) is None:
         return None
@@ -65,13 +65,13 @@ def object_idletime(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_object("object|refcount", since="2.2.3")
-def object_refcount(ctx: Context, args: list[bytes]) -> Any:
+def object_refcount(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the reference count of a value of a key."""
     return None if ctx.db.inspect(args[2]) is None else 1
 
 
 @command("object|help", 2, group="generic", since="6.2.0", flags="loading stale")
-def object_help(ctx: Context, args: list[bytes]) -> Any:
+def object_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "OBJECT",
@@ -126,14 +126,14 @@ _USAGE_OPTIONS = {b"SAMPLES": Option("samples", _samples)}
     complexity="O(N) where N is the number of samples.",
     syntax="key [SAMPLES count]",
 )
-def memory_usage(ctx: Context, args: list[bytes]) -> Any:
+def memory_usage(ctx: Context, args: list[bytes]) -> Reply:
     """Estimates the memory usage of a key."""
     samples = options(args, 3, _USAGE_OPTIONS).get("samples", _DEFAULT_SAMPLES)
     return keys.memory_usage(ctx.db, args[2], samples)
 
 
 @command("memory|help", 2, group="server", since="4.0.0", flags="loading stale", lane=Lane.CONTROL)
-def memory_help(ctx: Context, args: list[bytes]) -> Any:
+def memory_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "MEMORY",

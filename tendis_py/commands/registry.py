@@ -11,10 +11,11 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tendis_py.commands.key_specs import Keys, NoKeysError, all_positions, movable
 from tendis_py.errors import unknown_subcommand, wrong_arity
+from tendis_py.resp.replies import Replies, Reply
 from tendis_py.resp.requests import Request
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["REGISTRY", "Command", "Keys", "Lane", "Registry", "command", "container"]
 
-Handler = Callable[["Context", list[bytes]], Any]
-RunHandler = Callable[["Context", list[list[bytes]]], "list[Any] | None"]
+Handler = Callable[["Context", list[bytes]], Reply]
+RunHandler = Callable[["Context", list[list[bytes]]], "Replies | None"]
 """Takes a run of consecutive requests of one command at once, and returns a value for each; None
 when they should be taken one by one after all. What it wrote and counted is then undone, as it is
 when the values are data and long: replies must not pile up before any is sent. A run that writes
@@ -309,7 +310,7 @@ def container(
     Its group implies no ACL category; only its subcommands' does.
     """
 
-    def no_subcommand(ctx: Context, args: list[bytes]) -> Any:
+    def no_subcommand(ctx: Context, args: list[bytes]) -> Reply:
         raise wrong_arity(name)
 
     no_subcommand.__doc__ = summary

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.errors import INVALID_CURSOR, NO_NOVALUES, ReplyError, syntax_error
 from tendis_py.numbers import strict_integer
-from tendis_py.resp.replies import Stream, format_double
+from tendis_py.resp.replies import Reply, Stream, format_double
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.types import keys
@@ -72,7 +72,7 @@ _SCAN_OPTIONS = {
     tips=("nondeterministic_output", "request_policy:special", "response_policy:special"),
     syntax="cursor [MATCH pattern] [COUNT count] [TYPE type]",
 )
-def scan(ctx: Context, args: list[bytes]) -> Any:
+def scan(ctx: Context, args: list[bytes]) -> Reply:
     """Iterates over the key names in the database."""
     at = cursor(args[1])
     chosen = options(args, 2, _SCAN_OPTIONS)
@@ -102,7 +102,7 @@ def scan(ctx: Context, args: list[bytes]) -> Any:
     tips=("request_policy:all_shards", "nondeterministic_output_order"),
     syntax="pattern",
 )
-def keys_(ctx: Context, args: list[bytes]) -> Any:
+def keys_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns all key names that match a pattern."""
     return Stream(keys.matching(ctx.db, args[1]))
 
@@ -123,7 +123,7 @@ ELEMENTS_COMPLEXITY = (
 
 def scan_elements(
     ctx: Context, args: list[bytes], find: Find, take: TakeStep, take_names: TakeStep | None = None
-) -> Any:
+) -> Reply:
     """The reply of HSCAN, SSCAN or ZSCAN. ``take_names`` is what it does instead of ``take`` with
     NOVALUES, where that is allowed.
 
@@ -157,7 +157,7 @@ _FIELD_OPTIONS = {**_ELEMENT_OPTIONS, b"NOVALUES": Option("novalues")}
     tips=("nondeterministic_output",),
     syntax="key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
 )
-def hscan(ctx: Context, args: list[bytes]) -> Any:
+def hscan(ctx: Context, args: list[bytes]) -> Reply:
     """Iterates over fields and values of a hash."""
     return scan_elements(ctx, args, hashes.find, hashes.scan, hashes.scan_names)
 
@@ -173,7 +173,7 @@ def hscan(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output",),
     syntax="key cursor [MATCH pattern] [COUNT count]",
 )
-def sscan(ctx: Context, args: list[bytes]) -> Any:
+def sscan(ctx: Context, args: list[bytes]) -> Reply:
     """Iterates over members of a set."""
     return scan_elements(ctx, args, sets.find, sets.scan)
 
@@ -196,6 +196,6 @@ def _scan_zset(db: Database, row: CollectionRow, step: Step) -> tuple[list[bytes
     tips=("nondeterministic_output",),
     syntax="key cursor [MATCH pattern] [COUNT count]",
 )
-def zscan(ctx: Context, args: list[bytes]) -> Any:
+def zscan(ctx: Context, args: list[bytes]) -> Reply:
     """Iterates over members and scores of a sorted set."""
     return scan_elements(ctx, args, zsets.find, _scan_zset)

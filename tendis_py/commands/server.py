@@ -6,7 +6,6 @@ import ipaddress
 import logging
 import re
 import time
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
@@ -26,7 +25,7 @@ from tendis_py.errors import (
 )
 from tendis_py.log import NOTICE
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import NO_REPLY, OK
+from tendis_py.resp.replies import NO_REPLY, OK, Reply
 from tendis_py.session import Session
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ log = logging.getLogger(__name__)
     flags="loading stale fast",
     tips=("nondeterministic_output",),
 )
-def time_(ctx: Context, args: list[bytes]) -> Any:
+def time_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the server time."""
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     return [b"%d" % seconds, b"%d" % microseconds]
@@ -56,7 +55,7 @@ def time_(ctx: Context, args: list[bytes]) -> Any:
     tips=("request_policy:all_shards", "response_policy:agg_min"),
     syntax="numreplicas timeout",
 )
-def wait(ctx: Context, args: list[bytes]) -> Any:
+def wait(ctx: Context, args: list[bytes]) -> Reply:
     """Blocks until the asynchronous replication of all preceding write commands sent by the \
 connection is completed.
 
@@ -84,7 +83,7 @@ connection is completed.
     complexity="O(N) where N is the total number of keys in all databases",
     lane=Lane.SLOW,
 )
-def save(ctx: Context, args: list[bytes]) -> Any:
+def save(ctx: Context, args: list[bytes]) -> Reply:
     """Synchronously saves the database(s) to disk.
 
     Writes are in the log anyway; this moves those that are still in memory to data files.
@@ -107,7 +106,7 @@ def save(ctx: Context, args: list[bytes]) -> Any:
     flags="admin noscript no_async_loading",
     syntax="[SCHEDULE]",
 )
-def bgsave(ctx: Context, args: list[bytes]) -> Any:
+def bgsave(ctx: Context, args: list[bytes]) -> Reply:
     """Asynchronously saves the database(s) to disk.
 
     SCHEDULE makes Redis wait for a rewrite of the log; the log is never rewritten here.
@@ -128,7 +127,7 @@ def bgsave(ctx: Context, args: list[bytes]) -> Any:
     categories="admin dangerous",
     tips=("nondeterministic_output",),
 )
-def lastsave(ctx: Context, args: list[bytes]) -> Any:
+def lastsave(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the Unix timestamp of the last successful save to disk."""
     return ctx.services.saving.last_time
 
@@ -147,7 +146,7 @@ def lastsave(ctx: Context, args: list[bytes]) -> Any:
     alters_session=True,
     syntax="[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
 )
-def shutdown(ctx: Context, args: list[bytes]) -> Any:
+def shutdown(ctx: Context, args: list[bytes]) -> Reply:
     """Synchronously saves the database(s) to disk and shuts down the Redis server.
 
     Nothing is lost either way: the log is forced to disk even with NOSAVE. NOW does not wait for
@@ -179,7 +178,7 @@ def shutdown(ctx: Context, args: list[bytes]) -> Any:
     lane=Lane.SLOW,
     syntax="SLEEP seconds | SET-ACTIVE-EXPIRE 0|1",
 )
-def debug(ctx: Context, args: list[bytes]) -> Any:
+def debug(ctx: Context, args: list[bytes]) -> Reply:
     """A container for debugging commands."""
     allowed = ctx.services.config.enable_debug_command
     if allowed == "no" or (allowed == "local" and not _is_local(ctx.session)):

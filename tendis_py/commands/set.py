@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
@@ -16,7 +15,7 @@ from tendis_py.errors import (
     syntax_error,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import SetStream, Stream
+from tendis_py.resp.replies import Replies, Reply, SetStream, Stream
 from tendis_py.types.set import algebra
 from tendis_py.types.set import members as sets
 from tendis_py.types.set import random as randomly
@@ -39,7 +38,7 @@ _INTERSECTING = (
 # One set
 
 
-def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     run = columns(requests, 3)
     return run and sets.add_run(ctx.db, run[1][0], run[2])
 
@@ -57,7 +56,7 @@ def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key member [member ...]",
     run_on_key=_sadd_run,
 )
-def sadd(ctx: Context, args: list[bytes]) -> Any:
+def sadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
     return sets.add(ctx.db, args[1], args[2:])
 
@@ -71,7 +70,7 @@ def sadd(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of members to be removed.",
     syntax="key member [member ...]",
 )
-def srem(ctx: Context, args: list[bytes]) -> Any:
+def srem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a set. Deletes the set if the last member was removed."""
     return sets.remove(ctx.db, args[1], args[2:])
 
@@ -84,13 +83,13 @@ def srem(ctx: Context, args: list[bytes]) -> Any:
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination member",
 )
-def smove(ctx: Context, args: list[bytes]) -> Any:
+def smove(ctx: Context, args: list[bytes]) -> Reply:
     """Moves a member from one set to another."""
     return int(sets.move(ctx.db, args[1], args[2], args[3]))
 
 
 @_command("scard", 2, since="1.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
-def scard(ctx: Context, args: list[bytes]) -> Any:
+def scard(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of members in a set."""
     row = sets.find(ctx.db, args[1])
     return 0 if row is None else row.count
@@ -99,7 +98,7 @@ def scard(ctx: Context, args: list[bytes]) -> Any:
 @_command(
     "sismember", 3, since="1.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key member"
 )
-def sismember(ctx: Context, args: list[bytes]) -> Any:
+def sismember(ctx: Context, args: list[bytes]) -> Reply:
     """Determines whether a member belongs to a set."""
     row = sets.find(ctx.db, args[1])
     return 0 if row is None else int(sets.contains(ctx.db, row, args[2]))
@@ -114,7 +113,7 @@ def sismember(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of elements being checked for membership",
     syntax="key member [member ...]",
 )
-def smismember(ctx: Context, args: list[bytes]) -> Any:
+def smismember(ctx: Context, args: list[bytes]) -> Reply:
     """Determines whether multiple members belong to a set."""
     row = sets.find(ctx.db, args[1])
     if row is None:
@@ -132,7 +131,7 @@ def smismember(ctx: Context, args: list[bytes]) -> Any:
     tips=_UNORDERED,
     syntax="key",
 )
-def smembers(ctx: Context, args: list[bytes]) -> Any:
+def smembers(ctx: Context, args: list[bytes]) -> Reply:
     """Returns all members of a set."""
     return sinter(ctx, args)
 
@@ -140,7 +139,7 @@ def smembers(ctx: Context, args: list[bytes]) -> Any:
 # Random members
 
 
-def _spop_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _spop_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     run = columns(requests, 2)
     return run and randomly.pop_run(ctx.db, run[1][0], len(requests))
 
@@ -158,7 +157,7 @@ def _spop_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key [count]",
     run_on_key=_spop_run,
 )
-def spop(ctx: Context, args: list[bytes]) -> Any:
+def spop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns one or more random members from a set after removing them.
     Deletes the set if the last member was popped.
     """
@@ -182,7 +181,7 @@ def spop(ctx: Context, args: list[bytes]) -> Any:
     tips=_RANDOM,
     syntax="key [count]",
 )
-def srandmember(ctx: Context, args: list[bytes]) -> Any:
+def srandmember(ctx: Context, args: list[bytes]) -> Reply:
     """Get one or multiple random members from a set"""
     if len(args) > 3:
         raise syntax_error()
@@ -210,7 +209,7 @@ def srandmember(ctx: Context, args: list[bytes]) -> Any:
     tips=_UNORDERED,
     syntax="key [key ...]",
 )
-def sunion(ctx: Context, args: list[bytes]) -> Any:
+def sunion(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the union of multiple sets."""
     return SetStream(algebra.union(ctx.db, algebra.find_all(ctx.db, args[1:])))
 
@@ -225,7 +224,7 @@ def sunion(ctx: Context, args: list[bytes]) -> Any:
     tips=_UNORDERED,
     syntax="key [key ...]",
 )
-def sinter(ctx: Context, args: list[bytes]) -> Any:
+def sinter(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the intersect of multiple sets."""
     return SetStream(algebra.intersection(ctx.db, algebra.find_all(ctx.db, args[1:])))
 
@@ -240,7 +239,7 @@ def sinter(ctx: Context, args: list[bytes]) -> Any:
     tips=_UNORDERED,
     syntax="key [key ...]",
 )
-def sdiff(ctx: Context, args: list[bytes]) -> Any:
+def sdiff(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the difference of multiple sets."""
     keys = args[1:]
     return SetStream(algebra.difference(ctx.db, keys, algebra.find_all(ctx.db, keys)))
@@ -258,7 +257,7 @@ _LIMIT = {b"LIMIT": Option("limit", partial(natural, error=LIMIT_NEGATIVE))}
     complexity=_INTERSECTING,
     syntax="numkeys key [key ...] [LIMIT limit]",
 )
-def sintercard(ctx: Context, args: list[bytes]) -> Any:
+def sintercard(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of members of the intersect of multiple sets."""
     number = integer(args[1], 1, error=NUMKEYS_NOT_POSITIVE)
     if number > len(args) - 2:
@@ -279,19 +278,19 @@ _store = partial(
 
 
 @_store("sunionstore", complexity=_EACH_INPUT)
-def sunionstore(ctx: Context, args: list[bytes]) -> Any:
+def sunionstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the union of multiple sets in a key."""
     return algebra.store_union(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
 
 
 @_store("sinterstore", complexity=_INTERSECTING)
-def sinterstore(ctx: Context, args: list[bytes]) -> Any:
+def sinterstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the intersect of multiple sets in a key."""
     return algebra.store_intersection(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
 
 
 @_store("sdiffstore", complexity=_EACH_INPUT)
-def sdiffstore(ctx: Context, args: list[bytes]) -> Any:
+def sdiffstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the difference of multiple sets in a key."""
     keys = args[2:]
     return algebra.store_difference(ctx.db, args[1], keys, algebra.find_all(ctx.db, keys))

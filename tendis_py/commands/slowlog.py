@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import command, container
 from tendis_py.errors import SLOWLOG_COUNT, wrong_subcommand
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import OK
+from tendis_py.resp.replies import OK, Reply
 from tendis_py.services.slowlog import SlowlogEntry
 
 _ADMIN = "admin loading stale"
@@ -29,7 +27,7 @@ container("slowlog", group="server", since="2.2.12", summary="A container for sl
     tips=("request_policy:all_nodes", "nondeterministic_output"),
     syntax="[count]",
 )
-def slowlog_get(ctx: Context, args: list[bytes]) -> Any:
+def slowlog_get(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the slow log's entries."""
     return [_entry(entry) for entry in _latest(ctx, args)]
 
@@ -44,7 +42,7 @@ def slowlog_get(ctx: Context, args: list[bytes]) -> Any:
     tips=("request_policy:all_nodes", "nondeterministic_output"),
     syntax="[count]",
 )
-def slowlog_stages(ctx: Context, args: list[bytes]) -> Any:
+def slowlog_stages(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the slow log's entries, each with the time it spent in every stage.
 
     Redis does not have this. A seventh element maps the stage to µs: ``queue`` from reading to
@@ -64,7 +62,7 @@ def _latest(ctx: Context, args: list[bytes]) -> list[SlowlogEntry]:
     return ctx.services.slowlog.latest(None if count < 0 else count)
 
 
-def _entry(entry: SlowlogEntry) -> list[Any]:
+def _entry(entry: SlowlogEntry) -> list[Reply]:
     return [
         entry.id,
         entry.time,
@@ -83,7 +81,7 @@ def _entry(entry: SlowlogEntry) -> list[Any]:
     flags=_ADMIN,
     tips=("request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"),
 )
-def slowlog_len(ctx: Context, args: list[bytes]) -> Any:
+def slowlog_len(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of entries in the slow log."""
     return len(ctx.services.slowlog)
 
@@ -97,14 +95,14 @@ def slowlog_len(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of entries in the slowlog",
     tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )
-def slowlog_reset(ctx: Context, args: list[bytes]) -> Any:
+def slowlog_reset(ctx: Context, args: list[bytes]) -> Reply:
     """Clears all entries from the slow log."""
     ctx.services.slowlog.clear()
     return OK
 
 
 @command("slowlog|help", 2, group="server", since="6.2.0", flags="loading stale")
-def slowlog_help(ctx: Context, args: list[bytes]) -> Any:
+def slowlog_help(ctx: Context, args: list[bytes]) -> Reply:
     """Show helpful text about the different subcommands"""
     return help_lines(
         "SLOWLOG",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import syntax_error
-from tendis_py.resp.replies import Stream
+from tendis_py.resp.replies import Reply, Stream
 from tendis_py.resp.requests import Request
 from tendis_py.types import sort as sorts
 from tendis_py.types.list import elements as lists
@@ -131,7 +130,7 @@ _SYNTAX = (
     claims=_claims,
     syntax=f"{_SYNTAX} [STORE destination]",
 )
-def sort(ctx: Context, args: list[bytes]) -> Any:
+def sort(ctx: Context, args: list[bytes]) -> Reply:
     """Sorts the elements in a list, a set, or a sorted set, optionally storing the result."""
     options = _Options(args, may_store=True)
     found = sorts.elements(ctx.db, args[1], options.sorting, len(options.gets))
@@ -151,12 +150,12 @@ def sort(ctx: Context, args: list[bytes]) -> Any:
     claims=_claims,
     syntax=_SYNTAX,
 )
-def sort_ro(ctx: Context, args: list[bytes]) -> Any:
+def sort_ro(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the sorted elements of a list, a set, or a sorted set."""
     options = _Options(args, may_store=False)
     found = sorts.elements(ctx.db, args[1], options.sorting, len(options.gets))
     return _shown(ctx, found, options.gets)
 
 
-def _shown(ctx: Context, found: list[bytes], gets: list[bytes]) -> Any:
+def _shown(ctx: Context, found: list[bytes], gets: list[bytes]) -> Reply:
     return Stream(sorts.values(ctx.db, found, gets)) if gets else found

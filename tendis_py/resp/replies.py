@@ -1,30 +1,30 @@
 """Reply encoding: Python values in, bytes out. The only place where RESP2 and RESP3 differ.
 
-What a command handler may return:
+What a command handler may return, ``Reply``:
 
-==================  ==========================  =============================
-Python value        RESP3                       RESP2
-==================  ==========================  =============================
-``bytes``           bulk string                 bulk string
-``str``             simple string               simple string
-``int``             integer                     integer
-``None``            null                        null bulk string
-``NULL_ARRAY``      null                        null array
-``float``           double                      bulk string
-``bool``            boolean                     integer 0 or 1
-``list``, ``tuple``  array                      array
-``Stream``          array                       array
-``dict``            map                         flat array
-``PairStream``      map                         flat array
-``Pairs``           map                         array of arrays of two
-``set``             set                         array
-``OrderedSet``      set                         array
-``SetStream``       set                         array
-``Verbatim``        verbatim string             bulk string
-``Push``            push                        array
-``ReplyError``      error                       error
-``Encoded``         as it is                    as it is
-==================  ==========================  =============================
+======================  ===============  ======================
+Python value            RESP3            RESP2
+======================  ===============  ======================
+``bytes``               bulk string      bulk string
+``str``                 simple string    simple string
+``int``                 integer          integer
+``None``                null             null bulk string
+``NULL_ARRAY``          null             null array
+``float``               double           bulk string
+``bool``                boolean          integer 0 or 1
+``list``, ``tuple``     array            array
+``Stream``              array            array
+``dict``                map              flat array
+``PairStream``          map              flat array
+``Pairs``               map              array of arrays of two
+``set``, ``frozenset``  set              array
+``OrderedSet``          set              array
+``SetStream``           set              array
+``Verbatim``            verbatim string  bulk string
+``Push``                push             array
+``ReplyError``          error            error
+``Encoded``             as it is         as it is
+======================  ===============  ======================
 """
 
 from __future__ import annotations
@@ -97,6 +97,29 @@ class PairStream:
 class NullArray:
     __slots__ = ()
 
+
+Reply = (
+    bytes  # Encoded and Verbatim, too
+    | str
+    | int
+    | None
+    | NullArray
+    | float
+    | bool
+    | list[Any]  # OrderedSet, Pairs and Push, too
+    | tuple[Any, ...]
+    | Stream  # SetStream, too
+    | dict[Any, Any]
+    | PairStream
+    | set[Any]
+    | frozenset[Any]
+    | ReplyError
+)
+"""What a command handler may return. What a container holds is of these types again, which ``Any``
+leaves unsaid: containers are invariant, so that a ``list[bytes]`` would be no ``list[Reply]``."""
+
+Replies = list[Any]
+"""A ``Reply`` to each of several requests."""
 
 NULL_ARRAY = NullArray()
 OK = Encoded(b"+OK\r\n")
@@ -349,6 +372,6 @@ def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> b
     return payload if len(payload) <= limit or _SHORT.issuperset(kinds) else None
 
 
-def encode(value: Any, protocol: int = 2) -> bytes:
+def encode(value: Reply, protocol: int = 2) -> bytes:
     """``value`` on the wire in RESP ``protocol``."""
     return ENCODERS[protocol][type(value)](value)

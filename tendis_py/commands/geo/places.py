@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import real
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import GEO_UNIT, ReplyError, not_on_map, syntax_error
-from tendis_py.resp.replies import NULL_ARRAY
+from tendis_py.resp.replies import NULL_ARRAY, Reply
 from tendis_py.types.geo import geohash
 from tendis_py.types.geo import places as geo
 from tendis_py.types.geo.geohash import Position
@@ -61,7 +60,7 @@ _CONDITIONS = (b"NX", b"XX", b"CH")
     ),
     syntax="key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]",
 )
-def geoadd(ctx: Context, args: list[bytes]) -> Any:
+def geoadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a geospatial index. The key is created if it doesn't exist."""
     start = 2
     while start < len(args) and args[start].upper() in _CONDITIONS:
@@ -87,7 +86,7 @@ def geoadd(ctx: Context, args: list[bytes]) -> Any:
     keys=_READ,
     syntax="key member1 member2 [M | KM | FT | MI]",
 )
-def geodist(ctx: Context, args: list[bytes]) -> Any:
+def geodist(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the distance between two members of a geospatial index."""
     if len(args) > 5:
         raise syntax_error()
@@ -107,7 +106,7 @@ def geodist(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(1) for each member requested.",
     syntax="key [member [member ...]]",
 )
-def geohash_(ctx: Context, args: list[bytes]) -> Any:
+def geohash_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members from a geospatial index as geohash strings."""
     found = geo.positions(ctx.db, args[1], args[2:])
     return [None if place is None else geohash.text(place) for place in found]
@@ -122,7 +121,7 @@ def geohash_(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(1) for each member requested.",
     syntax="key [member [member ...]]",
 )
-def geopos(ctx: Context, args: list[bytes]) -> Any:
+def geopos(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the longitude and latitude of members from a geospatial index."""
     found = geo.positions(ctx.db, args[1], args[2:])
     return [NULL_ARRAY if place is None else tuple(place) for place in found]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tendis_py.commands.arguments import integer, real
 from tendis_py.commands.context import Context
@@ -26,6 +26,7 @@ from tendis_py.errors import (
     geo_store_shows,
     syntax_error,
 )
+from tendis_py.resp.replies import Reply
 from tendis_py.resp.requests import Request
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
@@ -184,7 +185,7 @@ _SEARCH_OPTIONS = {
 _STORE_OPTIONS = {**_SEARCH_OPTIONS, b"STOREDIST": _Word(_Search.storing_distance)}
 
 
-def _answer(search: _Search, store: str, spelled: bytes = b"") -> Any:
+def _answer(search: _Search, store: str, spelled: bytes = b"") -> Reply:
     """Carry out a search. ``store`` is what the message says that can't show anything;
     ``spelled`` is the name of a command whose options have to say where to search."""
     if search.target is not None and search.shows:
@@ -207,8 +208,8 @@ def _answer(search: _Search, store: str, spelled: bytes = b"") -> Any:
     return zset.store(search.db, search.target, pairs)
 
 
-def _shown(point: Point, search: _Search) -> list[Any]:
-    shown: list[Any] = [point.member]
+def _shown(point: Point, search: _Search) -> list[Reply]:
+    shown: list[Reply] = [point.member]
     if b"WITHDIST" in search.shows:
         shown.append(distance_text(point.distance / search.unit))
     if b"WITHHASH" in search.shows:
@@ -234,7 +235,7 @@ def _shown(point: Point, search: _Search) -> list[Any]:
         "[ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]"
     ),
 )
-def geosearch(ctx: Context, args: list[bytes]) -> Any:
+def geosearch(ctx: Context, args: list[bytes]) -> Reply:
     """Queries a geospatial index for members inside an area of a box or a circle."""
     search = _search(ctx, args[1])
     search.read(args, 2, _SEARCH_OPTIONS)
@@ -254,7 +255,7 @@ def geosearch(ctx: Context, args: list[bytes]) -> Any:
         "[ASC | DESC] [COUNT count [ANY]] [STOREDIST]"
     ),
 )
-def geosearchstore(ctx: Context, args: list[bytes]) -> Any:
+def geosearchstore(ctx: Context, args: list[bytes]) -> Reply:
     """Queries a geospatial index for members inside an area of a box or a circle, optionally
     stores the result.
     """
@@ -302,7 +303,7 @@ _OLD_OPTIONS = "[WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DES
         f"{_OLD_OPTIONS} [STORE key | STOREDIST key]"
     ),
 )
-def georadius(ctx: Context, args: list[bytes]) -> Any:
+def georadius(ctx: Context, args: list[bytes]) -> Reply:
     """Queries a geospatial index for members within a distance from a coordinate, optionally
     stores the result.
     """
@@ -318,12 +319,12 @@ def georadius(ctx: Context, args: list[bytes]) -> Any:
     complexity=_RADIUS_COMPLEXITY,
     syntax=f"key longitude latitude radius <M | KM | FT | MI> {_OLD_OPTIONS}",
 )
-def georadius_ro(ctx: Context, args: list[bytes]) -> Any:
+def georadius_ro(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members from a geospatial index that are within a distance from a coordinate."""
     return _around_place(ctx, args, _OPTIONS)
 
 
-def _around_place(ctx: Context, args: list[bytes], grammar: Mapping[bytes, _Word]) -> Any:
+def _around_place(ctx: Context, args: list[bytes], grammar: Mapping[bytes, _Word]) -> Reply:
     search = _search(ctx, args[1])
     search.around_place(*args[2:4])
     search.by_radius(*args[4:6])
@@ -341,7 +342,7 @@ def _around_place(ctx: Context, args: list[bytes], grammar: Mapping[bytes, _Word
     complexity=_RADIUS_COMPLEXITY,
     syntax=(f"key member radius <M | KM | FT | MI> {_OLD_OPTIONS} [STORE key | STOREDIST key]"),
 )
-def georadiusbymember(ctx: Context, args: list[bytes]) -> Any:
+def georadiusbymember(ctx: Context, args: list[bytes]) -> Reply:
     """Queries a geospatial index for members within a distance from a member, optionally stores
     the result.
     """
@@ -357,12 +358,12 @@ def georadiusbymember(ctx: Context, args: list[bytes]) -> Any:
     complexity=_RADIUS_COMPLEXITY,
     syntax=f"key member radius <M | KM | FT | MI> {_OLD_OPTIONS}",
 )
-def georadiusbymember_ro(ctx: Context, args: list[bytes]) -> Any:
+def georadiusbymember_ro(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members from a geospatial index that are within a distance from a member."""
     return _around_member(ctx, args, _OPTIONS)
 
 
-def _around_member(ctx: Context, args: list[bytes], grammar: Mapping[bytes, _Word]) -> Any:
+def _around_member(ctx: Context, args: list[bytes], grammar: Mapping[bytes, _Word]) -> Reply:
     search = _search(ctx, args[1])
     if search.row is not None:  # else Redis looks at neither member nor radius
         search.around_member(args[2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import MILLISECOND, SECOND, integer
 from tendis_py.commands.context import Context
@@ -23,6 +22,7 @@ from tendis_py.errors import (
     unknown_argument,
     wrong_arity,
 )
+from tendis_py.resp.replies import Reply
 from tendis_py.types import keys
 from tendis_py.types.hash import expiry as hash_expiry
 from tendis_py.types.hash import values as hashes
@@ -85,25 +85,25 @@ _OPTIONS = "[NX | XX | GT | LT] FIELDS numfields field [field ...]"
 
 
 @_set("hexpire", syntax=f"key seconds {_OPTIONS}")
-def hexpire(ctx: Context, args: list[bytes]) -> Any:
+def hexpire(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using relative time to expire (seconds)"""
     return _expire(ctx, args, SECOND, ctx.db.now)
 
 
 @_set("hpexpire", syntax=f"key milliseconds {_OPTIONS}")
-def hpexpire(ctx: Context, args: list[bytes]) -> Any:
+def hpexpire(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using relative time to expire (milliseconds)"""
     return _expire(ctx, args, MILLISECOND, ctx.db.now)
 
 
 @_set("hexpireat", syntax=f"key unix-time-seconds {_OPTIONS}")
-def hexpireat(ctx: Context, args: list[bytes]) -> Any:
+def hexpireat(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using an absolute Unix timestamp (seconds)"""
     return _expire(ctx, args, SECOND, 0)
 
 
 @_set("hpexpireat", syntax=f"key unix-time-milliseconds {_OPTIONS}")
-def hpexpireat(ctx: Context, args: list[bytes]) -> Any:
+def hpexpireat(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using an absolute Unix timestamp (milliseconds)"""
     return _expire(ctx, args, MILLISECOND, 0)
 
@@ -125,7 +125,7 @@ _given = partial(
 
 
 @_given("hpersist", since="7.4.0", flags="write fast", keys=Keys("RW update"))
-def hpersist(ctx: Context, args: list[bytes]) -> Any:
+def hpersist(ctx: Context, args: list[bytes]) -> Reply:
     """Removes the expiration time for each specified field"""
     hashes.check(ctx.db, args[1])
     return hash_expiry.persist(ctx.db, args[1], _fields(args, 2))
@@ -137,25 +137,25 @@ _ask = partial(_given, since="7.4.0", flags="readonly fast", keys=Keys("RO acces
 
 
 @_ask("httl", tips=("nondeterministic_output",))
-def httl(ctx: Context, args: list[bytes]) -> Any:
+def httl(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the TTL in seconds of a hash field."""
     return _deadlines(ctx, args, SECOND, ctx.db.now)
 
 
 @_ask("hpttl", tips=("nondeterministic_output",))
-def hpttl(ctx: Context, args: list[bytes]) -> Any:
+def hpttl(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the TTL in milliseconds of a hash field."""
     return _deadlines(ctx, args, MILLISECOND, ctx.db.now)
 
 
 @_ask("hexpiretime")
-def hexpiretime(ctx: Context, args: list[bytes]) -> Any:
+def hexpiretime(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the expiration time of a hash field as a Unix timestamp, in seconds."""
     return _deadlines(ctx, args, SECOND, 0)
 
 
 @_ask("hpexpiretime")
-def hpexpiretime(ctx: Context, args: list[bytes]) -> Any:
+def hpexpiretime(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the expiration time of a hash field as a Unix timestamp, in msec."""
     return _deadlines(ctx, args, MILLISECOND, 0)
 
@@ -170,7 +170,7 @@ def _deadlines(ctx: Context, args: list[bytes], unit: int, base: int) -> list[in
 
 
 @_given("hgetdel", since="8.0.0", flags="write fast", keys=Keys("RW access delete"))
-def hgetdel(ctx: Context, args: list[bytes]) -> Any:
+def hgetdel(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the value of a field and deletes it from the hash."""
     hashes.check(ctx.db, args[1])
     return hashes.take(ctx.db, args[1], _fields(args, 2))
@@ -188,7 +188,7 @@ def hgetdel(ctx: Context, args: list[bytes]) -> Any:
         "PXAT unix-time-milliseconds | PERSIST] FIELDS numfields field [field ...]"
     ),
 )
-def hgetex(ctx: Context, args: list[bytes]) -> Any:
+def hgetex(ctx: Context, args: list[bytes]) -> Reply:
     """Get the value of one or more fields of a given hash key, and optionally set their
     expiration.
     """
@@ -227,7 +227,7 @@ class _Chosen:
         "PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]"
     ),
 )
-def hsetex(ctx: Context, args: list[bytes]) -> Any:
+def hsetex(ctx: Context, args: list[bytes]) -> Reply:
     """Set the value of one or more fields of a given hash key, and optionally set their
     expiration.
     """

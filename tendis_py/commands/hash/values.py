@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import columns, integer
 from tendis_py.commands.context import Context
@@ -18,7 +17,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import OK, PairStream, Stream
+from tendis_py.resp.replies import OK, PairStream, Replies, Reply, Stream
 from tendis_py.types import long_double
 from tendis_py.types.hash import values as hashes
 
@@ -36,7 +35,7 @@ _UNORDERED = ("nondeterministic_output_order",)
 # Reading
 
 
-def _hget_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _hget_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     run = columns(requests, 3)
     return run and hashes.get_run(ctx.db, run[1][0], run[2])
 
@@ -50,7 +49,7 @@ def _hget_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key field",
     run_on_key=_hget_run,
 )
-def hget(ctx: Context, args: list[bytes]) -> Any:
+def hget(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the value of a field in a hash."""
     return hashes.get(ctx.db, args[1], args[2])
 
@@ -64,25 +63,25 @@ def hget(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of fields being requested.",
     syntax="key field [field ...]",
 )
-def hmget(ctx: Context, args: list[bytes]) -> Any:
+def hmget(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the values of all fields in a hash."""
     return hashes.get_many(ctx.db, args[1], args[2:])
 
 
 @_command("hexists", 3, since="2.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key field")
-def hexists(ctx: Context, args: list[bytes]) -> Any:
+def hexists(ctx: Context, args: list[bytes]) -> Reply:
     """Determines whether a field exists in a hash."""
     return int(hashes.get(ctx.db, args[1], args[2]) is not None)
 
 
 @_command("hstrlen", 3, since="3.2.0", flags="readonly fast", keys=Keys("RO"), syntax="key field")
-def hstrlen(ctx: Context, args: list[bytes]) -> Any:
+def hstrlen(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the length of the value of a field."""
     return len(hashes.get(ctx.db, args[1], args[2]) or b"")
 
 
 @_command("hlen", 2, since="2.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
-def hlen(ctx: Context, args: list[bytes]) -> Any:
+def hlen(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of fields in a hash."""
     return hashes.length(ctx.db, args[1])
 
@@ -100,19 +99,19 @@ _all = partial(
 
 
 @_all("hgetall")
-def hgetall(ctx: Context, args: list[bytes]) -> Any:
+def hgetall(ctx: Context, args: list[bytes]) -> Reply:
     """Returns all fields and values in a hash."""
     return PairStream(hashes.items(ctx.db, args[1]))
 
 
 @_all("hkeys")
-def hkeys(ctx: Context, args: list[bytes]) -> Any:
+def hkeys(ctx: Context, args: list[bytes]) -> Reply:
     """Returns all fields in a hash."""
     return Stream(hashes.fields(ctx.db, args[1]))
 
 
 @_all("hvals")
-def hvals(ctx: Context, args: list[bytes]) -> Any:
+def hvals(ctx: Context, args: list[bytes]) -> Reply:
     """Returns all values in a hash."""
     return Stream(value for _, value in hashes.items(ctx.db, args[1]))
 
@@ -127,7 +126,7 @@ def hvals(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output",),
     syntax="key [count [WITHVALUES]]",
 )
-def hrandfield(ctx: Context, args: list[bytes]) -> Any:
+def hrandfield(ctx: Context, args: list[bytes]) -> Reply:
     """Returns one or more random fields from a hash."""
     if len(args) == 2:
         drawn = hashes.random_fields(ctx.db, args[1], 1)
@@ -153,7 +152,7 @@ def hrandfield(ctx: Context, args: list[bytes]) -> Any:
 # Writing
 
 
-def _hset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _hset_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     run = columns(requests, 4)
     return run and hashes.put_run(ctx.db, run[1][0], run[2], run[3])
 
@@ -171,7 +170,7 @@ def _hset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key field value [field value ...]",
     run_on_key=_hset_run,
 )
-def hset(ctx: Context, args: list[bytes]) -> Any:
+def hset(ctx: Context, args: list[bytes]) -> Reply:
     """Creates or modifies the value of a field in a hash."""
     if len(args) == 4:
         return int(hashes.put(ctx.db, args[1], args[2], args[3]))
@@ -187,7 +186,7 @@ def hset(ctx: Context, args: list[bytes]) -> Any:
     complexity=_FIELDS_SET,
     syntax="key field value [field value ...]",
 )
-def hmset(ctx: Context, args: list[bytes]) -> Any:
+def hmset(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the values of multiple fields."""
     hashes.put_many(ctx.db, args[1], _pairs(args, "hmset"))
     return OK
@@ -207,7 +206,7 @@ def _pairs(args: list[bytes], name: str) -> list[hashes.Pair]:
     keys=Keys("RW insert"),
     syntax="key field value",
 )
-def hsetnx(ctx: Context, args: list[bytes]) -> Any:
+def hsetnx(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the value of a field in a hash only when the field doesn't exist."""
     return int(hashes.put_new(ctx.db, args[1], args[2], args[3]))
 
@@ -221,7 +220,7 @@ def hsetnx(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of fields to be removed.",
     syntax="key field [field ...]",
 )
-def hdel(ctx: Context, args: list[bytes]) -> Any:
+def hdel(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or more fields and their values from a hash.
     Deletes the hash if no fields remain.
     """
@@ -239,7 +238,7 @@ def hdel(ctx: Context, args: list[bytes]) -> Any:
     keys=_CALCULATE,
     syntax="key field increment",
 )
-def hincrby(ctx: Context, args: list[bytes]) -> Any:
+def hincrby(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the integer value of a field in a hash by a number.
     Uses 0 as initial value if the field doesn't exist.
     """
@@ -254,7 +253,7 @@ def hincrby(ctx: Context, args: list[bytes]) -> Any:
     keys=_CALCULATE,
     syntax="key field increment",
 )
-def hincrbyfloat(ctx: Context, args: list[bytes]) -> Any:
+def hincrbyfloat(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the floating point value of a field by a number.
     Uses 0 as initial value if the field doesn't exist.
     """

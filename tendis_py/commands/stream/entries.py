@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
-from typing import Any
 
 from tendis_py.commands.arguments import Option, columns, integer, options
 from tendis_py.commands.context import Context
@@ -29,7 +28,7 @@ from tendis_py.errors import (
     ReplyError,
     wrong_arity,
 )
-from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Stream
+from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Replies, Reply, Stream
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import ids as stream_id
 from tendis_py.types.stream.deletion import Deletion, Outcome, References
@@ -45,7 +44,7 @@ _DELETE = Keys("RW delete")
 _EACH_DELETED = "O(1) for each single item to delete in the stream, regardless of the stream size."
 
 
-def entry_reply(entry: Entry) -> list[Any]:
+def entry_reply(entry: Entry) -> list[Reply]:
     id_, fields = entry
     return [to_text(id_), fields]
 
@@ -57,7 +56,7 @@ def at_most(ctx: Context, count: int | None) -> int | None:
     return min((number for number in (count, limit) if number is not None), default=None)
 
 
-def entries_reply(ctx: Context, entries: Iterator[Entry], count: int | None) -> Any:
+def entries_reply(ctx: Context, entries: Iterator[Entry], count: int | None) -> Reply:
     """An array of the first ``count`` entries. TooLargeError if those are too many for the lane."""
     if not ctx.tx.fast_rows:
         return Stream(map(entry_reply, islice(entries, count)))
@@ -69,7 +68,7 @@ def entries_reply(ctx: Context, entries: Iterator[Entry], count: int | None) -> 
 # Adding
 
 
-def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     length = len(requests[0])
     found = columns(requests, length)
     if found is None or length % 2 == 0 or found[2].count(b"*") < len(requests):
@@ -98,7 +97,7 @@ def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     ),
     run_on_key=_xadd_run,
 )
-def xadd(ctx: Context, args: list[bytes]) -> Any:
+def xadd(ctx: Context, args: list[bytes]) -> Reply:
     """Appends a new message to a stream. Creates the key if it doesn't exist."""
     if args[2] == b"*":
         if len(args) % 2 == 0:
@@ -135,7 +134,7 @@ def xadd(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("xlen", 2, since="5.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
-def xlen(ctx: Context, args: list[bytes]) -> Any:
+def xlen(ctx: Context, args: list[bytes]) -> Reply:
     """Return the number of messages in a stream."""
     stream = streams.find(ctx.db, args[1])
     return 0 if stream is None else stream.length
@@ -144,7 +143,7 @@ def xlen(ctx: Context, args: list[bytes]) -> Any:
 _RANGE_OPTIONS = {b"COUNT": Option("count", natural_or_zero)}
 
 
-def _range(ctx: Context, args: list[bytes], first: bytes, last: bytes, reverse: bool) -> Any:
+def _range(ctx: Context, args: list[bytes], first: bytes, last: bytes, reverse: bool) -> Reply:
     start = stream_id.interval_start(first)
     end = stream_id.interval_end(last)
     count = options(args, 4, _RANGE_OPTIONS).get("count")
@@ -168,7 +167,7 @@ def _range(ctx: Context, args: list[bytes], first: bytes, last: bytes, reverse: 
     ),
     syntax="key start end [COUNT count]",
 )
-def xrange(ctx: Context, args: list[bytes]) -> Any:
+def xrange(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the messages from a stream within a range of IDs."""
     return _range(ctx, args, args[2], args[3], reverse=False)
 
@@ -185,7 +184,7 @@ def xrange(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="key end start [COUNT count]",
 )
-def xrevrange(ctx: Context, args: list[bytes]) -> Any:
+def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the messages from a stream within a range of IDs in reverse order."""
     return _range(ctx, args, args[3], args[2], reverse=True)
 
@@ -201,7 +200,7 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
 )
-def xread(ctx: Context, args: list[bytes]) -> Any:
+def xread(ctx: Context, args: list[bytes]) -> Reply:
     """Returns messages from multiple streams with IDs greater than the ones requested.
     Blocks until a message is available otherwise.
 
@@ -251,7 +250,7 @@ OUTCOMES = {Outcome.DELETED: 1, Outcome.SPARED: 2, Outcome.ABSENT: -1}
     complexity=_EACH_DELETED,
     syntax="key id [id ...]",
 )
-def xdel(ctx: Context, args: list[bytes]) -> Any:
+def xdel(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of messages after removing them from a stream."""
     stream = streams.peek(ctx.db, args[1])
     if stream is None:
@@ -273,7 +272,7 @@ def xdel(ctx: Context, args: list[bytes]) -> Any:
     complexity=_EACH_DELETED,
     syntax="key [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
 )
-def xdelex(ctx: Context, args: list[bytes]) -> Any:
+def xdelex(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or multiple entries from the stream."""
     stream = streams.peek(ctx.db, args[1])
     references, given = referenced_ids(args, 2)
@@ -300,7 +299,7 @@ def xdelex(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output",),
     syntax=("key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]"),
 )
-def xtrim(ctx: Context, args: list[bytes]) -> Any:
+def xtrim(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes messages from the beginning of a stream."""
     chosen = add_options(args, is_add=False)
     check_limit(chosen, is_add=False)
@@ -332,7 +331,7 @@ def _entries_added(argument: bytes) -> int:
     keys=_UPDATE,
     syntax="key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
 )
-def xsetid(ctx: Context, args: list[bytes]) -> Any:
+def xsetid(ctx: Context, args: list[bytes]) -> Reply:
     """An internal command for replicating stream values."""
     last = stream_id.parse(args[2])
     chosen = options(

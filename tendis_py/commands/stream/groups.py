@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
@@ -22,7 +21,7 @@ from tendis_py.errors import (
     no_group_of_key,
     wrong_subcommand,
 )
-from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs
+from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Reply
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import groups
 from tendis_py.types.stream import ids as stream_id
@@ -99,7 +98,7 @@ _SETID_LENGTHS = (5, 7)
     keys=Keys("RW insert", first=2),
     syntax="key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
 )
-def xgroup_create(ctx: Context, args: list[bytes]) -> Any:
+def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer group."""
     read, makes_stream = _group_options(args, creates=True)
     stream = streams.peek(ctx.db, args[2])
@@ -125,7 +124,7 @@ def xgroup_create(ctx: Context, args: list[bytes]) -> Any:
     keys=Keys("RW update", first=2),
     syntax="key group <id | $> [ENTRIESREAD entries-read]",
 )
-def xgroup_setid(ctx: Context, args: list[bytes]) -> Any:
+def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the last-delivered ID of a consumer group."""
     read, _ = _group_options(args, creates=False)
     stream = _stream(ctx, args[2])
@@ -147,7 +146,7 @@ def xgroup_setid(ctx: Context, args: list[bytes]) -> Any:
     complexity=("O(N) where N is the number of entries in the group's pending entries list (PEL)."),
     syntax="key group",
 )
-def xgroup_destroy(ctx: Context, args: list[bytes]) -> Any:
+def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     """Destroys a consumer group."""
     stream = _stream(ctx, args[2])
     group = groups.find(stream, args[3])
@@ -166,7 +165,7 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Any:
     keys=Keys("RW insert", first=2),
     syntax="key group consumer",
 )
-def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Any:
+def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer in a consumer group."""
     group = _group(_stream(ctx, args[2]), args[2], args[3])
     if group.consumer(args[4]) is not None:
@@ -184,7 +183,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Any:
     keys=Keys("RW delete", first=2),
     syntax="key group consumer",
 )
-def xgroup_delconsumer(ctx: Context, args: list[bytes]) -> Any:
+def xgroup_delconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes a consumer from a consumer group."""
     group = _group(_stream(ctx, args[2]), args[2], args[3])
     consumer = group.consumer(args[4])
@@ -197,7 +196,7 @@ def xgroup_delconsumer(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("xgroup|help", 2, since="5.0.0", flags="loading stale")
-def xgroup_help(ctx: Context, args: list[bytes]) -> Any:
+def xgroup_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "XGROUP",
@@ -245,7 +244,7 @@ _NEW = -1
         "id [id ...]"
     ),
 )
-def xreadgroup(ctx: Context, args: list[bytes]) -> Any:
+def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
     """Returns new or historical messages from a stream for a consumer in a group.
     Blocks until a message is available otherwise.
 
@@ -273,7 +272,7 @@ def _read_position(ctx: Context, key: bytes, group: bytes, id_: bytes) -> int:
     return _NEW if id_ == b">" else stream_id.parse(id_)
 
 
-def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -> Any:
+def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -> Reply:
     """The entries to return of one stream; None when it is not to be mentioned."""
     stream = streams.peek(ctx.db, key)
     group = groups.find(stream, chosen.group) if stream else None
@@ -284,7 +283,7 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     if consumer is None:
         consumer = group.create_consumer(chosen.consumer, ctx.db.now)
     consumer.seen = ctx.db.now
-    reply: Any = None
+    reply: Reply = None
     if position != _NEW:
         found = groups.history(stream, group, consumer, position, count)
         ctx.tx.admit(len(found))
@@ -310,7 +309,7 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     complexity="O(1) for each message ID processed.",
     syntax="key group id [id ...]",
 )
-def xack(ctx: Context, args: list[bytes]) -> Any:
+def xack(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of messages that were successfully acknowledged by the consumer group
     member of a stream.
     """
@@ -338,7 +337,7 @@ def xack(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(1) for each message ID processed.",
     syntax="key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
 )
-def xackdel(ctx: Context, args: list[bytes]) -> Any:
+def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     """Acknowledges and deletes one or multiple messages for a stream consumer group."""
     stream = streams.find(ctx.db, args[1])
     references, given = referenced_ids(args, 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
@@ -12,6 +11,7 @@ from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, command, container
 from tendis_py.commands.stream.entries import entry_reply
 from tendis_py.errors import NO_SUCH_KEY, ReplyError, no_group_of_key, wrong_subcommand
+from tendis_py.resp.replies import Reply
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import groups
 from tendis_py.types.stream.entries import Stream
@@ -43,10 +43,10 @@ def _existing(ctx: Context, key: bytes) -> Stream:
 
 
 @_command("xinfo|stream", -3, flags="readonly", keys=_READ, syntax="key [FULL [COUNT count]]")
-def xinfo_stream(ctx: Context, args: list[bytes]) -> Any:
+def xinfo_stream(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information about a stream."""
     stream = _existing(ctx, args[2])
-    facts: dict[bytes, Any] = {
+    facts: dict[bytes, Reply] = {
         b"length": stream.length,
         b"radix-tree-keys": len(stream.nodes),
         b"radix-tree-nodes": _radix_tree_nodes(stream),
@@ -91,7 +91,7 @@ def _full_count(args: list[bytes]) -> int | None:
     return _DEFAULT_COUNT if count < 0 else count or None
 
 
-def _group_facts(stream: Stream, group: Group) -> dict[bytes, Any]:
+def _group_facts(stream: Stream, group: Group) -> dict[bytes, Reply]:
     return {
         b"last-delivered-id": to_text(group.last),
         b"entries-read": None if group.read == groups.UNKNOWN else group.read,
@@ -99,7 +99,9 @@ def _group_facts(stream: Stream, group: Group) -> dict[bytes, Any]:
     }
 
 
-def _full_group(ctx: Context, stream: Stream, group: Group, count: int | None) -> dict[bytes, Any]:
+def _full_group(
+    ctx: Context, stream: Stream, group: Group, count: int | None
+) -> dict[bytes, Reply]:
     if count is None:
         ctx.tx.admit(group.pending)
     pending = [
@@ -117,7 +119,7 @@ def _full_group(ctx: Context, stream: Stream, group: Group, count: int | None) -
     }
 
 
-def _full_consumer(group: Group, consumer: Consumer, count: int | None) -> dict[bytes, Any]:
+def _full_consumer(group: Group, consumer: Consumer, count: int | None) -> dict[bytes, Reply]:
     return {
         b"name": consumer.name,
         b"seen-time": consumer.seen,
@@ -131,7 +133,7 @@ def _full_consumer(group: Group, consumer: Consumer, count: int | None) -> dict[
 
 
 @_command("xinfo|groups", 3, flags="readonly", keys=_READ, syntax="key")
-def xinfo_groups(ctx: Context, args: list[bytes]) -> Any:
+def xinfo_groups(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a list of the consumer groups of a stream."""
     stream = _existing(ctx, args[2])
     return [
@@ -153,7 +155,7 @@ def xinfo_groups(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output",),
     syntax="key group",
 )
-def xinfo_consumers(ctx: Context, args: list[bytes]) -> Any:
+def xinfo_consumers(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a list of the consumers in a consumer group."""
     stream = _existing(ctx, args[2])
     group = groups.find(stream, args[3])
@@ -174,7 +176,7 @@ def xinfo_consumers(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("xinfo|help", 2, flags="loading stale")
-def xinfo_help(ctx: Context, args: list[bytes]) -> Any:
+def xinfo_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "XINFO",

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
@@ -25,7 +24,7 @@ from tendis_py.errors import (
     xclaim_option,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import NULL_ARRAY
+from tendis_py.resp.replies import NULL_ARRAY, Reply
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import groups
 from tendis_py.types.stream import ids as stream_id
@@ -66,7 +65,7 @@ _RANGES = range(6, 10)
     tips=("nondeterministic_output",),
     syntax="key group [[IDLE min-idle-time] start end count [consumer]]",
 )
-def xpending(ctx: Context, args: list[bytes]) -> Any:
+def xpending(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the information and entries from a stream consumer group's pending entries list."""
     if len(args) == _SUMMARY:
         _, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
@@ -96,7 +95,7 @@ def xpending(ctx: Context, args: list[bytes]) -> Any:
     ]
 
 
-def _summary(group: Group) -> list[Any]:
+def _summary(group: Group) -> list[Reply]:
     if not group.pending:
         return [0, None, None, NULL_ARRAY]
     first, _ = next(group.pending_entries())
@@ -143,7 +142,7 @@ class _Claim:
         self.consumer.active = now
         return True
 
-    def reply(self, id_: int, fields: Fields) -> Any:
+    def reply(self, id_: int, fields: Fields) -> Reply:
         return to_text(id_) if self.ids_only else entry_reply((id_, fields))
 
 
@@ -166,7 +165,7 @@ def _claimer(group: Group, name: bytes, now: int) -> Consumer:
         "[RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]"
     ),
 )
-def xclaim(ctx: Context, args: list[bytes]) -> Any:
+def xclaim(ctx: Context, args: list[bytes]) -> Reply:
     """Changes, or acquires, ownership of a message in a consumer group, as if the message was
     delivered a consumer group member.
     """
@@ -259,7 +258,7 @@ _HIGHEST_COUNT = INT64_MAX // 16
     tips=("nondeterministic_output",),
     syntax="key group consumer min-idle-time start [COUNT count] [JUSTID]",
 )
-def xautoclaim(ctx: Context, args: list[bytes]) -> Any:
+def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
     """Changes, or acquires, ownership of messages in a consumer group, as if the messages were
     delivered to as consumer group member.
     """
@@ -270,7 +269,7 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> Any:
     stream, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
     claim = _Claim(_claimer(group, args[3], now), idle, now, None, ids_only)
     ctx.tx.admit(min(count * _ATTEMPTS, group.pending))
-    claimed: list[Any] = []
+    claimed: list[Reply] = []
     deleted: list[bytes] = []
     rest = group.pending_entries(start)
     for id_, old in islice(rest, count * _ATTEMPTS):

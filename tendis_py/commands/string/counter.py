@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import DECREMENT_OVERFLOW, ReplyError
 from tendis_py.numbers import INT64_MIN
+from tendis_py.resp.replies import Replies, Reply
 from tendis_py.types.string import counter
 
 _command = partial(
@@ -17,12 +17,12 @@ _command = partial(
 )
 
 
-def _incr_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _incr_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     return counter.increment_run(ctx.db, [key for _, key in requests])
 
 
 @_command("incr", 2, since="1.0.0", syntax="key", run=_incr_run)
-def incr(ctx: Context, args: list[bytes]) -> Any:
+def incr(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the integer value of a key by one.
     Uses 0 as initial value if the key doesn't exist.
     """
@@ -30,7 +30,7 @@ def incr(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("decr", 2, since="1.0.0", syntax="key")
-def decr(ctx: Context, args: list[bytes]) -> Any:
+def decr(ctx: Context, args: list[bytes]) -> Reply:
     """Decrements the integer value of a key by one.
     Uses 0 as initial value if the key doesn't exist.
     """
@@ -38,7 +38,7 @@ def decr(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("incrby", 3, since="1.0.0", syntax="key increment")
-def incrby(ctx: Context, args: list[bytes]) -> Any:
+def incrby(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the integer value of a key by a number.
     Uses 0 as initial value if the key doesn't exist.
     """
@@ -46,7 +46,7 @@ def incrby(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("decrby", 3, since="1.0.0", syntax="key decrement")
-def decrby(ctx: Context, args: list[bytes]) -> Any:
+def decrby(ctx: Context, args: list[bytes]) -> Reply:
     """Decrements a number from the integer value of a key.
     Uses 0 as initial value if the key doesn't exist.
     """
@@ -57,7 +57,7 @@ def decrby(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("incrbyfloat", 3, since="2.6.0", syntax="key increment")
-def incrbyfloat(ctx: Context, args: list[bytes]) -> Any:
+def incrbyfloat(ctx: Context, args: list[bytes]) -> Reply:
     """Increment the floating point value of a key by a number.
     Uses 0 as initial value if the key doesn't exist.
     """

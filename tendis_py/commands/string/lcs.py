@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.errors import LCS_AMBIGUOUS, LCS_MEMORY, LCS_NOT_STRINGS, ReplyError
+from tendis_py.resp.replies import Reply
 from tendis_py.storage.codec import STRING
 from tendis_py.types.string import fragments, lcs
 
@@ -30,7 +29,7 @@ _LCS_OPTIONS = {
     lane=Lane.SLOW,
     syntax="key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
 )
-def lcs_(ctx: Context, args: list[bytes]) -> Any:
+def lcs_(ctx: Context, args: list[bytes]) -> Reply:
     """Finds the longest common substring."""
     rows = [ctx.db.find(key) for key in args[1:3]]
     if any(row is not None and row.type != STRING for row in rows):
@@ -50,7 +49,7 @@ def lcs_(ctx: Context, args: list[bytes]) -> Any:
     )
 
 
-def _lcs_matches(found: list[lcs.Match], least: int, with_size: bool) -> dict[bytes, Any]:
+def _lcs_matches(found: list[lcs.Match], least: int, with_size: bool) -> dict[bytes, Reply]:
     return {
         b"matches": [
             [

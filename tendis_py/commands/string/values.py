@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from tendis_py.commands.arguments import (
     EXPIRY,
@@ -18,7 +17,7 @@ from tendis_py.commands.arguments import (
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import OFFSET_RANGE, ReplyError, wrong_arity
-from tendis_py.resp.replies import OK
+from tendis_py.resp.replies import OK, Replies, Reply
 from tendis_py.types.string import fragments
 from tendis_py.types.string import values as strings
 
@@ -39,12 +38,12 @@ _LINEAR_PART = (
 # Reading
 
 
-def _get_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _get_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     return strings.get_run(ctx.db, [key for _, key in requests])
 
 
 @_command("get", 2, since="1.0.0", flags="readonly fast", keys=_READ, syntax="key", run=_get_run)
-def get(ctx: Context, args: list[bytes]) -> Any:
+def get(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the string value of a key."""
     return strings.get(ctx.db, args[1])
 
@@ -59,13 +58,13 @@ def get(ctx: Context, args: list[bytes]) -> Any:
     tips=("request_policy:multi_shard",),
     syntax="key [key ...]",
 )
-def mget(ctx: Context, args: list[bytes]) -> Any:
+def mget(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically returns the string values of one or more keys."""
     return strings.get_many(ctx.db, args[1:])
 
 
 @_command("strlen", 2, since="2.2.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
-def strlen(ctx: Context, args: list[bytes]) -> Any:
+def strlen(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the length of a string value."""
     return strings.length(ctx.db, args[1])
 
@@ -79,7 +78,7 @@ def strlen(ctx: Context, args: list[bytes]) -> Any:
     complexity=_LINEAR_PART,
     syntax="key start end",
 )
-def getrange(ctx: Context, args: list[bytes]) -> Any:
+def getrange(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a substring of the string stored at a key."""
     return strings.part(ctx.db, args[1], integer(args[2]), integer(args[3]))
 
@@ -93,7 +92,7 @@ def getrange(ctx: Context, args: list[bytes]) -> Any:
     complexity=_LINEAR_PART,
     syntax="key start end",
 )
-def substr(ctx: Context, args: list[bytes]) -> Any:
+def substr(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a substring from a string value."""
     return getrange(ctx, args)
 
@@ -117,7 +116,7 @@ def _set_keys(args: list[bytes]) -> list[tuple[int, str]]:
     return [(1, "RW access update" if gets else "OW update")]
 
 
-def _set_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _set_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     if set(map(len, requests)) != {3}:
         return None
     _, keys, values = map(list, zip(*requests, strict=True))
@@ -141,7 +140,7 @@ def _set_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     ),
     run=_set_run,
 )
-def set_(ctx: Context, args: list[bytes]) -> Any:
+def set_(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."""
     if len(args) > 3:
         return _set_with_options(ctx, args)
@@ -149,7 +148,7 @@ def set_(ctx: Context, args: list[bytes]) -> Any:
     return OK
 
 
-def _set_with_options(ctx: Context, args: list[bytes]) -> Any:
+def _set_with_options(ctx: Context, args: list[bytes]) -> Reply:
     key = args[1]
     chosen = options(args, 3, _SET_OPTIONS)
     expiry = chosen.get("expiry")
@@ -169,7 +168,7 @@ def _set_with_options(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("setnx", 3, since="1.0.0", flags="write denyoom fast", keys=_INSERT, syntax="key value")
-def setnx(ctx: Context, args: list[bytes]) -> Any:
+def setnx(ctx: Context, args: list[bytes]) -> Reply:
     """Set the string value of a key only when the key doesn't exist."""
     return int(strings.put_if(ctx.db, args[1], args[2], exists=False))
 
@@ -177,7 +176,7 @@ def setnx(ctx: Context, args: list[bytes]) -> Any:
 @_command(
     "setex", 4, since="2.0.0", flags="write denyoom", keys=_OVERWRITE, syntax="key seconds value"
 )
-def setex(ctx: Context, args: list[bytes]) -> Any:
+def setex(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the string value and expiration time of a key. Creates the key if it doesn't exist."""
     deadline = Expiry(args[2], SECOND, relative=True).deadline(ctx.db.now, "setex")
     strings.put_if(ctx.db, args[1], args[3], expire_at=deadline)
@@ -192,7 +191,7 @@ def setex(ctx: Context, args: list[bytes]) -> Any:
     keys=_OVERWRITE,
     syntax="key milliseconds value",
 )
-def psetex(ctx: Context, args: list[bytes]) -> Any:
+def psetex(ctx: Context, args: list[bytes]) -> Reply:
     """Sets both string value and expiration time in milliseconds of a key.
     The key is created if it doesn't exist.
     """
@@ -201,7 +200,7 @@ def psetex(ctx: Context, args: list[bytes]) -> Any:
     return OK
 
 
-def _mset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _mset_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     if not all(len(request) % 2 for request in requests):
         return None
     keys = chain.from_iterable([request[1::2] for request in requests])
@@ -221,7 +220,7 @@ def _mset_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key value [key value ...]",
     run=_mset_run,
 )
-def mset(ctx: Context, args: list[bytes]) -> Any:
+def mset(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically creates or modifies the string values of one or more keys."""
     strings.put_all(ctx.db, *_columns(args, "mset"))
     return OK
@@ -236,7 +235,7 @@ def mset(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of keys to set.",
     syntax="key value [key value ...]",
 )
-def msetnx(ctx: Context, args: list[bytes]) -> Any:
+def msetnx(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically modifies the string values of one or more keys only when all keys don't exist."""
     return int(strings.put_new(ctx.db, *_columns(args, "msetnx")))
 
@@ -261,7 +260,7 @@ def _columns(args: list[bytes], name: str) -> tuple[list[bytes], list[bytes]]:
     ),
     syntax="key value",
 )
-def append(ctx: Context, args: list[bytes]) -> Any:
+def append(ctx: Context, args: list[bytes]) -> Reply:
     """Appends a string to the value of a key. Creates the key if it doesn't exist."""
     return strings.append(ctx.db, args[1], args[2], ctx.services.config.proto_max_bulk_len)
 
@@ -279,7 +278,7 @@ def append(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="key offset value",
 )
-def setrange(ctx: Context, args: list[bytes]) -> Any:
+def setrange(ctx: Context, args: list[bytes]) -> Reply:
     """Overwrites a part of a string value with another by an offset.
     Creates the key if it doesn't exist.
     """
@@ -294,7 +293,7 @@ def setrange(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("getset", 3, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key value")
-def getset(ctx: Context, args: list[bytes]) -> Any:
+def getset(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the previous string value of a key after setting it to a new value."""
     before = strings.get(ctx.db, args[1])
     strings.put(ctx.db, args[1], args[2])
@@ -304,7 +303,7 @@ def getset(ctx: Context, args: list[bytes]) -> Any:
 @_command(
     "getdel", 2, since="6.2.0", flags="write fast", keys=Keys("RW access delete"), syntax="key"
 )
-def getdel(ctx: Context, args: list[bytes]) -> Any:
+def getdel(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the string value of a key after deleting the key."""
     return strings.take(ctx.db, args[1])
 
@@ -323,7 +322,7 @@ _GETEX_OPTIONS = {**EXPIRY, b"PERSIST": Option("expiry")}
         "PXAT unix-time-milliseconds | PERSIST]"
     ),
 )
-def getex(ctx: Context, args: list[bytes]) -> Any:
+def getex(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the string value of a key after setting its expiration time."""
     expiry = options(args, 2, _GETEX_OPTIONS).get("expiry")
     row = strings.checked(ctx.db.find(args[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import integer, natural, real
 from tendis_py.commands.context import Context
@@ -15,6 +14,7 @@ from tendis_py.errors import (
     at_least_one_key,
     syntax_error,
 )
+from tendis_py.resp.replies import Reply
 from tendis_py.types.zset import algebra
 from tendis_py.types.zset import members as zsets
 
@@ -71,7 +71,7 @@ class _Operation:
     def intersection(self, ctx: Context) -> algebra.Result:
         return algebra.intersection(ctx.db, self.rows, self.weights, self.aggregate)
 
-    def reply(self, ctx: Context, pairs: algebra.Result) -> Any:
+    def reply(self, ctx: Context, pairs: algebra.Result) -> Reply:
         ordered = algebra.in_order(pairs)
         return pairs_reply(ctx, ordered) if self.with_scores else members_reply(ordered)
 
@@ -108,7 +108,7 @@ _DIFFERENCE_COST = (
     ),
     syntax=f"{_WEIGHTED} [WITHSCORES]",
 )
-def zunion(ctx: Context, args: list[bytes]) -> Any:
+def zunion(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the union of multiple sorted sets."""
     asked = _Operation(ctx, "zunion", args, 1, "WEIGHTS AGGREGATE WITHSCORES")
     return asked.reply(ctx, asked.union(ctx))
@@ -117,14 +117,14 @@ def zunion(ctx: Context, args: list[bytes]) -> Any:
 @_read_command(
     "zinter", since="6.2.0", complexity=_INTERSECTION_COST, syntax=f"{_WEIGHTED} [WITHSCORES]"
 )
-def zinter(ctx: Context, args: list[bytes]) -> Any:
+def zinter(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the intersect of multiple sorted sets."""
     asked = _Operation(ctx, "zinter", args, 1, "WEIGHTS AGGREGATE WITHSCORES")
     return asked.reply(ctx, asked.intersection(ctx))
 
 
 @_read_command("zdiff", since="6.2.0", complexity=_DIFFERENCE_COST, syntax=f"{_KEYS} [WITHSCORES]")
-def zdiff(ctx: Context, args: list[bytes]) -> Any:
+def zdiff(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the difference between multiple sorted sets."""
     asked = _Operation(ctx, "zdiff", args, 1, "WITHSCORES")
     return asked.reply(ctx, algebra.difference(ctx.db, asked.rows))
@@ -139,7 +139,7 @@ def zdiff(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax=f"{_KEYS} [LIMIT limit]",
 )
-def zintercard(ctx: Context, args: list[bytes]) -> Any:
+def zintercard(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of members of the intersect of multiple sorted sets."""
     asked = _Operation(ctx, "zintercard", args, 1, "LIMIT")
     return algebra.count_intersection(ctx.db, asked.rows, asked.limit)
@@ -154,7 +154,7 @@ def zintercard(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax=f"destination {_WEIGHTED}",
 )
-def zunionstore(ctx: Context, args: list[bytes]) -> Any:
+def zunionstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the union of multiple sorted sets in a key."""
     asked = _Operation(ctx, "zunionstore", args, 2, "WEIGHTS AGGREGATE")
     return zsets.store(ctx.db, args[1], asked.union(ctx))
@@ -166,7 +166,7 @@ def zunionstore(ctx: Context, args: list[bytes]) -> Any:
     complexity=_INTERSECTION_COST,
     syntax=f"destination {_WEIGHTED}",
 )
-def zinterstore(ctx: Context, args: list[bytes]) -> Any:
+def zinterstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the intersect of multiple sorted sets in a key."""
     asked = _Operation(ctx, "zinterstore", args, 2, "WEIGHTS AGGREGATE")
     return zsets.store(ctx.db, args[1], asked.intersection(ctx))
@@ -175,7 +175,7 @@ def zinterstore(ctx: Context, args: list[bytes]) -> Any:
 @_store_command(
     "zdiffstore", since="6.2.0", complexity=_DIFFERENCE_COST, syntax=f"destination {_KEYS}"
 )
-def zdiffstore(ctx: Context, args: list[bytes]) -> Any:
+def zdiffstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the difference of multiple sorted sets in a key."""
     asked = _Operation(ctx, "zdiffstore", args, 2, "")
     return zsets.store(ctx.db, args[1], algebra.difference(ctx.db, asked.rows))

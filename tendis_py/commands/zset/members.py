@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import columns, integer, natural, real
 from tendis_py.commands.context import Context
@@ -21,7 +20,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import NULL_ARRAY, Stream
+from tendis_py.resp.replies import NULL_ARRAY, Replies, Reply, Stream
 from tendis_py.types.zset import members as zsets
 from tendis_py.types.zset import ranges, runs
 
@@ -53,7 +52,7 @@ _CONDITIONS = {
 _ZADD_OPTIONS = {*_CONDITIONS, b"CH", b"INCR"}
 
 
-def _zadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _zadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     found = columns(requests, 4)
     if found is None:
         return None
@@ -73,7 +72,7 @@ def _zadd_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
     run_on_key=_zadd_run,
 )
-def zadd(ctx: Context, args: list[bytes]) -> Any:
+def zadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a sorted set, or updates their scores.
     Creates the key if it doesn't exist.
     """
@@ -124,7 +123,7 @@ def _increment(ctx: Context, args: list[bytes], chosen: set[bytes], start: int) 
     return zsets.increment(ctx.db, args[1], member, by, **conditions)
 
 
-def _zincrby_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _zincrby_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     found = columns(requests, 4)
     if found is None:
         return None
@@ -142,7 +141,7 @@ def _zincrby_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key increment member",
     run_on_key=_zincrby_run,
 )
-def zincrby(ctx: Context, args: list[bytes]) -> Any:
+def zincrby(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the score of a member in a sorted set."""
     return zsets.increment(ctx.db, args[1], args[3], _only_score(args))  # to Redis, ZADD with INCR
 
@@ -151,12 +150,12 @@ def zincrby(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_command("zcard", 2, since="1.2.0", flags="readonly fast", keys=Keys("RO"), syntax="key")
-def zcard(ctx: Context, args: list[bytes]) -> Any:
+def zcard(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of members in a sorted set."""
     return zsets.size(ctx.db, args[1])
 
 
-def _zscore_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
+def _zscore_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     found = columns(requests, 3)
     return None if found is None else runs.scores(ctx.db, found[1][0], found[2])
 
@@ -170,7 +169,7 @@ def _zscore_run(ctx: Context, requests: list[list[bytes]]) -> list[Any] | None:
     syntax="key member",
     run_on_key=_zscore_run,
 )
-def zscore(ctx: Context, args: list[bytes]) -> Any:
+def zscore(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the score of a member in a sorted set."""
     return zsets.score(ctx.db, args[1], args[2])
 
@@ -184,7 +183,7 @@ def zscore(ctx: Context, args: list[bytes]) -> Any:
     complexity="O(N) where N is the number of members being requested.",
     syntax="key member [member ...]",
 )
-def zmscore(ctx: Context, args: list[bytes]) -> Any:
+def zmscore(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the score of one or more members in a sorted set."""
     return zsets.scores(ctx.db, args[1], args[2:])
 
@@ -201,7 +200,7 @@ def zmscore(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="key member [member ...]",
 )
-def zrem(ctx: Context, args: list[bytes]) -> Any:
+def zrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a sorted set.
     Deletes the sorted set if all members were removed.
     """
@@ -220,18 +219,18 @@ _rank_command = partial(
 
 
 @_rank_command("zrank")
-def zrank(ctx: Context, args: list[bytes]) -> Any:
+def zrank(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the index of a member in a sorted set ordered by ascending scores."""
     return _rank(ctx, args, "zrank", reverse=False)
 
 
 @_rank_command("zrevrank")
-def zrevrank(ctx: Context, args: list[bytes]) -> Any:
+def zrevrank(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the index of a member in a sorted set ordered by descending scores."""
     return _rank(ctx, args, "zrevrank", reverse=True)
 
 
-def _rank(ctx: Context, args: list[bytes], name: str, *, reverse: bool) -> Any:
+def _rank(ctx: Context, args: list[bytes], name: str, *, reverse: bool) -> Reply:
     if len(args) > 4:
         raise wrong_arity(name)
     with_score = len(args) == 4
@@ -246,7 +245,7 @@ def _rank(ctx: Context, args: list[bytes], name: str, *, reverse: bool) -> Any:
 # Popping
 
 
-def _pop_run(ctx: Context, requests: list[list[bytes]], *, highest: bool) -> list[Any] | None:
+def _pop_run(ctx: Context, requests: list[list[bytes]], *, highest: bool) -> Replies | None:
     found = columns(requests, 2)
     if found is None:
         return None
@@ -269,7 +268,7 @@ _pop_command = partial(
 
 
 @_pop_command("zpopmin", run_on_key=partial(_pop_run, highest=False))
-def zpopmin(ctx: Context, args: list[bytes]) -> Any:
+def zpopmin(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the lowest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.
     """
@@ -277,14 +276,14 @@ def zpopmin(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_pop_command("zpopmax", run_on_key=partial(_pop_run, highest=True))
-def zpopmax(ctx: Context, args: list[bytes]) -> Any:
+def zpopmax(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the highest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.
     """
     return _pop(ctx, args, highest=True)
 
 
-def _pop(ctx: Context, args: list[bytes], *, highest: bool) -> Any:
+def _pop(ctx: Context, args: list[bytes], *, highest: bool) -> Reply:
     if len(args) > 3:
         raise syntax_error()
     if len(args) == 2:
@@ -313,7 +312,7 @@ def _pop_count(argument: bytes) -> int:
     ),
     syntax="numkeys key [key ...] <MIN | MAX> [COUNT count]",
 )
-def zmpop(ctx: Context, args: list[bytes]) -> Any:
+def zmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the highest- or lowest-scoring members from one or more sorted sets after removing
     them. Deletes the sorted set if the last member was popped.
     """
@@ -349,7 +348,7 @@ def zmpop(ctx: Context, args: list[bytes]) -> Any:
     tips=("nondeterministic_output",),
     syntax="key [count [WITHSCORES]]",
 )
-def zrandmember(ctx: Context, args: list[bytes]) -> Any:
+def zrandmember(ctx: Context, args: list[bytes]) -> Reply:
     """Returns one or more random members from a sorted set."""
     if len(args) == 2:
         row = zsets.find(ctx.db, args[1])

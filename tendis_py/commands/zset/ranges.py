@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
@@ -20,6 +19,7 @@ from tendis_py.errors import (
     ReplyError,
     syntax_error,
 )
+from tendis_py.resp.replies import Reply
 from tendis_py.types.zset import members as zsets
 from tendis_py.types.zset import ranges
 from tendis_py.types.zset.ranges import ByMember, ByRank, ByScore, Range
@@ -118,7 +118,7 @@ class _Question:
 _READERS: dict[bytes, _ReadRange] = {b"BYSCORE": by_score, b"BYLEX": by_member}
 
 
-def _answer(ctx: Context, args: list[bytes], question: _Question) -> Any:
+def _answer(ctx: Context, args: list[bytes], question: _Question) -> Reply:
     wanted = question.parse(args, 4)
     row = zsets.find(ctx.db, args[1])
     if row is None:
@@ -153,7 +153,7 @@ _read_command = partial(_command, arity=-4, flags="readonly", keys=_READ)
     complexity=_RETURNED,
     syntax="key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
 )
-def zrange(ctx: Context, args: list[bytes]) -> Any:
+def zrange(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members in a sorted set within a range of indexes."""
     return _answer(ctx, args, _Question())
 
@@ -161,7 +161,7 @@ def zrange(ctx: Context, args: list[bytes]) -> Any:
 @_read_command(
     "zrevrange", since="1.2.0", complexity=_RETURNED, syntax="key start stop [WITHSCORES]"
 )
-def zrevrange(ctx: Context, args: list[bytes]) -> Any:
+def zrevrange(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members in a sorted set within a range of indexes in reverse order."""
     return _answer(ctx, args, _Question(by_rank, reverse=True))
 
@@ -172,7 +172,7 @@ def zrevrange(ctx: Context, args: list[bytes]) -> Any:
     complexity=_BEING_RETURNED,
     syntax="key min max [WITHSCORES] [LIMIT offset count]",
 )
-def zrangebyscore(ctx: Context, args: list[bytes]) -> Any:
+def zrangebyscore(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members in a sorted set within a range of scores."""
     return _answer(ctx, args, _Question(by_score, reverse=False))
 
@@ -183,7 +183,7 @@ def zrangebyscore(ctx: Context, args: list[bytes]) -> Any:
     complexity=_BEING_RETURNED,
     syntax="key max min [WITHSCORES] [LIMIT offset count]",
 )
-def zrevrangebyscore(ctx: Context, args: list[bytes]) -> Any:
+def zrevrangebyscore(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members in a sorted set within a range of scores in reverse order."""
     return _answer(ctx, args, _Question(by_score, reverse=True))
 
@@ -194,7 +194,7 @@ def zrevrangebyscore(ctx: Context, args: list[bytes]) -> Any:
     complexity=_BEING_RETURNED,
     syntax="key min max [LIMIT offset count]",
 )
-def zrangebylex(ctx: Context, args: list[bytes]) -> Any:
+def zrangebylex(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members in a sorted set within a lexicographical range."""
     return _answer(ctx, args, _Question(by_member, reverse=False))
 
@@ -205,7 +205,7 @@ def zrangebylex(ctx: Context, args: list[bytes]) -> Any:
     complexity=_BEING_RETURNED,
     syntax="key max min [LIMIT offset count]",
 )
-def zrevrangebylex(ctx: Context, args: list[bytes]) -> Any:
+def zrevrangebylex(ctx: Context, args: list[bytes]) -> Reply:
     """Returns members in a sorted set within a lexicographical range in reverse order."""
     return _answer(ctx, args, _Question(by_member, reverse=True))
 
@@ -222,7 +222,7 @@ def zrevrangebylex(ctx: Context, args: list[bytes]) -> Any:
     ),
     syntax="dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
 )
-def zrangestore(ctx: Context, args: list[bytes]) -> Any:
+def zrangestore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores a range of members from sorted set in a key."""
     question = _Question()
     wanted = question.parse(args, 5, stores=True)
@@ -250,13 +250,13 @@ _count_command = partial(
 
 
 @_count_command("zcount", since="2.0.0")
-def zcount(ctx: Context, args: list[bytes]) -> Any:
+def zcount(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the count of members in a sorted set that have scores within a range."""
     return _count(ctx, args[1], by_score(args[2], args[3]))
 
 
 @_count_command("zlexcount", since="2.8.9")
-def zlexcount(ctx: Context, args: list[bytes]) -> Any:
+def zlexcount(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of members in a sorted set within a lexicographical range."""
     return _count(ctx, args[1], by_member(args[2], args[3]))
 
@@ -281,7 +281,7 @@ _remove_command = partial(
 
 
 @_remove_command("zremrangebyrank", since="2.0.0", syntax="key start stop")
-def zremrangebyrank(ctx: Context, args: list[bytes]) -> Any:
+def zremrangebyrank(ctx: Context, args: list[bytes]) -> Reply:
     """Removes members in a sorted set within a range of indexes.
     Deletes the sorted set if all members were removed.
     """
@@ -289,7 +289,7 @@ def zremrangebyrank(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_remove_command("zremrangebyscore", since="1.2.0", syntax="key min max")
-def zremrangebyscore(ctx: Context, args: list[bytes]) -> Any:
+def zremrangebyscore(ctx: Context, args: list[bytes]) -> Reply:
     """Removes members in a sorted set within a range of scores.
     Deletes the sorted set if all members were removed.
     """
@@ -297,7 +297,7 @@ def zremrangebyscore(ctx: Context, args: list[bytes]) -> Any:
 
 
 @_remove_command("zremrangebylex", since="2.8.9", syntax="key min max")
-def zremrangebylex(ctx: Context, args: list[bytes]) -> Any:
+def zremrangebylex(ctx: Context, args: list[bytes]) -> Reply:
     """Removes members in a sorted set within a lexicographical range.
     Deletes the sorted set if all members were removed.
     """
