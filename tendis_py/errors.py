@@ -36,6 +36,10 @@ class TooLargeError(Exception):
     """A command has found out that it takes too long for the fast lane; it has written nothing."""
 
 
+class HeldError(Exception):
+    """A request may not run yet (CLIENT PAUSE); nothing has happened."""
+
+
 class StorageError(Exception):
     """The data folder can't be opened or written; the message says why, for an operator."""
 

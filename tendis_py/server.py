@@ -19,7 +19,6 @@ from typing import Any
 
 import trio
 
-from tendis_py import commands
 from tendis_py.config import Config
 from tendis_py.errors import too_many_clients
 from tendis_py.maintenance import Maintenance
@@ -56,7 +55,7 @@ class Server:
         self.keyspace = Keyspace(
             engine, databases=config.databases, cache_bytes=config.cache_size, limits=config
         )
-        self.services = Services(config, self.keyspace, commands.concerned_by_pause)
+        self.services = Services(config, self.keyspace)
         self.services.topology = self.statistics
         self.services.shutdown = self.shutdown
         self.listeners: list[socket.socket] = []

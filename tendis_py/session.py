@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from tendis_py.resp.replies import ENCODERS, Encode
 
@@ -42,12 +42,14 @@ class Session:
     __slots__ = (
         "address",
         "authenticated",
+        "blocked",
         "closing",
         "commands",
         "created",
         "database",
         "encoders",
         "fd",
+        "gates",
         "id",
         "last_active",
         "last_command",
@@ -91,6 +93,8 @@ class Session:
         self.commands = 0
         self.net_in = 0
         self.net_out = 0
+        self.blocked = False
+        """Whether its next request is held back (CLIENT PAUSE)."""
         self.closing = False
         """Set once the last reply is made: it is sent, and the connection closed."""
         self.lib_name = b""
@@ -118,7 +122,26 @@ class Session:
         self.protocol = protocol
         self.encoders: dict[type, Encode] = ENCODERS[protocol]
 
+    def begin_request(self) -> None:
+        """A request is about to run; for sessions that are not ``plain``."""
+        if self.reply_mode == "skip":
+            self.reply_mode = "skipping"
+
+    def put_off_request(self) -> None:
+        """It has not run after all, and comes again."""
+        if self.reply_mode == "skipping":
+            self.reply_mode = "skip"
+
+    def end_request(self) -> bool:
+        """It has run, or was refused: whether its reply is to be sent."""
+        if self.reply_mode == "skipping":
+            self.reply_mode = "on"
+            self.compile_gates()
+            return False
+        return self.reply_mode == "on"
+
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated`` or ``reply_mode`` changes."""
+        ``authenticated`` or ``reply_mode`` changes. ``gates`` are made anew when next needed."""
+        self.gates: Any = None
         self.plain = self.authenticated and self.reply_mode == "on"

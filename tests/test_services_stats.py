@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tendis_py.commands import concerned_by_pause
 from tendis_py.commands.registry import REGISTRY, Command
 from tendis_py.config import Config
 from tendis_py.errors import StorageError
@@ -23,7 +22,7 @@ from tests.support.dispatching import Thread
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
     keyspace = Keyspace(Engine(tmp_path / "data"))
-    yield Services(Config(), keyspace, concerned_by_pause)
+    yield Services(Config(), keyspace)
     keyspace.engine.close()
 
 

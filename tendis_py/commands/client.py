@@ -200,7 +200,10 @@ def _line(session: Session, last_command: str) -> bytes:
     now = monotonic()
     peer = session.peer
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
-    flags = f"{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
+    flags = (
+        f"{'b' * session.blocked}{'U' * session.unix}"
+        f"{'e' * session.no_evict}{'T' * session.no_touch}"
+    )
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
     tail = (
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
@@ -333,7 +336,7 @@ def client_pause(ctx: Context, args: list[bytes]) -> Reply:
         raise ReplyError(TIMEOUT_NEGATIVE)
     if milliseconds > INT64_MAX - ctx.tx.now:
         raise ReplyError(TIMEOUT_RANGE)
-    ctx.services.clients.pause.start(milliseconds / 1000, writes_only=mode == b"WRITE")
+    ctx.services.pause.start(milliseconds / 1000, writes_only=mode == b"WRITE")
     return OK
 
 
@@ -345,7 +348,7 @@ def client_pause(ctx: Context, args: list[bytes]) -> Reply:
 )
 def client_unpause(ctx: Context, args: list[bytes]) -> Reply:
     """Resumes processing commands from paused clients."""
-    ctx.services.clients.pause.end()
+    ctx.services.pause.end()
     return OK
 
 

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import DB_INDEX, ReplyError
+from tendis_py.resp.requests import Request
 from tendis_py.storage.database import Database
 from tendis_py.storage.transaction import Transaction
 
 if TYPE_CHECKING:
+    from tendis_py.commands.registry import Command
     from tendis_py.services import Services
     from tendis_py.session import Session
+
+
+Call = Callable[["Command", Request, int], bytes]
+"""Command, request, when that was read (perf_counter_ns) → encoded reply."""
 
 
 class Context:
     """One executing thread's hands: the running command's session and database.
 
     ``db`` is the session's selected database within the thread's transaction; ``services`` is what
-    all connections share.
+    all connections share. ``call`` runs a command as part of another: its encoded reply.
     """
 
-    __slots__ = ("db", "services", "session", "tx")
+    __slots__ = ("call", "db", "services", "session", "tx")
 
     session: Session
     db: Database
 
-    def __init__(self, tx: Transaction, services: Services) -> None:
+    def __init__(self, tx: Transaction, services: Services, call: Call) -> None:
         self.tx = tx
         self.services = services
+        self.call = call
 
     def enter(self, session: Session) -> None:
         """Work for ``session`` from here on."""

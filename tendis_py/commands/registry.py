@@ -119,6 +119,11 @@ class Command:
         """The numbers of arguments, name included, that the arity allows."""
         return range(self.arity, self.arity + 1) if self.arity > 0 else range(-self.arity, 2**31)
 
+    @property
+    def special(self) -> bool:
+        """Whether it never takes the dispatcher's fast path, and may alter the session."""
+        return self.low > self.high
+
     def select(self, args: list[bytes]) -> Command:
         """This command, or the subcommand that ``args`` name. ReplyError when there is none."""
         if not self.subcommands or len(args) < 2:

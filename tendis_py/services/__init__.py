@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tendis_py.config import Config
-from tendis_py.resp.requests import Request
-from tendis_py.services.clients import Clients, Pause
+from tendis_py.services.clients import Clients
+from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
+from tendis_py.services.pause import Pause
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
@@ -20,28 +21,14 @@ from tendis_py.storage.keyspace import Keyspace
 
 
 class Services:
-    """One per server; handlers reach it as ``ctx.services``.
+    """One per server; handlers reach it as ``ctx.services``."""
 
-    ``concerned_by_pause(request, admitted, writes_only)`` knows the commands: whether CLIENT PAUSE
-    is for this request of a client that is ``admitted`` or has to authenticate first.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        keyspace: Keyspace,
-        concerned_by_pause: Callable[[Request, bool, bool], bool],
-    ) -> None:
+    def __init__(self, config: Config, keyspace: Keyspace) -> None:
         self.config = config
         self.keyspace = keyspace
-        self.clients = Clients(
-            lambda: config.maxclients,
-            Pause(
-                lambda session, request, writes_only: concerned_by_pause(
-                    request, self.admits(session), writes_only
-                )
-            ),
-        )
+        self.clients = Clients(lambda: config.maxclients)
+        self.global_gates = GlobalGates()
+        self.pause = Pause(self.global_gates)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len)
         self.stats = Stats(self.clients)
         self.rates = Rates(self.stats)

@@ -66,7 +66,7 @@ def clients(services: Services) -> Fields:
     yield "maxclients", services.config.maxclients
     yield "client_recent_max_input_buffer", max((inputs for inputs, _ in recent), default=0)
     yield "client_recent_max_output_buffer", max((outputs for _, outputs in recent), default=0)
-    yield "blocked_clients", 0
+    yield "blocked_clients", len(services.clients.blocked)
     yield "peak_connected_clients", services.clients.peak
 
 

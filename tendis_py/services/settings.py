@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 
 from tendis_py import log
 from tendis_py.errors import StorageError
+from tendis_py.services.global_gates import Reason
 
 if TYPE_CHECKING:
     from tendis_py.services import Services
+
+LONGEST_RUN_NS = 5_000_000
+"""What a run taken at once surely stays below; with a lower slowlog threshold requests run one by
+one, so that each can be logged."""
 
 
 def follow(services: Services) -> None:
@@ -20,6 +25,10 @@ def follow(services: Services) -> None:
     config = services.config
     slowlog, keyspace = services.slowlog, services.keyspace
     engine_options = dict(config.rocksdb)
+
+    def set_slowlog_threshold() -> None:
+        slowlog.set_threshold(config.slowlog_log_slower_than)
+        services.global_gates.set(Reason.SLOWLOG, slowlog.threshold_ns < LONGEST_RUN_NS)
 
     def resize_cache() -> None:
         keyspace.cache.limit = config.cache_size
@@ -39,9 +48,8 @@ def follow(services: Services) -> None:
         engine_options = wanted
 
     services.stats.latencies.track(config.latency_tracking)
-    config.on_change(
-        "slowlog-log-slower-than", lambda: slowlog.set_threshold(config.slowlog_log_slower_than)
-    )
+    set_slowlog_threshold()
+    config.on_change("slowlog-log-slower-than", set_slowlog_threshold)
     config.on_change("slowlog-max-len", lambda: slowlog.set_max_length(config.slowlog_max_len))
     config.on_change("loglevel", lambda: log.set_level(config.loglevel))
     config.on_change(

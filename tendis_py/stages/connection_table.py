@@ -14,6 +14,7 @@ from tendis_py.resp.requests import FastReader
 from tendis_py.services import Services
 from tendis_py.services.stats import Traffic
 from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, OUTBOX_BYTES, Connection
+from tendis_py.stages.parking import Parking
 
 if TYPE_CHECKING:
     from tendis_py.stages.reactor import Reactor
@@ -33,8 +34,7 @@ class ConnectionTable(dict[int, Connection]):
         self._epoll = epoll
         self._traffic = traffic
         self._paused: list[Connection] = []  # not read while the work queue is full
-        self.held_by_pause: dict[Connection, None] = {}
-        """Those whose next request CLIENT PAUSE holds back, in order."""
+        self.parking = Parking(services.clients)
         self.paused_reads = 0
 
     def open(self, sock: socket.socket, reactor: Reactor, fast: FastReader) -> None:
@@ -61,7 +61,7 @@ class ConnectionTable(dict[int, Connection]):
         if connection.closed:
             return
         del self[connection.fd]
-        self.held_by_pause.pop(connection, None)
+        self.parking.leave(connection)
         self._epoll.unregister(connection.fd)
         connection.close_socket()
         self._services.clients.remove(connection.session)
@@ -137,7 +137,7 @@ class ConnectionTable(dict[int, Connection]):
                 log.warning("closing %s: it does not read", connection.session.address)
                 self._traffic.output_limit_closed += 1
                 self.close(connection)
-        elif connection.busy or connection.waiting:
+        elif connection.busy or connection.waiting or connection in self.parking:
             return
         elif timeout and now - connection.session.last_active > timeout:
             log.info("closing idle client %s", connection.session.address)

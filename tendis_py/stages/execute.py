@@ -18,7 +18,7 @@ from time import perf_counter_ns
 
 from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import REGISTRY, Lane
-from tendis_py.dispatch import Dispatcher
+from tendis_py.dispatch import Dispatcher, Stop
 from tendis_py.errors import ReplyError, StorageError, WriteStalledError
 from tendis_py.resp.replies import encode
 from tendis_py.resp.requests import Request
@@ -132,8 +132,10 @@ class Executor:
             else:
                 replies.append((session, payload, requests[taken:]))
                 batch.incomplete = True
-                if self.dispatcher.too_large:
-                    batch.too_large.add(session)
+                if self.dispatcher.stop is Stop.SLOW:
+                    batch.slow_next.add(session)
+                elif self.dispatcher.stop is Stop.HELD:
+                    batch.held.add(session)
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow
@@ -191,7 +193,7 @@ class Executor:
         wrote before is committed; not before the replies so far are sent, or later ones might
         overtake them."""
         for index, (session, payload, rest) in enumerate(batch.replies):
-            if rest and (session in batch.too_large or is_slow(rest[0])):
+            if rest and session in batch.slow_next:
                 batch.replies[index] = session, payload, DEFERRED
                 later = Batch(batch.reactor, [(session, rest)], 0, batch.committed)
                 batch.deferred.append((slow_lane, later))
@@ -251,11 +253,6 @@ def touches_keys(items: list[tuple[Session, list[Request]]]) -> bool:
             ):
                 return True
     return False
-
-
-def is_slow(request: Request) -> bool:
-    command = _find(request)
-    return command is not None and command.lane is Lane.SLOW
 
 
 def is_control(requests: list[Request]) -> bool:

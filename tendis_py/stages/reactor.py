@@ -96,12 +96,11 @@ class Reactor:
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
         self._held: list[Batch] = []
         self._waiting = Waiting(services, self.connections, self._traffic)
-        self._client_pause = services.clients.pause
         self._stopping = False
         self._turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
-        self._client_pause.on_end(lambda: self.responses.post(self._waiting.release_paused))
+        services.pause.on_end(lambda: self.responses.post(self._waiting.release_all))
 
     # From other threads
 
@@ -126,12 +125,12 @@ class Reactor:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a request that was read is not answered yet, but for those that CLIENT PAUSE
-        holds back; a hint, for any thread."""
+        """Whether a request that was read is not answered yet, but for those that are held back; a
+        hint, for any thread."""
         return any(
             connection.busy
             or connection.outbox
-            or (connection.waiting and connection not in self.connections.held_by_pause)
+            or (connection.waiting and connection not in self.connections.parking)
             for connection in list(self.connections.values())
         )
 
@@ -171,12 +170,13 @@ class Reactor:
                 with trio.move_on_after(self._patience()):
                     await trio.lowlevel.wait_readable(fd)
                 events = poll(0, MAX_EVENTS)
-            if self.connections.held_by_pause and not self._client_pause.remaining:
-                self._waiting.release_paused()
             if events:
                 self._executor.keyspace.turns += 1
             idle = 0 if events or self._waiting.ready else idle + 1
             self._turn(events)
+            if self._now >= self.connections.parking.deadline:
+                self._waiting.release_due(self._now)
+                idle = 0
             if self._now >= self._next_cron:
                 self._next_cron = self._now + CRON_SECONDS
                 self.connections.check_all(self._now)
@@ -188,10 +188,8 @@ class Reactor:
 
     def _patience(self) -> float:
         """For how many seconds there is nothing to do unless a socket says so."""
-        seconds = 1 / self._services.config.hz
-        if self.connections.held_by_pause:
-            return min(seconds, self._client_pause.remaining)
-        return seconds
+        deadline = self.connections.parking.deadline - monotonic()
+        return max(0.0, min(1 / self._services.config.hz, deadline))
 
     def stop(self) -> None:
         """End ``run`` soon; from any thread."""
@@ -356,6 +354,9 @@ class Reactor:
                 continue
             connection.busy = False
             if rest is not None:
+                if session in batch.held:
+                    self._waiting.hold(connection, rest)
+                    continue
                 connection.waiting = rest + connection.waiting
                 connection.waiting_since = session.received
             if (

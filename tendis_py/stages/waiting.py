@@ -22,7 +22,8 @@ class Waiting:
         self._services = services
         self._connections = connections
         self._traffic = traffic
-        self._pause = services.clients.pause
+        self._pause = services.pause
+        self._parking = connections.parking
         self.ready: list[Connection] = []
         """Idle connections that have requests waiting."""
 
@@ -50,10 +51,22 @@ class Waiting:
             connection.waiting_bytes = 0
             self._connections.update_events(connection)
 
-    def release_paused(self) -> None:
-        """CLIENT PAUSE is over: whom it held back goes on, in order."""
-        self.ready += self._connections.held_by_pause
-        self._connections.held_by_pause.clear()
+    def hold(self, connection: Connection, rest: list[Request]) -> None:
+        """``rest`` may not run yet: park the connection, unless that has changed meanwhile."""
+        connection.waiting = rest + connection.waiting
+        connection.waiting_since = connection.session.received
+        until = self._pause.until
+        if until:
+            self._parking.park(connection, until)
+        self.go_on(connection)
+
+    def release_all(self) -> None:
+        """CLIENT PAUSE has been ended: whom it held back goes on, in order."""
+        self.ready += self._parking.call_all()
+
+    def release_due(self, now: float) -> None:
+        """Whose time is up at ``now`` (monotonic seconds) goes on."""
+        self.ready += self._parking.call_due(now)
 
     def go_on(self, connection: Connection) -> None:
         """An idle connection's next step: its waiting requests, its end, or nothing."""
@@ -62,10 +75,10 @@ class Waiting:
         if session.closing:
             connection.waiting = []
             connection.finished = True
+        if connection in self._parking:
+            return
         if connection.waiting:
-            if self._pause.holds(session, connection.waiting[0]):
-                self._connections.held_by_pause[connection] = None
-            elif connection.outbox_bytes <= OUTBOX_BYTES:
+            if connection.outbox_bytes <= OUTBOX_BYTES:
                 self.ready.append(connection)
         elif connection.waiting_bytes and not connection.finished:
             connection.waiting_bytes = 0  # part of a request: it is read on
@@ -75,7 +88,7 @@ class Waiting:
 
     def end(self, connection: Connection) -> None:
         """No more input will come, or none that is RESP: what was asked is answered first."""
-        if connection in self._connections.held_by_pause and connection.parser.error is None:
+        if connection in self._parking and connection.parser.error is None:
             self._connections.close(connection)  # nobody waits for what has not run, as in Redis
             return
         connection.finished = True

@@ -13,7 +13,7 @@ from tendis_py.resp.requests import Request
 from tendis_py.session import Session
 
 if TYPE_CHECKING:
-    from tendis_py.dispatch import SlowCommand
+    from tendis_py.runs import SlowCommand
     from tendis_py.stages.reactor import Reactor
     from tendis_py.storage.locks import Claim
     from tendis_py.storage.transaction import Transaction
@@ -40,6 +40,7 @@ class Batch:
         "committed",
         "deferred",
         "executed",
+        "held",
         "incomplete",
         "items",
         "queued",
@@ -49,9 +50,9 @@ class Batch:
         "replies",
         "requests",
         "slow",
+        "slow_next",
         "started",
         "taken",
-        "too_large",
         "transaction",
         "written",
     )
@@ -70,8 +71,10 @@ class Batch:
         self.slow: list[SlowCommand] = []
         self.incomplete = False
         """Whether some reply says that requests were not run."""
-        self.too_large: set[Session] = set()
-        """Those whose first request that was not run asked for the slow lane."""
+        self.slow_next: set[Session] = set()
+        """Those whose first request that was not run is for the slow lane."""
+        self.held: set[Session] = set()
+        """Those whose first request that was not run may not run yet."""
         self.deferred: list[tuple[WorkQueue, Batch]] = []
         """What goes on elsewhere once the replies so far are sent."""
         self.transaction: Transaction | None = None

@@ -281,20 +281,29 @@ class Transaction:
 
     # Outcome
 
-    def rollback_command(self) -> None:
-        """Take back what the running command wrote. Order indexes are left alone when that is
+    def mark(self) -> int:
+        """Where the unit of work stands, for ``rollback_to``."""
+        return len(self.undo)
+
+    def rollback_to(self, mark: int) -> None:
+        """Take back what was written since ``mark``. Order indexes are left alone when that is
         nothing: they may know of what other commands of the batch wrote."""
-        if not self.undo:
+        undo = self.undo
+        if len(undo) == mark:
             return
-        for overlay, key, before, namespace, keys, expires in reversed(self.undo):
+        for overlay, key, before, namespace, keys, expires in reversed(undo[mark:]):
             if before is MISSING:
                 del overlay[key]
             else:
                 overlay[key] = before
             if keys or expires:
                 self.count(namespace, -keys, -expires)
-        self.undo.clear()
+        del undo[mark:]
         self._drop_orders()
+
+    def rollback_command(self) -> None:
+        """Take back the whole unit: what the running command wrote."""
+        self.rollback_to(0)
 
     def rollback(self) -> None:
         """Forget every uncommitted write of the batch."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from tendis_py.commands import concerned_by_pause
 from tendis_py.config import Config
 from tendis_py.services import Services
 from tendis_py.storage.engine import Engine
@@ -81,7 +80,7 @@ class Large:
     def __init__(self, folder: Path) -> None:
         self.engine = CountingEngine(folder)
         self.keyspace = Keyspace(self.engine)
-        services = Services(Config(), self.keyspace, concerned_by_pause)
+        services = Services(Config(), self.keyspace)
         self._thread = Thread(services)
         self._filled: set[str] = set()
 

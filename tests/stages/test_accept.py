@@ -45,8 +45,7 @@ def doorkeeper(*directives: str) -> Doorkeeper:
     config = Config()
     for directive in directives:
         config.assign(directive.split())
-    pause: Any = None
-    services: Any = SimpleNamespace(config=config, clients=Clients(lambda: 1, pause))
+    services: Any = SimpleNamespace(config=config, clients=Clients(lambda: 1))
     return Doorkeeper(services)
 
 

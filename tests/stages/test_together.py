@@ -16,7 +16,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tendis_py import commands
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import Config
 from tendis_py.resp.requests import Request
@@ -55,7 +54,7 @@ class Stage:
             config.assign([name, "3"])
         self.engine = Engine(folder)
         keyspace = Keyspace(self.engine, databases=2, cache_bytes=1 << 20, limits=config)
-        services = Services(config, keyspace, commands.concerned_by_pause)
+        services = Services(config, keyspace)
         self.executor = Executor(services, locking=Locking.NONE, name="test")
         self.sessions = [Session(GONE) for _ in protocols]
         for session, protocol in zip(self.sessions, protocols, strict=True):
@@ -115,8 +114,8 @@ def test_requests_of_many_clients_are_one_run() -> None:
         for number in range(8):
             stage.run([(number, [[b"SET", b"k%d" % number, b"0"]])])
         taken = []
-        command = stage.executor.dispatcher._run_shares
-        stage.executor.dispatcher._run_shares = (  # type: ignore[method-assign]
+        command = stage.executor.dispatcher.runs.take
+        stage.executor.dispatcher.runs.take = (  # type: ignore[method-assign]
             lambda *args: taken.append(len(args[1])) or command(*args)  # type: ignore[func-returns-value]
         )
         stage.run([(who, [[b"SET", b"k%d" % who, b"%d" % next(pairs)]]) for who in range(6)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -116,6 +117,38 @@ def test_what_is_refused_anyway_does_not_wait(tendis: ServerProcess) -> None:
         assert client.command("CLIENT", "NOSUCH").startswith(b"-ERR unknown subcommand")
         assert time.monotonic() - began < 0.3
         assert client.command("PING") == b"+PONG\r\n"
+
+
+def test_who_waits_is_seen_to(tendis: ServerProcess, control: RawClient) -> None:
+    def blocked() -> bytes:
+        return re.findall(rb"blocked_clients:(\d+)", control.value("INFO", "clients"))[0]
+
+    with tendis.client() as writer:
+        control.command("CLIENT", "PAUSE", LONG, "WRITE")
+        number = b"id=%d " % writer.value("CLIENT", "ID")
+        send(writer, "GET a", "SET a 1", "GET a")
+        assert writer.reply() == b"$-1\r\n"
+        wait_until(lambda: blocked() == b"1", "it is blocked")
+        (line,) = [one for one in control.value("CLIENT", "LIST").split(b"\n") if number in one]
+        assert b" flags=b " in line
+        assert b" cmd=set " in line
+        control.command("CLIENT", "UNPAUSE")
+        assert [writer.reply(), writer.reply()] == [b"+OK\r\n", b"$1\r\n1\r\n"]
+        assert blocked() == b"0"
+        assert b" flags=N " in writer.value("CLIENT", "INFO")
+
+
+def test_who_is_blocked_and_leaves_is_not_counted(
+    tendis: ServerProcess, control: RawClient
+) -> None:
+    def blocked() -> bool:
+        return b"blocked_clients:1" in control.value("INFO", "clients")
+
+    with tendis.client() as writer:
+        control.command("CLIENT", "PAUSE", LONG, "WRITE")
+        send(writer, "SET a 1")
+        wait_until(blocked, "it is blocked")
+    wait_until(lambda: not blocked(), "it is gone")
 
 
 def test_a_pipeline_stops_at_its_first_write(tendis: ServerProcess, control: RawClient) -> None:

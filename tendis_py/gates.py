@@ -1,0 +1,47 @@
+"""Gates: what a request has to pass before its command runs.
+
+They stand in the order of Redis' ``processCommand``, after the lookup and the arity. A session's
+are compiled when its state has changed (``Session.compile_gates``); a session that is ``plain`` has
+none, and its requests run without a look here unless ``GlobalGates.closed``. Knows no RESP and no
+stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import Command
+from tendis_py.errors import NO_AUTH, HeldError, ReplyError
+from tendis_py.resp.requests import Request
+from tendis_py.session import Session
+
+Gate = Callable[[Context, Command, Request], Any]
+"""PASS, or a value that is the reply, the command not having run. ReplyError refuses the request,
+HeldError has it wait: it comes again."""
+
+PASS: Any = object()
+
+_MAY_WRITE = frozenset(("write", "may_replicate"))
+
+
+def _authentication(ctx: Context, command: Command, request: Request) -> Any:
+    if "no_auth" in command.flags or ctx.services.admits(ctx.session):
+        return PASS
+    raise ReplyError(NO_AUTH)
+
+
+def _pause(ctx: Context, command: Command, request: Request) -> Any:
+    if ctx.services.pause.holds(writes=not command.flags.isdisjoint(_MAY_WRITE)):
+        raise HeldError
+    return PASS
+
+
+def gates_of(session: Session) -> tuple[Gate, ...]:
+    """The gates of ``session``, in order; compiled if its state has changed."""
+    gates: tuple[Gate, ...] | None = session.gates
+    if gates is None:
+        gates = (_pause,) if session.authenticated else (_authentication, _pause)
+        session.gates = gates
+    return gates
