@@ -29,6 +29,7 @@ class Services:
         self.clients = Clients(lambda: config.maxclients)
         self.global_gates = GlobalGates()
         self.pause = Pause(self.global_gates)
+        keyspace.may_expire = lambda: not self.pause.remaining
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len)
         self.stats = Stats(self.clients)
         self.rates = Rates(self.stats)

@@ -243,7 +243,7 @@ class Database:
 
     def _expire(self, meta_key: bytes, row: Row) -> None:
         """Delete a row whose time has come, physically: a later read must not meet it again."""
-        if row is not ABSENT:
+        if row is not ABSENT and self.tx.keyspace.may_expire():
             self._remove(meta_key, row)
             self._counters.expired += 1
 
@@ -401,10 +401,10 @@ class Database:
 
     def random_key(self) -> bytes | None:
         """Some key that has not expired: any of few with the same chance, one of many as
-        ``random_key`` draws it."""
+        ``random_key`` draws it. While nothing may expire and all keys have, one of those."""
         if self.counts().keys <= _FEW_KEYS:
             alive = list(self.keys())
-            return random.choice(alive) if alive else None
+            return random.choice(alive) if alive else self._expired_key()
         self.tx.settle()
         engine = self.tx.keyspace.engine
         for _ in range(_RANDOM_DRAWS):
@@ -412,4 +412,11 @@ class Database:
             raw = meta_key and engine.get(META, meta_key)
             if meta_key and raw and is_alive(raw, self.tx.now):
                 return meta_key[NAMESPACE_SIZE:]
-        return next((key for key, _ in self.rows()), None)
+        return next((key for key, _ in self.rows()), None) or self._expired_key()
+
+    def _expired_key(self) -> bytes | None:
+        """Some key, where all have expired and none may be deleted; else None."""
+        if self.tx.keyspace.may_expire():
+            return None
+        meta_key = random_key(self.tx.keyspace.engine, META, self.prefix)
+        return meta_key and meta_key[NAMESPACE_SIZE:]

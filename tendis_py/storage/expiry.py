@@ -41,6 +41,8 @@ class Expiry:
 
     def due(self) -> Due | None:
         """The next keys whose time has come, None when there are none."""
+        if not self._keyspace.may_expire():
+            return None
         after = time.time_ns() // 1_000_000 + 1
         low_water = self._keyspace.expiry_low_water
         lower = low_water.raise_to(after)
@@ -55,6 +57,8 @@ class Expiry:
 
     def expire(self, tx: Transaction, due: Due) -> None:
         """Delete what is still due; a job, run with ``due.keys`` locked."""
+        if not self._keyspace.may_expire():
+            return
         for deadline, kind, meta_key in due.entries:
             db = tx.database_of(meta_key)
             if db is None or not _fulfil(db, meta_key[NAMESPACE_SIZE:], deadline, kind):

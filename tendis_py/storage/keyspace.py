@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tendis_py.storage.cache import RowCache
 from tendis_py.storage.codec import namespace_prefix
@@ -88,6 +88,9 @@ class Keyspace:
         self.locks = KeyLocks()
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
+        self.may_expire: Callable[[], bool] = lambda: True
+        """Whether keys whose time has come may be deleted: until then nobody sees them, but they
+        count. Set by the services."""
         self.turns = 0
         """Turns begun by all reactors, about: long work sees by it whether there is other work."""
         self.layout = 0

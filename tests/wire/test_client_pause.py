@@ -151,6 +151,33 @@ def test_who_is_blocked_and_leaves_is_not_counted(
     wait_until(lambda: not blocked(), "it is gone")
 
 
+LOOKS = "DBSIZE|RANDOMKEY|GET k|TTL k|KEYS *|SCAN 0|TYPE k|OBJECT ENCODING k"
+
+
+def test_nothing_expires(tendis: ServerProcess, redis_server: ServerProcess) -> None:
+    """Neither by the sweep nor by those who look; what has expired is not seen, but counted."""
+
+    def expired(client: RawClient) -> bytes:
+        return re.findall(rb"expired_keys:(\d+)", client.value("INFO", "stats"))[0]
+
+    answers = []
+    for server in (tendis, redis_server):
+        with server.client() as client:
+            client.command("FLUSHALL")
+            before = expired(client)
+            send(client, "SET k v PX 200", f"CLIENT PAUSE {LONG} WRITE")
+            assert [client.reply(), client.reply()] == [b"+OK\r\n"] * 2
+            wait_until(lambda: client.command("EXISTS", "k") == b":0\r\n", "its time has come")
+            seen = [client.command(*look.split()) for look in LOOKS.split("|")]
+            assert expired(client) == before
+            answers.append(seen)
+            client.command("CLIENT", "UNPAUSE")
+            wait_until(lambda client=client: client.command("DBSIZE") == b":0\r\n", "it goes")
+            assert int(expired(client)) == int(before) + 1
+    assert answers[0] == answers[1]
+    assert answers[0][0] == b":1\r\n"
+
+
 def test_a_pipeline_stops_at_its_first_write(tendis: ServerProcess, control: RawClient) -> None:
     with tendis.client() as client:
         control.command("CLIENT", "PAUSE", LONG, "WRITE")
