@@ -17,20 +17,25 @@ from pathlib import Path
 from bench import chart, redis_benchmark, report, servers, wire
 from bench.redis_benchmark import Cell, Measurement
 from bench.report import Goal
-from bench.servers import DEFAULT_MODEL, MODELS, REDIS, Server
+from bench.servers import BARE_LOOP, DEFAULT_MODEL, MODELS, REDIS, Server
 
 Rounds = dict[str, list[Measurement]]
 """The measurements of one cell: for each server, one a round."""
 
+_FLOOR_TEST = "PING"
+"""The only test that the bare loop can answer."""
+_TESTS = (_FLOOR_TEST, "SET", "GET")
 _DEFAULT_GOALS = (
-    (Cell("SET", 50, 1), 0.60),
-    (Cell("GET", 50, 1), 0.80),
+    (Cell("PING", 50, 1), 0.85),
+    (Cell("SET", 50, 1), 0.65),
+    (Cell("GET", 50, 1), 0.85),
     (Cell("SET", 50, 16), 0.40),
     (Cell("GET", 50, 16), 0.60),
     (Cell("SET", 500, 1), 0.65),
     (Cell("GET", 500, 1), 0.80),
+    (Cell("PING", 1, 1), 0.75),
     (Cell("SET", 1, 1), 0.55),
-    (Cell("GET", 1, 1), 0.55),
+    (Cell("GET", 1, 1), 0.70),
 )
 _OTHER_GOALS = ((Cell("SET", 50, 1), 0.40), (Cell("GET", 50, 1), 0.40))
 
@@ -44,9 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(servers.running(name)) for name in [REDIS, *options.models]]
+        floor = stack.enter_context(servers.running(BARE_LOOP))
         for server in running:
             wire.load(server.port, redis_benchmark.KEYS)
-        results = {cell: measure(running, cell, options.rounds, options.seconds) for cell in cells}
+        results = {}
+        for cell in cells:
+            measured = [*running, floor] if cell.test == _FLOOR_TEST else running
+            results[cell] = measure(measured, cell, options.rounds, options.seconds)
     report.publish(
         "compare",
         options.out,
@@ -63,17 +72,15 @@ def measure(
     cell: Cell,
     rounds: int,
     seconds: float,
-    requests_for: Callable[[int, Cell, float], int] = redis_benchmark.requests_for,
-    run: Callable[[int, Cell, int], Measurement] = redis_benchmark.run,
+    requests_for: Callable[[Server, Cell, float], int] = redis_benchmark.requests_for,
+    run: Callable[[Server, Cell, int], Measurement] = redis_benchmark.run,
 ) -> Rounds:
-    """Measure one cell on every server, redis-server (the first) first in each round."""
-    requests = {server.name: requests_for(server.port, cell, seconds) for server in running}
+    """Measure one cell on every server, in each round in the order of `servers.in_turn`."""
+    requests = {server.name: requests_for(server, cell, seconds) for server in running}
     measured: Rounds = {server.name: [] for server in running}
-    reference, *models = running
     for turn in range(rounds):
-        first = turn % max(len(models), 1)
-        for server in [reference, *models[first:], *models[:first]]:
-            found = run(server.port, cell, requests[server.name])
+        for server in servers.in_turn(running, turn):
+            found = run(server, cell, requests[server.name])
             measured[server.name].append(found)
             print(f"{cell}: {server.name} {found.rps:,.0f}/s", file=sys.stderr)
     return measured
@@ -96,7 +103,7 @@ def goals(results: Mapping[Cell, Rounds], models: Sequence[str]) -> list[Goal]:
 
 
 def results_table(results: Mapping[Cell, Rounds]) -> str:
-    header = ("test", "clients", "pipeline", "server", "requests/s", "ratio")
+    header = ("test", "clients", "pipeline", "server", "requests/s", "ratio", "CPU µs")
     rows = []
     for cell, rounds in results.items():
         for name, measured in rounds.items():
@@ -107,8 +114,9 @@ def results_table(results: Mapping[Cell, Rounds]) -> str:
                 _median(measured, lambda one: one.p99),
                 _median(measured, lambda one: one.p999),
             )
+            cpu = f"{_median(measured, lambda one: one.cpu_us):.1f}"
             figures = [f"{latency:.3f}" for latency in latencies]
-            rows.append((*load, name, rate, f"{ratio(rounds, name):.2f}", *figures))
+            rows.append((*load, name, rate, f"{ratio(rounds, name):.2f}", cpu, *figures))
     return report.table((*header, "p50 ms", "p99 ms", "p99.9 ms"), rows)
 
 
@@ -131,9 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="MODEL")
     parser.add_argument("--clients", nargs="+", type=int, default=(1, 50, 500))
     parser.add_argument("--pipelines", nargs="+", type=int, default=(1, 16))
-    parser.add_argument("--tests", nargs="+", choices=("SET", "GET"), default=("SET", "GET"))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.5, help="length of one measurement")
+    parser.add_argument("--tests", nargs="+", choices=_TESTS, default=_TESTS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of one measurement")
     parser.add_argument("--out", type=Path, default=report.RESULTS, help="directory of results")
     return parser
 

@@ -1,4 +1,4 @@
-"""One run of redis-benchmark, and its report read back as figures.
+"""One run of redis-benchmark, its report read back as figures, and the server's CPU time.
 
 The plain report is read rather than `--csv`, because only it has the distribution p99.9 comes from.
 """
@@ -6,14 +6,22 @@ The plain report is read rather than `--csv`, because only it has the distributi
 import itertools
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.servers import Server
 from bench.wire import HOST, VALUE_SIZE
 
 KEYS = 100_000
 
-_XADD = ["XADD", "mystream", "*", "field", "x" * VALUE_SIZE]
-"""The one type that redis-benchmark has no test for."""
+_TESTS = {"PING": ("-t", "ping_mbulk")}
+_COMMANDS = {
+    "XADD": ("XADD", "mystream", "*", "field", "x" * VALUE_SIZE),
+    "LRANGE_100": ("LRANGE", "mylist", "0", "99"),
+    "LRANGE_600": ("LRANGE", "mylist", "0", "599"),
+}
+"""What redis-benchmark has no test for, or one that also measures something else: before an LRANGE
+of its own it pushes as many elements, and the server's CPU time would be that of both."""
 
 _RUN_SECONDS = 120.0
 _CALIBRATION_LIMIT = 500_000
@@ -29,7 +37,7 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One load: `test`, as redis-benchmark's `-t` or XADD, with this many clients, each with
+    """One load: `test`, as redis-benchmark's `-t`, PING or XADD, with this many clients, each with
     `pipeline` requests out."""
 
     test: str
@@ -42,22 +50,24 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Requests per second, and latencies in milliseconds."""
+    """Requests per second, latencies in milliseconds, and the server's CPU time a request in µs."""
 
     rps: float
     p50: float
     p99: float
     p999: float
+    cpu_us: float
 
 
-def run(port: int, cell: Cell, requests: int) -> Measurement:
-    """Send `requests` requests of this load to the server at `port`."""
+def run(server: Server, cell: Cell, requests: int) -> Measurement:
+    """Send `requests` requests of this load to a server."""
     command = [
-        *["redis-benchmark", "-h", HOST, "-p", str(port)],
+        *["redis-benchmark", "-h", HOST, "-p", str(server.port)],
         *["-c", str(cell.clients), "-P", str(cell.pipeline), "-n", str(requests)],
         *["-d", str(VALUE_SIZE), "-r", str(KEYS), "--precision", "3"],
-        *(_XADD if cell.test == "XADD" else ["-t", cell.test.lower()]),
+        *_load(cell.test),
     ]
+    used = server.cpu_seconds()
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_RUN_SECONDS, check=True
@@ -66,23 +76,26 @@ def run(port: int, cell: Cell, requests: int) -> Measurement:
         raise BenchmarkError(f"{cell}: no end after {_RUN_SECONDS:.0f} s") from error
     except subprocess.CalledProcessError as error:
         raise BenchmarkError(f"{cell}: {error.stdout[-500:]}{error.stderr[-500:]}") from error
-    return parse(done.stdout)
+    return parse(done.stdout, (server.cpu_seconds() - used) / requests * 1e6)
 
 
-def requests_for(port: int, cell: Cell, seconds: float) -> int:
-    """How many requests of this load keep the server at `port` busy for about `seconds`."""
+def _load(test: str) -> Sequence[str]:
+    return _COMMANDS.get(test) or _TESTS.get(test) or ("-t", test.lower())
+
+
+def requests_for(server: Server, cell: Cell, seconds: float) -> int:
+    """How many requests of this load keep a server busy for about `seconds`."""
     requests = 20 * cell.clients * cell.pipeline
-    rate = run(port, cell, requests).rps
+    rate = run(server, cell, requests).rps
     while requests < min(rate * seconds / 8, _CALIBRATION_LIMIT):
         requests *= 4
-        rate = run(port, cell, requests).rps
+        rate = run(server, cell, requests).rps
     return max(int(rate * seconds), requests)
 
 
-def parse(report: str) -> Measurement:
-    """Read the report of one test, the last of those in it: LRANGE's comes after that of the LPUSH
-    it needs. p99.9 is the first row at or above 99.9 %."""
-    _, _, report = report.rpartition("====== ")
+def parse(report: str, cpu_us: float) -> Measurement:
+    """Read the report of one test, during which each request took `cpu_us`. p99.9 is the first row
+    at or above 99.9 %."""
     throughput = _THROUGHPUT.search(report)
     _, _, distributions = report.partition(_PERCENTILES)
     by_percentile, _, cumulative = distributions.partition(_CUMULATIVE)
@@ -91,7 +104,7 @@ def parse(report: str) -> Measurement:
     rows = [(float(row[1]), float(row[2])) for row in _ROW.finditer(by_percentile)]
     fine = rows + [(float(row[1]), float(row[2])) for row in _ROW.finditer(cumulative)]
     p50, p99 = _summary(cumulative)
-    return Measurement(float(throughput[1]), p50, p99, _first_at_or_above(fine, 99.9))
+    return Measurement(float(throughput[1]), p50, p99, _first_at_or_above(fine, 99.9), cpu_us)
 
 
 def _summary(text: str) -> tuple[float, float]:

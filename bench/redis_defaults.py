@@ -2,7 +2,8 @@
 
 As `bench.compare` in method: rounds alternate, a ratio is taken within a round, the median counts.
 Each measurement begins without the collection it is about; one that pops begins with as many
-elements as it will pop, so that none is measured on a key that is gone. Mind that all clients of
+elements as it will pop, so that none is measured on a key that is gone, and LRANGE with a list of
+100,000. Mind that all clients of
 the LRANGE tests ask for the same range, which tendis-py then answers once a turn.
 """
 
@@ -32,7 +33,9 @@ _GOALS = {
 """Test and pipeline → what the ratio should be."""
 
 _COLLECTIONS = (b"mylist", b"myset", b"myhash", b"myzset", b"mystream")
-_MOST_POPS = 200_000
+# Calibrating pops a fraction of what a measurement pops; a million is more than a second's worth.
+_CALIBRATION_POPS = 400_000
+_MOST_POPS = 1_200_000
 _AT_ONCE = 500
 _PIPELINED = 20
 
@@ -55,7 +58,10 @@ _FILLED: dict[str, Callable[[list[bytes]], bytes]] = {
     "RPOP": _list_command,
     "SPOP": _set_command,
     "ZPOPMIN": _zset_command,
+    "LRANGE_100": _list_command,
+    "LRANGE_600": _list_command,
 }
+_POPPED = tuple(test for test in _FILLED if "POP" in test)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,27 +86,27 @@ def measure(running: Sequence[Server], cell: Cell, rounds: int, seconds: float) 
     return compare.measure(running, cell, rounds, seconds, _requests_for, _run)
 
 
-def _requests_for(port: int, cell: Cell, seconds: float) -> int:
-    if cell.test in _FILLED:
-        prepare(port, cell.test, _MOST_POPS)
-    requests = redis_benchmark.requests_for(port, cell, seconds)
-    return min(requests, _MOST_POPS) if cell.test in _FILLED else requests
+def _requests_for(server: Server, cell: Cell, seconds: float) -> int:
+    prepare(server.port, cell.test, _CALIBRATION_POPS)
+    requests = redis_benchmark.requests_for(server, cell, seconds)
+    return min(requests, _MOST_POPS) if cell.test in _POPPED else requests
 
 
-def _run(port: int, cell: Cell, requests: int) -> Measurement:
-    prepare(port, cell.test, requests)
-    return redis_benchmark.run(port, cell, requests)
+def _run(server: Server, cell: Cell, requests: int) -> Measurement:
+    prepare(server.port, cell.test, requests)
+    return redis_benchmark.run(server, cell, requests)
 
 
 def prepare(port: int, test: str, requests: int) -> None:
-    """Delete the collections of the tests, and fill the one that `test` is going to pop from."""
+    """Delete the collections of the tests, and fill the one `test` is going to pop or read from."""
     with wire.Connection(port) as connection:
         for key in _COLLECTIONS:
             connection.exchange(wire.command(b"DEL", key), len(b":0\r\n"))
         fill = _FILLED.get(test)
         if fill is None:
             return
-        elements = (b"%012d" % number for number in range(requests))
+        count = requests if test in _POPPED else redis_benchmark.KEYS
+        elements = (b"%012d" % number for number in range(count))
         filled = 0
         while parts := list(islice(_parts(elements), _PIPELINED)):
             replies = []
@@ -131,8 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", choices=servers.MODELS, default=DEFAULT_MODEL)
     parser.add_argument("--tests", nargs="+", choices=TESTS, default=TESTS, metavar="TEST")
     parser.add_argument("--pipelines", nargs="+", type=int, default=(1, 16))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.5, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of one measurement")
     parser.add_argument("--out", type=Path, default=report.RESULTS, help="directory of results")
     return parser
 

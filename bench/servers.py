@@ -1,10 +1,11 @@
 """Servers under test: start one on a free port in its own directory, and always end it.
 
-A server is a process that answers PING and has a resident size. This module knows how each of the
-two is started; it does not know what is measured.
+A server is a process that answers PING, has a resident size and takes CPU time. This module knows
+how each kind is started; it does not know what is measured.
 """
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from bench.wire import HOST, Connection, WireError
 
 ROOT = Path(__file__).resolve().parents[1]
 REDIS = "redis-server"
+BARE_LOOP = "bare loop"
 DEFAULT_MODEL = "tendis"
 MODELS = (DEFAULT_MODEL, "kvrocks", "memcached", "redis", "redis-io")
 
+_REFERENCES = (REDIS, BARE_LOOP)
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 _LOG_TAIL = 2_000
@@ -36,7 +40,7 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: `name` is a threading model of tendis-py, or `REDIS`."""
+    """A running server: `name` is a threading model of tendis-py, `REDIS` or `BARE_LOOP`."""
 
     name: str
     port: int
@@ -49,6 +53,26 @@ class Server:
         if found is None:
             raise ServerError(f"{self.name} has no resident memory: it has ended")
         return int(found[1]) * 1024
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the server's process, of all its threads, since its start."""
+        return parse_cpu_seconds(Path(f"/proc/{self.pid}/stat").read_text())
+
+
+def parse_cpu_seconds(stat: str) -> float:
+    """utime and stime, proc(5)'s fields 14 and 15, in seconds. The second field, a name in
+    parentheses, may itself hold spaces and parentheses."""
+    from_third = stat.rpartition(")")[2].split()
+    return (int(from_third[11]) + int(from_third[12])) / _CLOCK_TICKS
+
+
+def in_turn(running: Sequence[Server], turn: int) -> list[Server]:
+    """The order of a round: references first, then the models, of which each round begins with
+    the next."""
+    references = [server for server in running if server.name in _REFERENCES]
+    models = [server for server in running if server.name not in _REFERENCES]
+    first = turn % max(len(models), 1)
+    return [*references, *models[first:], *models[:first]]
 
 
 def tendis_command(model: str, port: int, directory: str, log: str) -> list[str]:
@@ -67,9 +91,14 @@ def redis_command(port: int, directory: str, log: str) -> list[str]:
     return [get_redis_server(), *address, *durability, "--logfile", log]
 
 
+def bare_loop_command(port: int) -> list[str]:
+    """The command line of the floor, which takes no directives and stores nothing."""
+    return [sys.executable, "-m", "bench.bare_loop", "--port", str(port)]
+
+
 @contextlib.contextmanager
 def running(name: str, *directives: str, data: str | None = None) -> Iterator[Server]:
-    """Run `REDIS`, or tendis-py with the model `name`, until the block is left.
+    """Run `REDIS`, `BARE_LOOP` or tendis-py with the model `name`, until the block is left.
 
     `directives` go to the end of the command line. Yields once PING is answered; raises
     `ServerError` when that takes too long. The process is gone afterwards, and so is its directory,
@@ -82,6 +111,8 @@ def running(name: str, *directives: str, data: str | None = None) -> Iterator[Se
         log = str(Path(directory, "server.log"))
         if name == REDIS:
             start = redis_command(port, directory, log)
+        elif name == BARE_LOOP:
+            start = bare_loop_command(port)
         else:
             start = tendis_command(name, port, directory, log)
         with Path(directory, "console.log").open("wb") as console:

@@ -1,7 +1,9 @@
 """The figures of the benchmarks: what is read from reports and sockets, and how it is judged."""
 
+import os
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,12 @@ from bench import (
     memory,
     redis_defaults,
     report,
+    servers,
     wire,
 )
 from bench.redis_benchmark import BenchmarkError, Cell, Measurement, parse
 from bench.report import Goal
-from bench.servers import MODELS, REDIS, ROOT
+from bench.servers import BARE_LOOP, MODELS, REDIS, ROOT, Server
 
 REPORT = """
 ====== GET ======
@@ -45,23 +48,18 @@ P999_ROW = "99.902% <= 1.375 milliseconds (cumulative count 59942)\n"
 
 
 def test_report_is_read() -> None:
-    assert parse(REPORT.format(rows=P999_ROW)) == Measurement(93603.75, 0.271, 0.479, 1.375)
-
-
-def test_the_last_report_is_read() -> None:
-    """LRANGE's comes after that of the LPUSH it needs."""
-    needed = REPORT.format(rows="").replace("GET", "LPUSH (needed to benchmark LRANGE)")
-    assert parse(needed + REPORT.format(rows=P999_ROW)).p999 == 1.375
+    read = parse(REPORT.format(rows=P999_ROW), 7.5)
+    assert read == Measurement(93603.75, 0.271, 0.479, 1.375, 7.5)
 
 
 def test_p999_of_a_coarse_report_is_not_flattered() -> None:
-    assert parse(REPORT.format(rows="")).p999 == 2.351
+    assert parse(REPORT.format(rows=""), 7.5).p999 == 2.351
 
 
 @pytest.mark.parametrize("text", ["", "Could not connect", REPORT.partition("Summary")[0]])
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(BenchmarkError):
-        parse(text)
+        parse(text, 7.5)
 
 
 @pytest.mark.parametrize(
@@ -83,30 +81,80 @@ def test_goal_at_its_limit() -> None:
     assert Goal("latency", 10.0, None).verdict == "not measured"
 
 
-def test_ratio_is_taken_within_a_round() -> None:
-    def rounds(*rates: float) -> list[Measurement]:
-        return [Measurement(rate, 1.0, 1.0, 1.0) for rate in rates]
+def rounds(*rates: float) -> list[Measurement]:
+    """A round with each of these rates, on a server that takes 10 µs of CPU time a request."""
+    return [Measurement(rate, 1.0, 1.0, 1.0, 10.0) for rate in rates]
 
+
+def test_ratio_is_taken_within_a_round() -> None:
     # The machine halves its speed for the second round: no round's ratio changes.
     assert compare.ratio({REDIS: rounds(100, 50), "tendis": rounds(80, 40)}, "tendis") == 0.8
 
 
 def test_every_model_has_goals() -> None:
-    measured = [Measurement(10.0, 1.0, 1.0, 1.0)]
-    results = {Cell("SET", 50, 1): dict.fromkeys((REDIS, *MODELS), measured)}
+    results = {Cell("SET", 50, 1): dict.fromkeys((REDIS, *MODELS), rounds(10.0))}
     verdicts = [goal.verdict for goal in compare.goals(results, MODELS)]
     assert verdicts.count("pass") == len(MODELS)
     assert verdicts.count("not measured") == len(verdicts) - len(MODELS)
 
 
 def test_defaults_have_a_goal_each() -> None:
-    def rounds(rate: float) -> dict[str, list[Measurement]]:
-        return {REDIS: [Measurement(100.0, 1, 1, 1)], "tendis": [Measurement(rate, 1, 1, 1)]}
-
-    results = {Cell(test, 50, 1): rounds(rate) for test, rate in (("SADD", 60.0), ("HSET", 40.0))}
+    results = {
+        Cell(test, 50, 1): {REDIS: rounds(100.0), "tendis": rounds(rate)}
+        for test, rate in (("SADD", 60.0), ("HSET", 40.0))
+    }
     goals = redis_defaults.goals(results, "tendis")
     assert [goal.value for goal in goals] == [0.6, 0.4]
     assert [goal.verdict for goal in goals] == ["pass", "FAIL"]
+
+
+def test_goals_of_the_default_model() -> None:
+    """A tenth below redis-server is enough for every cell, half of it for none."""
+    cells = [Cell(test, clients, 1) for test in ("PING", "GET", "SET") for clients in (1, 50)]
+    for rate, failing in ((90.0, set()), (50.0, {*cells})):
+        results = {cell: {REDIS: rounds(100.0), "tendis": rounds(rate)} for cell in cells}
+        goals = compare.goals(results, ["tendis"])
+        failed = {goal.name for goal in goals if goal.verdict == "FAIL"}
+        assert failed == {f"tendis: {cell}" for cell in failing}
+
+
+def test_results_tell_cpu_time_and_floor() -> None:
+    results = {Cell("PING", 1, 1): {REDIS: rounds(100.0), BARE_LOOP: rounds(120.0)}}
+    header, _, first, floor = compare.results_table(results).splitlines()
+    assert "| CPU µs |" in header
+    assert [cell.strip() for cell in floor.split("|")][4:8] == ["bare loop", "120", "1.20", "10.0"]
+    assert REDIS in first
+
+
+@pytest.mark.parametrize("name", ["python", "a) S 1 (b", "x y"])
+def test_cpu_time_is_read_whatever_the_name(name: str) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    stat = f"17 ({name}) S 1 17 17 0 -1 4194560 9 0 1 0 {3 * ticks} {2 * ticks} 70 80 20 0 4 0"
+    assert servers.parse_cpu_seconds(stat) == 5.0
+
+
+def test_cpu_time_is_that_of_the_process() -> None:
+    """Two ticks may be missing: each of its halves is rounded down."""
+    least = time.process_time() - 2 / os.sysconf("SC_CLK_TCK")
+    assert least <= Server("own", 0, os.getpid()).cpu_seconds() <= time.process_time()
+
+
+def test_models_take_turns_behind_the_references() -> None:
+    names = (REDIS, "tendis before", "tendis", BARE_LOOP)
+    running = [Server(name, 0, 0) for name in names]
+    orders = [[server.name for server in servers.in_turn(running, turn)] for turn in range(3)]
+    assert orders[0] == orders[2] == [REDIS, BARE_LOOP, "tendis before", "tendis"]
+    assert orders[1] == [REDIS, BARE_LOOP, "tendis", "tendis before"]
+    assert servers.in_turn(running[:1], 1) == running[:1]
+
+
+def test_bare_loop_answers_each_ping_once() -> None:
+    ping = wire.command(b"PING")
+    with servers.running(BARE_LOOP) as server, wire.Connection(server.port) as connection:
+        assert connection.exchange(ping * 3, 21) == b"+PONG\r\n" * 3
+        halves = (ping + ping[:5], ping[5:])
+        answers = [connection.exchange(half, 7 * half.count(b"*")) for half in halves]
+        assert b"".join(answers) == b"+PONG\r\n" * 2
 
 
 def test_loads_make_every_element_once() -> None:
