@@ -2,7 +2,8 @@
 
 Rounds alternate: in each round of each cell redis-server is measured, then every model, while the
 others are up but idle. A ratio is always taken within one round, because a shared machine changes
-speed from minute to minute; the median of the rounds' ratios is what counts.
+speed from minute to minute; the median of the rounds' ratios is what counts. With `--before`, each
+model of an older commit is one more server of the same rounds.
 """
 
 import argparse
@@ -14,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import chart, redis_benchmark, report, servers, wire
+from bench import chart, redis_benchmark, report, revisions, servers, wire
 from bench.redis_benchmark import Cell, Measurement
 from bench.report import Goal
+from bench.revisions import Change
 from bench.servers import BARE_LOOP, DEFAULT_MODEL, MODELS, REDIS, Server
 
 Rounds = dict[str, list[Measurement]]
@@ -43,12 +45,14 @@ _OTHER_GOALS = ((Cell("SET", 50, 1), 0.40), (Cell("GET", 50, 1), 0.40))
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     servers.end_on_terminate()
+    before = options.before
+    models = options.models or (MODELS if before is None else (DEFAULT_MODEL,))
     cells = [
         Cell(*values)
         for values in itertools.product(options.tests, options.clients, options.pipelines)
     ]
     with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(servers.running(name)) for name in [REDIS, *options.models]]
+        running = stack.enter_context(revisions.running(models, before))
         floor = stack.enter_context(servers.running(BARE_LOOP))
         for server in running:
             wire.load(server.port, redis_benchmark.KEYS)
@@ -56,15 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for cell in cells:
             measured = [*running, floor] if cell.test == _FLOOR_TEST else running
             results[cell] = measure(measured, cell, options.rounds, options.seconds)
-    report.publish(
-        "compare",
-        options.out,
-        {"Throughput and latency": results_table(results)},
-        goals(results, options.models),
-        {"cells": [record(cell, rounds) for cell, rounds in results.items()]},
-    )
-    by_cell = {cell: _ratios(rounds) for cell, rounds in results.items()}
-    chart.draw(by_cell, report.result_stem("compare", options.out).with_suffix(".svg"))
+    publish("compare", options.out, results, models, goals(results, models), before)
+    if before is None:
+        by_cell = {cell: _ratios(rounds) for cell, rounds in results.items()}
+        chart.draw(by_cell, report.result_stem("compare", options.out).with_suffix(".svg"))
 
 
 def measure(
@@ -86,6 +85,25 @@ def measure(
     return measured
 
 
+def publish(
+    name: str,
+    out: Path,
+    results: Mapping[Cell, Rounds],
+    models: Sequence[str],
+    judged: Sequence[Goal],
+    before: str | None,
+) -> None:
+    """Report the cells and the goals `judged`; since a commit `before`, also what has changed."""
+    sections = {"Throughput and latency": results_table(results)}
+    changed: list[Goal] = []
+    if before is not None:
+        sections["Before and after"] = changes_table(results, models)
+        changed = change_goals(results, models)
+    data = {"cells": [record(cell, rounds) for cell, rounds in results.items()]}
+    kind = revisions.kind(name, before)
+    report.publish(kind, out, sections, [*changed, *judged], data, before)
+
+
 def ratio(rounds: Rounds, name: str) -> float:
     """The median over the rounds of this server's rate divided by redis-server's in that round."""
     pairs = zip(rounds[name], rounds[REDIS], strict=True)
@@ -100,6 +118,39 @@ def goals(results: Mapping[Cell, Rounds], models: Sequence[str]) -> list[Goal]:
             value = ratio(results[cell], model) if cell in results else None
             found.append(Goal(f"{model}: {cell}", limit, value, at_least=True))
     return found
+
+
+def change(
+    rounds: Rounds, model: str, figure: Callable[[Measurement], float] = lambda one: one.rps
+) -> Change:
+    """A figure, requests per second unless told otherwise, of a model before and after."""
+    before = rounds[revisions.before_name(model)]
+    return Change(list(map(figure, before)), list(map(figure, rounds[model])))
+
+
+def change_goals(results: Mapping[Cell, Rounds], models: Sequence[str]) -> list[Goal]:
+    """No cell of any model has become slower."""
+    return [
+        revisions.rate_goal(f"{model}: {cell}", change(rounds, model))
+        for model in models
+        for cell, rounds in results.items()
+    ]
+
+
+def changes_table(results: Mapping[Cell, Rounds], models: Sequence[str]) -> str:
+    header = ("test", "clients", "pipeline", "server")
+    rows = [
+        (
+            *(cell.test, str(cell.clients), str(cell.pipeline), model),
+            *change(rounds, model).columns(),
+            *change(rounds, model, lambda one: one.cpu_us).columns(digits=1),
+        )
+        for cell, rounds in results.items()
+        for model in models
+    ]
+    return report.table(
+        (*header, *revisions.header("requests/s"), *revisions.header("CPU µs")), rows
+    )
 
 
 def results_table(results: Mapping[Cell, Rounds]) -> str:
@@ -136,12 +187,19 @@ def record(cell: Cell, rounds: Rounds) -> dict[str, object]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench.compare", description=__doc__)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="MODEL")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=MODELS,
+        metavar="MODEL",
+        help=f"default: all; with --before, {DEFAULT_MODEL}",
+    )
     parser.add_argument("--clients", nargs="+", type=int, default=(1, 50, 500))
     parser.add_argument("--pipelines", nargs="+", type=int, default=(1, 16))
     parser.add_argument("--tests", nargs="+", choices=_TESTS, default=_TESTS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="length of one measurement")
+    revisions.add_option(parser)
     parser.add_argument("--out", type=Path, default=report.RESULTS, help="directory of results")
     return parser
 

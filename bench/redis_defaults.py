@@ -8,16 +8,15 @@ the LRANGE tests ask for the same range, which tendis-py then answers once a tur
 """
 
 import argparse
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from bench import compare, redis_benchmark, report, servers, wire
+from bench import compare, redis_benchmark, report, revisions, servers, wire
 from bench.compare import Rounds
 from bench.redis_benchmark import Cell, Measurement
 from bench.report import Goal
-from bench.servers import DEFAULT_MODEL, REDIS, Server
+from bench.servers import DEFAULT_MODEL, Server
 
 TESTS = (
     *("INCR", "LPUSH", "RPUSH", "LPOP", "RPOP", "SADD", "HSET", "SPOP", "ZADD", "ZPOPMIN"),
@@ -67,18 +66,11 @@ _POPPED = tuple(test for test in _FILLED if "POP" in test)
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     servers.end_on_terminate()
-    names = [REDIS, options.model]
     cells = [Cell(test, 50, pipeline) for pipeline in options.pipelines for test in options.tests]
-    with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(servers.running(name)) for name in names]
+    with revisions.running([options.model], options.before) as running:
         results = {cell: measure(running, cell, options.rounds, options.seconds) for cell in cells}
-    report.publish(
-        "redis-defaults",
-        options.out,
-        {"Throughput and latency": compare.results_table(results)},
-        goals(results, options.model),
-        {"cells": [compare.record(cell, rounds) for cell, rounds in results.items()]},
-    )
+    judged = goals(results, options.model)
+    compare.publish("redis-defaults", options.out, results, [options.model], judged, options.before)
 
 
 def measure(running: Sequence[Server], cell: Cell, rounds: int, seconds: float) -> Rounds:
@@ -139,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pipelines", nargs="+", type=int, default=(1, 16))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="length of one measurement")
+    revisions.add_option(parser)
     parser.add_argument("--out", type=Path, default=report.RESULTS, help="directory of results")
     return parser
 

@@ -27,6 +27,7 @@ class Goal:
     value: float | None
     unit: str = ""
     at_least: bool = False
+    digits: int = 2
 
     @property
     def verdict(self) -> str:
@@ -62,7 +63,7 @@ def goal_table(goals: Iterable[Goal]) -> str:
             (
                 goal.name,
                 f"{'>=' if goal.at_least else '<'} {goal.limit:g}{goal.unit}",
-                "-" if goal.value is None else f"{goal.value:.2f}{goal.unit}",
+                "-" if goal.value is None else f"{goal.value:.{goal.digits}f}{goal.unit}",
                 goal.verdict,
             )
             for goal in goals
@@ -70,8 +71,11 @@ def goal_table(goals: Iterable[Goal]) -> str:
     )
 
 
-def metadata() -> dict[str, str | int]:
-    """Where a result comes from: date, commit, CPU count, and the versions of both sides."""
+def metadata(before: str | None = None) -> dict[str, str | int]:
+    """Where a result comes from: date, commit, CPU count, and the versions of both sides.
+
+    `before` is the commit that this one was compared with.
+    """
     version = _output(redis_command(0, "", "")[0], "--version")
     found = re.search(r"v=(\S+)", version)
     commit = _output("git", "rev-parse", "--short", "HEAD") or "none"
@@ -79,6 +83,7 @@ def metadata() -> dict[str, str | int]:
     return {
         "date": datetime.date.today().isoformat(),
         "commit": commit + ("+changes" if changed else ""),
+        **({} if before is None else {"before": before}),
         "cpus": os.cpu_count() or 1,
         "python": platform.python_version(),
         "redis-server": found[1] if found else "unknown",
@@ -91,9 +96,10 @@ def publish(
     sections: Mapping[str, str],
     goals: Sequence[Goal],
     data: Mapping[str, object],
+    before: str | None = None,
 ) -> None:
     """Print the report and write `<date>-<kind>.md` and `.json` to `out`."""
-    origin = metadata()
+    origin = metadata(before)
     facts = ", ".join(f"{name} {fact}" for name, fact in origin.items())
     parts = [f"# {kind}", facts]
     for title, text in {**sections, "Goals": goal_table(goals)}.items():

@@ -40,7 +40,8 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: `name` is a threading model of tendis-py, `REDIS` or `BARE_LOOP`."""
+    """A running server: `name` is a threading model of tendis-py, `REDIS` or `BARE_LOOP`, unless it
+    was started under another name."""
 
     name: str
     port: int
@@ -97,12 +98,19 @@ def bare_loop_command(port: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(name: str, *directives: str, data: str | None = None) -> Iterator[Server]:
+def running(
+    name: str,
+    *directives: str,
+    data: str | None = None,
+    tree: Path = ROOT,
+    label: str | None = None,
+) -> Iterator[Server]:
     """Run `REDIS`, `BARE_LOOP` or tendis-py with the model `name`, until the block is left.
 
-    `directives` go to the end of the command line. Yields once PING is answered; raises
-    `ServerError` when that takes too long. The process is gone afterwards, and so is its directory,
-    unless that is given as `data`.
+    `directives` go to the end of the command line. tendis-py is the one in `tree`, the directory of
+    a checkout; `label` names the server that is yielded if `name` would be ambiguous. Yields once
+    PING is answered; raises `ServerError` when that takes too long. The process is gone afterwards,
+    and so is its directory, unless that is given as `data`.
     """
     with contextlib.ExitStack() as stack:
         fresh = tempfile.TemporaryDirectory(prefix="tendis-bench-")
@@ -117,11 +125,11 @@ def running(name: str, *directives: str, data: str | None = None) -> Iterator[Se
             start = tendis_command(name, port, directory, log)
         with Path(directory, "console.log").open("wb") as console:
             process = subprocess.Popen(
-                [*start, *directives], cwd=ROOT, stdout=console, stderr=subprocess.STDOUT
+                [*start, *directives], cwd=tree, stdout=console, stderr=subprocess.STDOUT
             )
         try:
             _wait_for_ping(name, process, port, Path(directory))
-            yield Server(name, port, process.pid)
+            yield Server(label or name, port, process.pid)
         finally:
             _stop(process)
 

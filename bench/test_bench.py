@@ -1,9 +1,12 @@
 """The figures of the benchmarks: what is read from reports and sockets, and how it is judged."""
 
+import math
 import os
 import socket
+import subprocess
 import threading
 import time
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -16,11 +19,13 @@ from bench import (
     memory,
     redis_defaults,
     report,
+    revisions,
     servers,
     wire,
 )
 from bench.redis_benchmark import BenchmarkError, Cell, Measurement, parse
 from bench.report import Goal
+from bench.revisions import Change
 from bench.servers import BARE_LOOP, MODELS, REDIS, ROOT, Server
 
 REPORT = """
@@ -155,6 +160,99 @@ def test_bare_loop_answers_each_ping_once() -> None:
         halves = (ping + ping[:5], ping[5:])
         answers = [connection.exchange(half, 7 * half.count(b"*")) for half in halves]
         assert b"".join(answers) == b"+PONG\r\n" * 2
+
+
+def test_change_is_taken_within_a_round() -> None:
+    # The machine halves its speed for the second round, and one pair is an outlier.
+    change = Change([100.0, 50.0, 100.0], [97.0, 48.5, 10.0])
+    assert change.ratio == 0.97
+    assert change.columns() == ["100", "48", "0.970", "0.10 to 0.97"]
+
+
+def test_change_of_nothing_is_not_a_number() -> None:
+    assert math.isnan(Change([0.0], [1.0]).ratio)
+
+
+def test_excess_is_what_the_share_does_not_allow() -> None:
+    assert Change([1.0, 2.0, 4.0], [1.03, 2.56, 9.0]).excess == pytest.approx(0.5)
+    assert Change([2.0], [1.0]).excess == pytest.approx(-1.06)
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(97.0, "pass"), (96.9, "FAIL"), (120.0, "pass")])
+def test_no_cell_may_fall(after: float, verdict: str) -> None:
+    cell = Cell("SET", 50, 1)
+    results = {cell: {"tendis before": rounds(100.0), "tendis": rounds(after)}}
+    (goal,) = compare.change_goals(results, ["tendis"])
+    assert goal.verdict == verdict
+    assert goal.name.startswith(f"tendis: {cell}")
+    row = compare.changes_table(results, ["tendis"]).splitlines()[-1]
+    assert f"| {after / 100:.3f} |" in row
+
+
+def test_isolation_is_compared_by_p99() -> None:
+    def figures(p99: float) -> isolation.Figures:
+        commands = ("get", "set", "ping", "info")
+        return {command: {"p99": p99 * 1000, "max": 9000.0} for command in commands}
+
+    results = {
+        ("nothing", REDIS): [figures(1.0)],
+        ("nothing", "tendis before"): [figures(1.0)],
+        ("nothing", "tendis"): [figures(2.0)],
+    }
+    changes = isolation.changes(results)
+    verdicts = [goal.verdict for goal in isolation.change_goals(changes)]
+    assert verdicts == ["FAIL", "FAIL", "pass", "pass"]
+    row = [cell.strip() for cell in isolation.changes_table(changes).splitlines()[2].split("|")]
+    assert row[1:-1] == [
+        *("nothing", "GET", "1.00", "2.00", "2.000", "2.00 to 2.00"),
+        *("9.00", "9.00", "1.000", "1.00 to 1.00"),
+    ]
+
+
+def git(repository: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
+    subprocess.run(["git", *identity, *arguments], cwd=repository, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two commits, of which only the first has a tendis_py."""
+    monkeypatch.setattr(revisions, "ROOT", tmp_path)
+    package = tmp_path / "tendis_py" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("old = True\n")
+    (tmp_path / "README.md").write_text("Stays.\n")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "First")
+    git(tmp_path, "rm", "--quiet", "-r", "tendis_py")
+    git(tmp_path, "commit", "--quiet", "-m", "Second")
+    return tmp_path
+
+
+def test_a_commit_gets_a_directory_for_a_while(repository: Path) -> None:
+    with revisions.tree(revisions.commit("HEAD~1")) as directory:
+        assert (directory / "tendis_py" / "__init__.py").read_text() == "old = True\n"
+        assert not directory.is_relative_to(repository)
+    assert not directory.exists()
+
+
+def test_an_installed_package_does_not_stand_in_for_a_commit(repository: Path) -> None:
+    with pytest.raises(SystemExit), revisions.tree(revisions.commit("HEAD")):
+        pass
+
+
+@pytest.mark.parametrize("revision", ["none-such", "--help", "HEAD^{tree}", ""])
+def test_what_is_not_a_commit_is_refused(repository: Path, revision: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="not a commit"):
+        revisions.commit(revision)
+
+
+def test_a_comparison_does_not_replace_the_plain_result() -> None:
+    assert revisions.kind("compare", None) == "compare"
+    assert revisions.kind("compare", "abc1234") == "compare-before-after"
+    assert "before" not in report.metadata()
+    assert report.metadata("abc1234")["before"] == "abc1234"
 
 
 def test_loads_make_every_element_once() -> None:
