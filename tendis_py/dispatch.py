@@ -67,7 +67,6 @@ class Dispatcher:
         self.context = Context(tx, services, self.call)
         self.services = services
         self.defers = defers
-        tx.fast_rows = FAST_ROWS if defers else 0
         self.stop = Stop.TURN
         """Why ``run`` stopped, if it did before the last request."""
         self.counters = counters

@@ -17,16 +17,16 @@ from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.reclaim import Reclaimer
 from tendis_py.storage.transaction import Transaction
 
-RunJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
+DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
 FSYNC_SECONDS = 1.0
 GC_SECONDS = 10.0
 
 
 class Maintenance:
-    def __init__(self, services: Services, run_job: RunJob) -> None:
+    def __init__(self, services: Services, do_job: DoJob) -> None:
         self._services = services
-        self._run_job = run_job
+        self._do_job = do_job
         self._expiry = Expiry(services.keyspace)
         self._reclaimer = Reclaimer(services.keyspace)
 
@@ -49,7 +49,7 @@ class Maintenance:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             while self._services.active_expiry and (due := self._expiry.due()):
-                if not await self._run_job(partial(self._expiry.expire, due=due), due.keys):
+                if not await self._do_job(partial(self._expiry.expire, due=due), due.keys):
                     break  # it is logged; the next turn tries again
 
     async def _sample(self) -> None:
@@ -62,7 +62,7 @@ class Maintenance:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             while await trio.to_thread.run_sync(self._reclaimer.find):
-                if not await self._run_job(self._reclaimer.step, set()):
+                if not await self._do_job(self._reclaimer.step, set()):
                     break
             if self._reclaimer.ranges:
                 await trio.to_thread.run_sync(self._reclaimer.compact)

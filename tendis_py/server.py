@@ -30,7 +30,8 @@ from tendis_py.stages.accept import (
     describe,
     open_listeners,
 )
-from tendis_py.stages.execute import Executor, ExecutorPool, Locking
+from tendis_py.stages.execute import Executor, Locking
+from tendis_py.stages.pool import ExecutorPool
 from tendis_py.stages.reactor import Reactor, Submission
 from tendis_py.stages.work import Job, WorkQueue
 from tendis_py.storage.engine import Engine
@@ -64,7 +65,7 @@ class Server:
         self.stopping = trio.Event()
         self._build_stages()
         self._follow_settings()
-        self.maintenance = Maintenance(self.services, self.run_job)
+        self.maintenance = Maintenance(self.services, self.do_job)
 
     def _build_stages(self) -> None:
         model, config, services = self.model, self.config, self.services
@@ -90,7 +91,10 @@ class Server:
                 self.pools.append(ExecutorPool(self.slow_queue, [slow]))
             workers = [
                 Executor(
-                    services, locking=locking, slow_lane=self.slow_queue, name=f"executor-{index}"
+                    services,
+                    locking=locking,
+                    has_slow_lane=model.slow_lane,
+                    name=f"executor-{index}",
                 )
                 for index in range(executors)
             ]
@@ -99,10 +103,14 @@ class Server:
             Reactor(
                 services,
                 Executor(
-                    services, locking=locking, slow_lane=self.slow_queue, name=f"reactor-{index}"
+                    services,
+                    locking=locking,
+                    has_slow_lane=model.slow_lane,
+                    name=f"reactor-{index}",
                 ),
                 submission=model.submission,
                 queue=self.queue,
+                slow_queue=self.slow_queue,
                 number=index,
             )
             for index in range(reactors)
@@ -251,8 +259,8 @@ class Server:
         for reactor in self.reactors:
             reactor.stop()
 
-    async def run_job(self, run: Callable[[Transaction], None], keys: set[bytes] | None) -> bool:
-        """Run background work the way requests go; whether it is committed now."""
+    async def do_job(self, work: Callable[[Transaction], None], keys: set[bytes] | None) -> bool:
+        """Do background work the way requests go; whether it is committed now."""
         done = trio.Event()
         errors: list[BaseException | None] = []
 
@@ -261,7 +269,7 @@ class Server:
             with contextlib.suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(done.set)
 
-        job = Job(run, keys, finished)
+        job = Job(work, keys, finished)
         if self.queue is not None:
             self.queue.force(job)
         else:

@@ -19,16 +19,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import compress
 from time import monotonic, perf_counter_ns
 
 import trio
 
+from tendis_py.commands.registry import Lane
 from tendis_py.resp.requests import FastReader, Request
 from tendis_py.services import Services
 from tendis_py.session import Session
 from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection
 from tendis_py.stages.connection_table import ConnectionTable
-from tendis_py.stages.execute import Executor, is_control
+from tendis_py.stages.execute import Executor
+from tendis_py.stages.plan import plan, union
 from tendis_py.stages.respond import Call, ResponseQueue, ResponseStatistics
 from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
@@ -79,6 +82,7 @@ class Reactor:
         *,
         submission: Submission,
         queue: WorkQueue | None = None,
+        slow_queue: WorkQueue | None = None,
         number: int,
     ) -> None:
         self.number = number
@@ -90,6 +94,7 @@ class Reactor:
         self._traffic = services.stats.new_traffic(name)
         self._submission = submission
         self._queue = queue
+        self._slow_queue = slow_queue
         self._fast = FastReader()
         self._epoll = select.epoll()
         self.connections = ConnectionTable(services, self._epoll, self._traffic)
@@ -117,7 +122,7 @@ class Reactor:
 
     def submit_job(self, job: Job) -> None:
         """Run background work here, between turns."""
-        self.responses.post(lambda: self._executor.run_job(job))
+        self.responses.post(lambda: self._executor.do_job(job))
 
     def space(self) -> None:
         """The work queue has room again."""
@@ -284,38 +289,52 @@ class Reactor:
         batch = Batch(self, items, received, read)
         self._requests += batch.requests
         if self._submission is Submission.INLINE:
-            self._executor.run(batch)
-            self._inline += 1
-            self._respond(batch)
+            self._execute(batch)
             return
         queue = self._queue
         assert queue is not None
         if self._submission is Submission.CONSERVING:
-            if queue.busy == 0 and self._executor.run_inline(batch):
+            if queue.busy == 0 and self._executor.execute_inline(batch):
                 self._inline += 1
                 self._respond(batch)
                 return
             if batch.transaction is not None:
                 threading.Thread(target=self._commit_stalled, args=(batch,)).start()
                 return
-        control = [item for item in items if is_control(item[1])]
-        if control:
-            inline = Batch(self, control, 0, read)
-            self._executor.run_control(inline)
+        plans = [plan(*item) for item in items]
+        is_control = [one.lane is Lane.CONTROL for one in plans]
+        if any(is_control):
+            inline = Batch(self, list(compress(items, is_control)), 0, read)
+            self._executor.execute_control(inline)
             self._inline += 1
             self._respond(inline)
-            if len(control) == len(items):
+            is_data = [not one for one in is_control]
+            items, plans = list(compress(items, is_data)), list(compress(plans, is_data))
+            if not items:
                 return
-            done = {session for session, _ in control}
-            batch = Batch(self, [item for item in items if item[0] not in done], received, read)
+        batch = Batch(self, items, received, read, needs=union(plans))
         self._queued += 1
         if self._held or not queue.offer(batch):
             self._held.append(batch)
 
+    def _execute(self, batch: Batch) -> None:
+        self._executor.execute(batch)
+        self._inline += 1
+        self._respond(batch)
+
+    def _submit_slow(self, batch: Batch) -> None:
+        """A request for the slow lane, or to be executed alone where there is none."""
+        if self._submission is Submission.INLINE:
+            self._execute(batch)
+        else:
+            queue = self._slow_queue or self._queue
+            assert queue is not None
+            queue.force(batch)
+
     def _commit_stalled(self, batch: Batch) -> None:
         """Wait for RocksDB in a thread of its own: the batch holds all keys, so every executor
         may be waiting for it already."""
-        self._executor.run(batch)
+        self._executor.execute(batch)
         self.responses.post(batch)
 
     def _offer_held(self) -> None:
@@ -370,8 +389,8 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record_response(batch)
-        for queue, later in batch.deferred:
-            queue.force(later)
+        for later in batch.deferred:
+            self._submit_slow(later)
 
     def _flush(self, connection: Connection) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session
+from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
     from tendis_py.runs import SlowCommand
@@ -35,13 +37,14 @@ class Batch:
     """
 
     __slots__ = (
+        "_plan",
         "bytes",
         "claim",
         "committed",
         "deferred",
         "executed",
         "held",
-        "incomplete",
+        "is_slow",
         "items",
         "queued",
         "reactor",
@@ -58,7 +61,14 @@ class Batch:
     )
 
     def __init__(
-        self, reactor: Reactor, items: list[tuple[Session, list[Request]]], received: int, read: int
+        self,
+        reactor: Reactor,
+        items: list[tuple[Session, list[Request]]],
+        received: int,
+        read: int,
+        *,
+        needs: Plan | None = None,
+        is_slow: bool = False,
     ) -> None:
         self.reactor = reactor
         self.items = items
@@ -69,35 +79,53 @@ class Batch:
         self.replied = self.written = 0
         self.replies: list[Reply] = []
         self.slow: list[SlowCommand] = []
-        self.incomplete = False
-        """Whether some reply says that requests were not run."""
+        self._plan = needs
+        self.is_slow = is_slow
+        """Whether only the first request of its one item runs, in the slow lane where there is one:
+        the others have another turn."""
         self.slow_next: set[Session] = set()
         """Those whose first request that was not run is for the slow lane."""
         self.held: set[Session] = set()
         """Those whose first request that was not run may not run yet."""
-        self.deferred: list[tuple[WorkQueue, Batch]] = []
-        """What goes on elsewhere once the replies so far are sent."""
+        self.deferred: list[Batch] = []
+        """What goes on once the replies so far are sent."""
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
         self.claim: Claim | None = None
+
+    def plan(self) -> Plan:
+        """What its requests need."""
+        if self._plan is None:
+            self._plan = union(itertools.starmap(plan, self.items))
+        return self._plan
+
+    def defer_slow(self) -> None:
+        """Have requests from a slow one on go to the slow lane, now that what the connection wrote
+        before is committed; not before the replies so far are sent, or later ones might overtake
+        them."""
+        for index, (session, payload, rest) in enumerate(self.replies):
+            if rest and session in self.slow_next:
+                self.replies[index] = session, payload, DEFERRED
+                later = Batch(self.reactor, [(session, rest)], 0, self.committed, is_slow=True)
+                self.deferred.append(later)
 
 
 class Job:
     """Background work on the keyspace (expiry, reclaiming): it goes the way of a batch.
 
-    ``run`` is called with the executing thread's transaction, the locks of ``keys`` (None: all)
+    ``work`` is called with the executing thread's transaction, the locks of ``keys`` (None: all)
     held; its writes are one commit. ``done`` is called afterwards, from the executing thread.
     """
 
-    __slots__ = ("done", "keys", "run")
+    __slots__ = ("done", "keys", "work")
 
     def __init__(
         self,
-        run: Callable[[Transaction], None],
+        work: Callable[[Transaction], None],
         keys: set[bytes] | None,
         done: Callable[[BaseException | None], None],
     ) -> None:
-        self.run = run
+        self.work = work
         self.keys = keys
         self.done = done
 

@@ -226,12 +226,12 @@ def test_the_slow_lane_does_not_overtake(tmp_path: Path, monkeypatch: pytest.Mon
     post = ResponseQueue.post
 
     def late(queue: ResponseQueue, entry: Batch | Call) -> None:
-        if isinstance(entry, Batch) and entry.incomplete:
+        if isinstance(entry, Batch) and any(rest for _, _, rest in entry.replies):
             time.sleep(0.05)
         post(queue, entry)
 
     monkeypatch.setattr(ResponseQueue, "post", late)
-    monkeypatch.setattr(Executor, "run_inline", lambda executor, batch: False)
+    monkeypatch.setattr(Executor, "execute_inline", lambda executor, batch: False)
     with embedded(config_for(tmp_path)) as server, client_of(server) as client:
         replies = client.pipeline([[b"SET", b"a", b"1"], [b"KEYS", b"none"], [b"GET", b"a"]])
     assert replies == [b"+OK\r\n", b"*0\r\n", b"$1\r\n1\r\n"]

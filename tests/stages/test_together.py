@@ -63,7 +63,7 @@ class Stage:
     def run(self, items: list[tuple[int, list[Request]]]) -> dict[int, Any]:
         """Execute one batch; client → what it gets, in the order they were answered."""
         batch = Batch(None, [(self.sessions[who], asked) for who, asked in items], 0, 1)  # type: ignore[arg-type]
-        self.executor.run(batch)
+        self.executor.execute(batch)
         return {
             self.sessions.index(session): (payload, rest)
             for session, payload, rest in batch.replies

@@ -9,7 +9,9 @@ import pytest
 import tendis_py.commands  # declares them  # noqa: F401
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import TooLargeError
-from tendis_py.stages.execute import lock_set
+from tendis_py.session import Session
+from tendis_py.stages.connection import GONE
+from tendis_py.stages.plan import plan
 from tendis_py.storage.database import Database
 from tendis_py.types import sort as sorts
 from tendis_py.types.list import elements as lists
@@ -93,7 +95,7 @@ ALL_KEYS = None
 def test_whatever_is_read_or_written_is_claimed(text: str, claims: set[bytes] | None) -> None:
     request = text.encode().split()
     assert REGISTRY.find(request) is not None
-    found = lock_set([(None, [request])])  # type: ignore[list-item]
+    found = plan(Session(GONE), [request]).keys
     if claims is ALL_KEYS:
         assert found is None
     else:

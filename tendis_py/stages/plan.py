@@ -1,0 +1,68 @@
+"""What requests need before they may run: which keys, and which lane. The only place that says so.
+
+Found in one pass from the commands' declarations and the requests' arguments. A slow command runs
+alone, for nothing else of its pipeline shall be locked meanwhile: what stands behind one is planned
+when its turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tendis_py.commands.registry import REGISTRY, Command, Lane
+from tendis_py.resp.requests import Request
+from tendis_py.session import Session
+
+_find = REGISTRY.find
+
+
+@dataclass(slots=True)
+class Plan:
+    """``keys`` to lock; None is all keys. ``lane``: CONTROL when no request touches a key, SLOW
+    when the first one may take long, else FAST."""
+
+    keys: set[bytes] | None
+    lane: Lane
+
+
+def plan(session: Session, requests: list[Request]) -> Plan:
+    """What those of ``requests`` need that will run in one go."""
+    keys: set[bytes] | None = set()
+    lane = Lane.CONTROL
+    for number, request in enumerate(requests):
+        command = _find(request)
+        if command is None or command.lane is Lane.CONTROL:
+            continue
+        if command.lane is Lane.SLOW:
+            if number:
+                break
+            return Plan(_keys_of(command, request), Lane.SLOW)
+        lane = Lane.FAST
+        if keys is not None:
+            found = _keys_of(command, request)
+            keys = None if found is None else keys | found if keys else found
+    return Plan(keys, lane)
+
+
+def union(plans: Iterable[Plan]) -> Plan:
+    """What a batch needs whose items need ``plans``."""
+    keys: set[bytes] | None = set()
+    lane = Lane.CONTROL
+    for one in plans:
+        if one.lane is not Lane.CONTROL:
+            lane = Lane.FAST
+        if keys is not None:
+            keys = None if one.keys is None else keys | one.keys
+    return Plan(keys, lane)
+
+
+def _keys_of(command: Command, request: Request) -> set[bytes] | None:
+    """The keys to lock for one request; None for all: it is exclusive, or uses keys that can't be
+    told from its arguments. No keys at all for one that reads a snapshot (KEYS)."""
+    if command.exclusive:
+        return None
+    if command.find_claims is not None:
+        claimed = command.find_claims(request)
+        return None if claimed is None else set(claimed)
+    return set(command.keys_in(request))
