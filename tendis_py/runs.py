@@ -26,6 +26,9 @@ LARGE_REPLY = 64 * 1024
 
 Item = tuple[Session, list[Request]]
 
+Answer = tuple[Session, bytes, "list[Request] | None"]
+"""What one session gets: encoded replies, and the requests that were not run, if any."""
+
 Group = tuple[Command | None, int, int, tuple[bytes, ...]]
 """Command, database, protocol, and the arguments that are the same."""
 
@@ -56,16 +59,13 @@ class Runs:
         self._slow = slow
         self._slowlog = context.services.slowlog
 
-    def together(
-        self, items: list[Item], read: int
-    ) -> tuple[list[tuple[Session, bytes]], list[Item]]:
+    def together(self, items: list[Item], replies: list[Answer], read: int) -> list[Item]:
         """Run what several sessions ask of one command as one run, and answer once what they ask
-        alike: requests that came in together have no order but within a session. Returns who was
-        answered, and the items that are left to run one after the other."""
+        alike: requests that came in together have no order but within a session. Adds the answers
+        to ``replies``, and returns the items that are left to run one after the other."""
         groups: dict[Group, list[Item]] = {}
         for item in items:
             groups.setdefault(_group_of(*item), []).append(item)
-        answered: list[tuple[Session, bytes]] = []
         left: list[Item] = []
         for (command, *_), group in groups.items():
             payloads = None
@@ -78,8 +78,8 @@ class Runs:
             for (session, requests), payload in zip(group, payloads, strict=True):
                 session.commands += len(requests)
                 self._counters.processed += len(requests)
-                answered.append((session, payload))
-        return answered, left
+                replies.append((session, payload, None))
+        return left
 
     def take(self, command: Command, shares: list[Item], read: int) -> list[bytes] | None:
         """Run requests of one command by its ``run`` handler, or equal ones once: the replies to

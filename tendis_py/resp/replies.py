@@ -34,6 +34,8 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice, repeat
 from typing import Any
 
+import hiredis
+
 from tendis_py.errors import ReplyError
 
 Encode = Callable[[Any], bytes]
@@ -129,6 +131,7 @@ _WHOLE = 2.0**62
 _SMALL = 4096
 _STREAM_CHUNK = 1024
 _FEW = 8
+_NO_MORE: Any = object()
 _SHORT = frozenset((int, Encoded))
 _BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
 _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
@@ -370,6 +373,13 @@ def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> b
         return _bulks(values, sizes) if sum(sizes) <= limit else None
     payload = b"".join(encode_each(values, encoders))
     return payload if len(payload) <= limit or _SHORT.issuperset(kinds) else None
+
+
+def count_replies(payload: bytes) -> int:
+    """How many replies there are in ``payload``."""
+    reader = hiredis.Reader(notEnoughData=_NO_MORE)
+    reader.feed(payload)
+    return sum(1 for _ in iter(reader.gets, _NO_MORE))
 
 
 def encode(value: Reply, protocol: int = 2) -> bytes:

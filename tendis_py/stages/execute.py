@@ -15,11 +15,10 @@ from time import perf_counter_ns
 
 from tendis_py.commands.redaction import redacted
 from tendis_py.dispatch import FAST_ROWS, Dispatcher, Stop
-from tendis_py.errors import ReplyError, StorageError, WriteStalledError
-from tendis_py.resp.replies import encode
+from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
-from tendis_py.stages.work import Batch, Job
+from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
@@ -55,8 +54,13 @@ class Executor:
         counters = services.stats.new_counters()
         self.tx = Transaction(self.keyspace, counters)
         self.tx.fast_rows = FAST_ROWS if has_slow_lane else 0
+        self.tx.on_settle = self._note_settled
         self.dispatcher = Dispatcher(self.tx, services, counters, defers=True)
         self._everything = Claim(None)
+        self._begun: list[Batch] = []
+        """The batches of this commit that have run, the last one perhaps in part."""
+        self._output: list[bytes] = []
+        """The replies so far of the session that is running."""
 
     def execute(self, batch: Batch) -> None:
         """Run the requests, commit and make durable; ``batch.replies`` is complete on return."""
@@ -88,6 +92,7 @@ class Executor:
             return False
         batch.claim = self._everything
         self._begin()
+        self.tx.may_wait = False
         self._run(batch)
         try:
             self._finish([batch], self.tx, may_wait=False)
@@ -95,7 +100,9 @@ class Executor:
             self._everything = Claim(None)  # the batch keeps the one it holds
             batch.transaction = self.tx
             self.tx = self.dispatcher.replace_transaction()
+            self.tx.on_settle = self._note_settled
             return False
+        self.tx.may_wait = True
         return True
 
     def execute_control(self, batch: Batch) -> None:
@@ -106,18 +113,21 @@ class Executor:
 
     def _begin(self) -> None:
         self.tx.begin(time.time_ns() // 1_000_000)
+        self._begun.clear()
 
     def _run(self, batch: Batch) -> None:
         batch.started = perf_counter_ns()
+        self._begun.append(batch)
         self.dispatcher.defers = not batch.is_slow
         run = self.dispatcher.run
         replies = batch.replies
         items = batch.items
+        self._output = []
         if len(items) > 1:
-            answered, items = self.dispatcher.run_together(items, batch.read)
-            replies += [(session, payload, None) for session, payload in answered]
+            items = self.dispatcher.run_together(items, replies, batch.read)
         for session, requests in items:
             output: list[bytes] = []
+            self._output = output
             runnable = requests[:1] if batch.is_slow else requests
             taken = run(session, runnable, output, session.received)
             payload = output[0] if len(output) == 1 else b"".join(output)
@@ -135,14 +145,23 @@ class Executor:
             self.dispatcher.slow = []
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
+        always = self.services.config.appendfsync == "always"
         try:
-            if tx.commit(may_wait=may_wait) and self.services.config.appendfsync == "always":
-                self.keyspace.engine.sync()
+            written = tx.commit(may_wait=may_wait)
         except StorageError as error:
             log.error("commit failed: %s", error)
             tx.rollback()
+            written = tx.settled
             for batch in batches:
-                self._fail(batch, error)
+                batch.fail(f"ERR storage failure, nothing was written: {error}")
+        if always and written:
+            try:
+                self.keyspace.engine.sync()
+            except StorageError as error:
+                log.error("fsync failed: %s", error)
+                for batch in batches:
+                    batch.settled = NOTHING_SETTLED
+                    batch.fail(f"ERR storage failure, what was written may be lost: {error}")
         committed = perf_counter_ns()
         for batch in batches:
             batch.committed = committed
@@ -156,13 +175,12 @@ class Executor:
             self.times.record(batch)
         self.keyspace.cache.trim()
 
-    def _fail(self, batch: Batch, error: StorageError) -> None:
-        """No reply of a batch that is not in the log may look like success."""
-        failure = ReplyError(f"ERR storage failure, nothing was written: {error}")
-        requests = {session: len(requests) for session, requests in batch.items}
-        for index, (session, _, rest) in enumerate(batch.replies):
-            answered = requests[session] - len(rest or ())
-            batch.replies[index] = session, encode(failure, session.protocol) * answered, rest
+    def _note_settled(self) -> None:
+        """What has run so far is committed, in the middle of the last batch that has begun."""
+        *finished, batch = self._begun
+        for one in finished:
+            one.settled = ALL_SETTLED
+        batch.settled = len(batch.replies), sum(map(len, self._output))
 
     def _log_slow(self, batch: Batch) -> None:
         for slow in batch.slow:

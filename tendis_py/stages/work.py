@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,22 +11,24 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from tendis_py.errors import ReplyError
+from tendis_py.resp.replies import count_replies, encode
 from tendis_py.resp.requests import Request
+from tendis_py.runs import Answer, SlowCommand
 from tendis_py.session import Session
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
-    from tendis_py.runs import SlowCommand
     from tendis_py.stages.reactor import Reactor
     from tendis_py.storage.locks import Claim
     from tendis_py.storage.transaction import Transaction
 
 
-Reply = tuple[Session, bytes, list[Request] | None]
-"""What one session gets from a batch: encoded replies, and the requests that were not run: None
-when all were, DEFERRED when they have gone to the slow lane and more replies follow."""
-
 DEFERRED: list[Request] = []
+"""Stands in an answer for requests that have gone to the slow lane: more replies follow."""
+
+NOTHING_SETTLED = (0, 0)
+ALL_SETTLED = (sys.maxsize, 0)
 
 
 class Batch:
@@ -52,6 +55,7 @@ class Batch:
         "replied",
         "replies",
         "requests",
+        "settled",
         "slow",
         "slow_next",
         "started",
@@ -77,7 +81,7 @@ class Batch:
         self.read = read
         self.queued = self.taken = self.started = self.executed = self.committed = 0
         self.replied = self.written = 0
-        self.replies: list[Reply] = []
+        self.replies: list[Answer] = []
         self.slow: list[SlowCommand] = []
         self._plan = needs
         self.is_slow = is_slow
@@ -87,6 +91,9 @@ class Batch:
         """Those whose first request that was not run is for the slow lane."""
         self.held: set[Session] = set()
         """Those whose first request that was not run may not run yet."""
+        self.settled = NOTHING_SETTLED
+        """How much was committed while the batch ran: so many of ``replies``, and so many bytes of
+        the next one."""
         self.deferred: list[Batch] = []
         """What goes on once the replies so far are sent."""
         self.transaction: Transaction | None = None
@@ -98,6 +105,18 @@ class Batch:
         if self._plan is None:
             self._plan = union(itertools.starmap(plan, self.items))
         return self._plan
+
+    def fail(self, reason: str) -> None:
+        """Nothing but what is ``settled`` has been committed: no other reply may look like success.
+        As many errors are given as there are replies."""
+        error = ReplyError(reason)
+        entries, kept = self.settled
+        for index, (session, payload, rest) in enumerate(self.replies):
+            if index < entries:
+                continue
+            done = payload[: kept if index == entries else 0]
+            failures = encode(error, session.protocol) * count_replies(payload[len(done) :])
+            self.replies[index] = session, done + failures, rest
 
     def defer_slow(self) -> None:
         """Have requests from a slow one on go to the slow lane, now that what the connection wrote

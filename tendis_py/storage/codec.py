@@ -243,6 +243,13 @@ def held(row: Row) -> Held:
     return row
 
 
+def stored(what: Held) -> bytes | None:
+    """The meta row on disk of what is held; None for ABSENT, which has none."""
+    if isinstance(what, bytes):
+        return PLAIN_STRING + what
+    return None if what is ABSENT else what.encode()
+
+
 def held_bytes(what: Held) -> int:
     """About how many bytes it takes in the cache, besides the entry."""
     return len(what) if type(what) is bytes else what.size()  # type: ignore[union-attr]

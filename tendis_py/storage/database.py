@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import compress, islice, repeat
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from tendis_py.storage.codec import (
     held,
     is_alive,
     namespace_prefix,
+    stored,
     stored_type,
     upper_bound,
 )
@@ -202,22 +203,20 @@ class Database:
 
     def put_texts(self, meta_keys: list[bytes], texts: list[bytes], new: list[bytes]) -> None:
         """Set what ``find_texts`` has just found to ``texts``, none of them empty; ``new`` are
-        those of the rows that were not there. The last step of a run: nothing may fail from here
-        on, since this is not undone."""
-        if new:
-            self.tx.count(self.namespace, len(new), 0)
-        self._overlay.update(zip(meta_keys, texts, strict=True))
+        those of the rows that were not there."""
+        self._write_all(meta_keys, texts, len(new))
         self._touch_all(meta_keys if self.tx.touches else new)
 
     def set_all(self, keys: list[bytes], values: list[bytes]) -> None:
-        """``set`` each key, in order; new keys and bare strings together, at a fourth of the cost.
-        The last step of a run: these are not undone."""
+        """``set`` each key, in order; new keys and bare strings together, at a fourth of the
+        cost."""
         if not all(values):
             for key, value in zip(keys, values, strict=True):
                 self.set(key, value)
             return
         meta_keys = self._meta_keys(keys)
         found = self._at_hand(meta_keys)
+        new: Collection[bytes] = ()
         if set(map(type, found)) != _BARE:
             before = self._completed(meta_keys, found)
             if not _BARE_OR_ABSENT.issuperset(map(type, before)):
@@ -228,10 +227,19 @@ class Database:
                 meta_keys, values = list(compress(meta_keys, plain)), list(compress(values, plain))
                 before = list(compress(before, plain))
             new = {key for key, what in zip(meta_keys, before, strict=True) if what is ABSENT}
-            if new:
-                self.tx.count(self.namespace, len(new), 0)
-        self._overlay.update(zip(meta_keys, values, strict=True))
+        self._write_all(meta_keys, values, len(new))
         self._touch_all(meta_keys)
+
+    def _write_all(self, meta_keys: list[bytes], texts: list[bytes], new: int) -> None:
+        """Set rows to bare strings; ``new`` of them were not there. One entry to undo them all."""
+        overlay = self._overlay
+        before: list[Any] = [MISSING] * len(meta_keys)
+        if overlay:
+            before = list(map(overlay.get, meta_keys, before))
+        self.tx.undo.append((overlay, meta_keys, before, self.namespace, new, 0))
+        overlay.update(zip(meta_keys, texts, strict=True))
+        if new:
+            self.tx.count(self.namespace, new, 0)
 
     def _load(self, meta_key: bytes) -> Held:
         what: Held | None = self._cache.recall(meta_key)
@@ -349,13 +357,9 @@ class Database:
     def rows(self, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """(user key, raw meta row) in key order, from ``start`` on, of the keys that begin with
         ``prefix`` and have not expired. A consistent picture of the moment of the call."""
-        self.tx.settle()
         lower = self.prefix + max(prefix, start)
         now = self.tx.now
-        engine = self.tx.keyspace.engine
-        for meta_key, raw in self.tx.pace.over(
-            engine.items(META, lower, upper_bound(self.prefix + prefix))
-        ):
+        for meta_key, raw in self.tx.rows(META, lower, upper_bound(self.prefix + prefix)):
             if is_alive(raw, now):
                 yield meta_key[NAMESPACE_SIZE:], raw
 
@@ -365,10 +369,8 @@ class Database:
             for key, _ in self.rows(prefix):
                 yield key
             return
-        self.tx.settle()
         lower = self.prefix + prefix
-        engine = self.tx.keyspace.engine
-        for meta_key in self.tx.pace.over(engine.keys(META, lower, upper_bound(lower))):
+        for meta_key in self.tx.row_keys(META, lower, upper_bound(lower)):
             yield meta_key[NAMESPACE_SIZE:]
 
     def page(
@@ -380,17 +382,14 @@ class Database:
         At most ``limit`` rows are looked at, and about PAGE_BYTES read, so fewer keys may come
         back: expired ones are left out, and those not of type ``type_`` where it is given.
         """
-        self.tx.settle()
-        engine = self.tx.keyspace.engine
         lower, upper = self.prefix + max(prefix, start), upper_bound(self.prefix + prefix)
         if type_ is None and not self.counts().expires:
-            keys = [
-                key[NAMESPACE_SIZE:] for key in islice(engine.keys(META, lower, upper), limit + 1)
-            ]
+            found = islice(self.tx.row_keys(META, lower, upper), limit + 1)
+            keys = [key[NAMESPACE_SIZE:] for key in found]
             return keys[:limit], keys[limit] if len(keys) > limit else None
         keys = []
         read = 0
-        for meta_key, raw in engine.items(META, lower, upper):
+        for meta_key, raw in self.tx.rows(META, lower, upper):
             if limit == 0 or read > PAGE_BYTES:
                 return keys, meta_key[NAMESPACE_SIZE:]
             limit -= 1
@@ -405,14 +404,26 @@ class Database:
         if self.counts().keys <= _FEW_KEYS:
             alive = list(self.keys())
             return random.choice(alive) if alive else self._expired_key()
-        self.tx.settle()
-        engine = self.tx.keyspace.engine
+        settled = self.tx.settle()
+        own = [] if settled else [key for key in self._overlay if key.startswith(self.prefix)]
         for _ in range(_RANDOM_DRAWS):
-            meta_key = random_key(engine, META, self.prefix)
-            raw = meta_key and engine.get(META, meta_key)
-            if meta_key and raw and is_alive(raw, self.tx.now):
+            meta_key = self._draw(own)
+            if meta_key is not None and self._exists(meta_key):
                 return meta_key[NAMESPACE_SIZE:]
         return next((key for key, _ in self.rows()), None) or self._expired_key()
+
+    def _draw(self, own: list[bytes]) -> bytes | None:
+        """The meta key of some row on disk, or of one of ``own``, which the batch has written or
+        deleted: each with its chance."""
+        on_disk = self.tx.keyspace.counts.get(self.namespace, NO_COUNTS).keys
+        if random.randrange(on_disk + len(own)) >= on_disk:
+            return random.choice(own)
+        return random_key(self.tx.keyspace.engine, META, self.prefix)
+
+    def _exists(self, meta_key: bytes) -> bool:
+        what = self._overlay.get(meta_key)
+        raw = self.tx.keyspace.engine.get(META, meta_key) if what is None else stored(what)
+        return raw is not None and is_alive(raw, self.tx.now)
 
     def _expired_key(self) -> bytes | None:
         """Some key, where all have expired and none may be deleted; else None."""

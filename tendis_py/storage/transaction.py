@@ -9,17 +9,18 @@ a command that fails is undone alone. Whoever uses a Transaction holds the locks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from operator import itemgetter
 from typing import Any
 
-from tendis_py.errors import TooLargeError
+from tendis_py.errors import StorageError, TooLargeError, WriteStalledError
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
     PLAIN_STRING,
     Held,
+    stored,
     version_prefix,
 )
 from tendis_py.storage.counters import KeyspaceCounters
@@ -58,14 +59,20 @@ class Transaction:
         self.ranges: dict[tuple[int, bytes, bytes], bool] = {}
         """Ranges to delete (family, from, below), before the overlays apply."""
         self.undo: list[tuple[dict[Any, Any], Any, Any, int, int, int]] = []
-        """What the running command overwrote: overlay, key, value before, namespace and the
-        changes of its two counters."""
+        """What the unit of work has overwritten: overlay, key, value before (or lists of both),
+        namespace and the changes of its two counters. A unit is a command, or several that are
+        done together or not at all; whoever runs it clears this at its end."""
         self.pending: dict[int, Counts] = {}
         self._moved: dict[int, int] = {}
         """Databases that the batch points to another namespace: index → namespace."""
         self._earliest = NEVER
         """No deadline that the batch indexes is earlier."""
-        self._settled = False
+        self.settled = False
+        """Whether a part of the batch is committed."""
+        self.on_settle: Callable[[], None] = _nothing
+        """Called when what has run of the batch so far is committed."""
+        self.may_wait = True
+        """Whether to wait in the middle of a batch while RocksDB stalls."""
         self._reordered: set[tuple[int, int]] = set()
         """Order indexes that know of writes not committed yet: version, family."""
         self._building: set[int] = set()
@@ -77,7 +84,7 @@ class Transaction:
         """Start a batch at Unix time ``now`` in ms."""
         self.now = now
         self.second = now // 1000
-        self._settled = False
+        self.settled = False
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout
             for database in self._databases:
@@ -187,16 +194,17 @@ class Transaction:
         """Rows with lower <= key < upper in order: as they are now, this batch's writes included,
         whatever the command writes from now on."""
         scattered = self._scattered(family)
-        stored = self.pace.over(self.keyspace.engine.items(family, lower, upper, reverse=reverse))
+        engine_rows = self.keyspace.engine.items(family, lower, upper, reverse=reverse)
+        on_disk = self.pace.over(engine_rows)
         if not scattered:
-            return stored
+            return on_disk
         changed = self._overlaid(family, lower, upper)
         ranges = [(low, high) for place, low, high in self.ranges if place == family]
         if not changed and not ranges:
-            return stored
-        overlay = self.families[family]
-        own = [(key, value) for key in changed if (value := overlay[key]) is not None]
-        found = _without(stored, set(changed), ranges)
+            return on_disk
+        written = ((key, self._overlay_row(family, key)) for key in changed)
+        own = [(key, value) for key, value in written if value is not None]
+        found = _without(on_disk, set(changed), ranges)
         if not own:
             return found
         return merge(own[::-1] if reverse else own, found, key=_first, reverse=reverse)
@@ -210,21 +218,17 @@ class Transaction:
         return self.pace.over(self.keyspace.engine.keys(family, lower, upper, reverse=reverse))
 
     def _scattered(self, family: int) -> bool:
-        """Whether some rows of ``family`` are not where an engine iteration would find them.
-        Between two commands the batch is committed so far instead: a merge costs more."""
-        if not self.families[family] and not self.ranges:
-            return False
-        if self.undo or self._building:
-            return True
-        self.settle()
-        return False
+        """Whether some rows of ``family`` are not where an engine iteration would find them. What
+        complete units of work have written is committed instead: a merge costs more."""
+        overlay = self.meta if family == META else self.families[family]
+        return bool(overlay or self.ranges) and not self.settle()
 
     def _overlaid(self, family: int, lower: bytes, upper: bytes | None) -> list[bytes]:
-        return sorted(
-            key
-            for key in self.families.get(family, ())
-            if lower <= key and (upper is None or key < upper)
-        )
+        overlay = self.meta if family == META else self.families[family]
+        return sorted(key for key in overlay if lower <= key and (upper is None or key < upper))
+
+    def _overlay_row(self, family: int, key: bytes) -> bytes | None:
+        return stored(self.meta[key]) if family == META else self.families[family][key]
 
     def _in_deleted_range(self, family: int, key: bytes) -> bool:
         return any(place == family and low <= key < high for place, low, high in self.ranges)
@@ -292,12 +296,17 @@ class Transaction:
         if len(undo) == mark:
             return
         for overlay, key, before, namespace, keys, expires in reversed(undo[mark:]):
-            if before is MISSING:
-                del overlay[key]
-            else:
-                overlay[key] = before
+            for one, value in (
+                zip(key, before, strict=True) if type(key) is list else [(key, before)]
+            ):
+                if value is MISSING:
+                    overlay.pop(one, None)
+                else:
+                    overlay[one] = value
             if keys or expires:
                 self.count(namespace, -keys, -expires)
+            if overlay is self._moved:
+                self._databases[key].point_to(self._moved.get(key, self.keyspace.namespaces[key]))
         del undo[mark:]
         self._drop_orders()
 
@@ -336,7 +345,7 @@ class Transaction:
         if not self.dirty:
             if self._building:
                 self._forget()
-            return self._settled
+            return self.settled
         keyspace = self.keyspace
         growth = keyspace.cache.growth(meta)
         if self.pending:
@@ -404,9 +413,8 @@ class Transaction:
         for index in indexes:
             database = self._databases[index]
             if database.counts().keys:
-                self.settings[self.keyspace.dead_setting(database.namespace)] = b""
                 namespace, setting = self.keyspace.new_namespace()
-                self.settings.update([setting])
+                self._set([(self.keyspace.dead_setting(database.namespace), b""), setting])
                 self._move_database(index, namespace)
 
     def swap_databases(self, first: int, second: int) -> None:
@@ -418,15 +426,34 @@ class Transaction:
     def _move_database(self, index: int, namespace: int) -> None:
         """Point a database elsewhere: here at once, for other threads from the commit on."""
         self._databases[index].point_to(namespace)
+        self.undo.append((self._moved, index, self._moved.get(index, MISSING), 0, 0, 0))
         self._moved[index] = namespace
-        self.settings.update([self.keyspace.database_setting(index, namespace)])
+        self._set([self.keyspace.database_setting(index, namespace)])
 
-    def settle(self) -> None:
-        """Commit what earlier commands of the batch wrote, so that an iteration sees it."""
-        if self.dirty:
-            assert not self.undo, "a command iterates before it writes"
-            self.commit()
-            self._settled = True
+    def _set(self, settings: list[tuple[bytes, bytes]]) -> None:
+        for key, value in settings:
+            self.undo.append((self.settings, key, self.settings.get(key, MISSING), 0, 0, 0))
+            self.settings[key] = value
+
+    def settle(self) -> bool:
+        """Commit what complete units of work have written, so that an iteration sees it. False when
+        a part of one is written already, or RocksDB does not take it now: then nothing has
+        happened, and an iteration has to merge."""
+        if not self.dirty:
+            return True
+        if self.undo or self._building:
+            return False
+        try:
+            self.commit(may_wait=self.may_wait)
+        except (WriteStalledError, StorageError):
+            return False  # the commit at the end of the batch will tell
+        self.settled = True
+        self.on_settle()
+        return True
+
+
+def _nothing() -> None:
+    pass
 
 
 def _without(

@@ -18,11 +18,12 @@ from tendis_py.server import Server
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.respond import Call, ResponseQueue
 from tendis_py.stages.work import Batch, WorkQueue
+from tendis_py.storage.engine import Engine
 from tendis_py.types.string import values as strings
 from tests.support.embedded import config_for, embedded
 from tests.support.load import together
 from tests.support.resp import RawClient, encode_request
-from tests.support.servers import HOST, MODELS
+from tests.support.servers import HOST, MODELS, wait_until
 
 QUEUED = ("tendis", "redis-io")
 """The threading models that have a work queue."""
@@ -84,6 +85,63 @@ def test_no_reply_claims_what_was_not_written(
             b":1\r\n",
         ]
         assert client.command("SET", "a", "4") == b"+OK\r\n"
+
+
+class Disk:
+    """RocksDB's write, which fails from the n-th call on."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._write = engine.write_batch
+        self.good_writes = 1_000_000
+        monkeypatch.setattr(engine, "write_batch", self.write)
+
+    def write(self, *args: Any, **options: Any) -> None:
+        self.good_writes -= 1
+        if self.good_writes < 0:
+            raise StorageError("write failed: no space left on device")
+        self._write(*args, **options)
+
+
+def test_what_was_committed_on_the_way_is_not_taken_back(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An iteration commits what stands before it in its pipeline; only the rest is answered with
+    the error of the commit that fails."""
+    disk = Disk(server.keyspace.engine, monkeypatch)
+    with client_of(server) as client:
+        disk.good_writes = 1
+        lines = b"SET a 1|SET b 1|RANDOMKEY|SET c 1|INCR c|DBSIZE".split(b"|")
+        replies = client.pipeline([line.split() for line in lines])
+        disk.good_writes = 1_000_000
+        assert replies[:2] == [b"+OK\r\n"] * 2
+        failed = replies[2:]
+        assert all(b"nothing was written" in reply for reply in failed), replies
+        assert client.command("MGET", "a", "b", "c") == b"*3\r\n$1\r\n1\r\n$1\r\n1\r\n$-1\r\n"
+        assert client.command("DBSIZE") == b":2\r\n"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_failing_commit_answers_what_is_owed(
+    server: Server, monkeypatch: pytest.MonkeyPatch, protocol: int
+) -> None:
+    disk = Disk(server.keyspace.engine, monkeypatch)
+    with RawClient((HOST, server.port), protocol=protocol) as client:
+        client.command("HSET", "h", "f", "v")
+
+        def failing(*lines: str) -> None:
+            disk.good_writes = 0
+            client.send(b"".join(encode_request(line.encode().split()) for line in lines))
+
+        def failure() -> bool:
+            return b"no space left" in client.reply()
+
+        failing("SET a 1", "HGETALL h", "CLIENT REPLY SKIP", "SET b 1", "SET c 1")
+        assert [failure(), failure(), failure()] == [True] * 3
+        failing("CLIENT REPLY OFF", "SET a 1", "SET b 1", "HGETALL h")
+        wait_until(lambda: disk.good_writes < 0, "it has failed")
+        disk.good_writes = 1_000_000
+        assert client.command("CLIENT", "REPLY", "ON") == b"+OK\r\n"
+        assert client.command("EXISTS", "a", "b", "c") == b":0\r\n"
 
 
 def test_a_failing_fsync_is_not_a_success(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

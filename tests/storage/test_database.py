@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tendis_py.errors import WriteStalledError
 from tendis_py.storage import database as module
 from tendis_py.storage.codec import LIST, STRING
 from tests.support.store import NOW, Store
@@ -129,10 +130,100 @@ def test_keys_are_in_order_and_alive(store: Store) -> None:
     assert [key for key, _ in store.db.rows(b"", b"b")] == [b"b", b"\xff"]
 
 
-def test_a_command_iterates_before_it_writes(store: Store) -> None:
-    store.put(b"a")
-    with pytest.raises(AssertionError):
-        list(store.db.keys())
+def look(store: Store, index: int = 0) -> list[object]:
+    """What every way to iterate says of a database."""
+    db = store.tx.database(index)
+    found: list[object] = [list(db.keys()), list(db.rows()), list(db.keys(b"b"))]
+    start: bytes | None = b""
+    pages = []
+    while start is not None:
+        keys, start = db.page(b"", start, 3)
+        pages.append(keys)
+    return [*found, pages, db.counts().keys, db.random_key() in [*db.keys(), None]]
+
+
+@pytest.mark.parametrize("deadline", [0, LATER])
+def test_a_unit_of_work_sees_what_it_wrote_and_commits_none_of_it(
+    store: Store, deadline: int
+) -> None:
+    fill(store, *(b"%b%d" % (letter, number) for letter in (b"a", b"b") for number in range(9)))
+    before = look(store)
+    store.put(b"first", b"unit")
+    store.tx.undo.clear()
+    mark = store.tx.mark()
+    store.put(b"b0", b"other", expire_at=deadline)
+    store.put(b"b55", b"", expire_at=deadline)
+    store.delete(b"a3")
+    store.db.set_all([b"c1", b"a1", b"c1"], [b"1", b"2", b"3"])
+    keys = [b"a0", b"a1", b"a2", *(b"a%d" % number for number in range(4, 9))]
+    keys += [b"b0", b"b1", b"b2", b"b3", b"b4", b"b5", b"b55", b"b6", b"b7", b"b8", b"c1", b"first"]
+    assert list(store.db.keys()) == keys
+    assert [key for key, _ in store.db.rows(b"", b"b55")] == keys[keys.index(b"b55") :]
+    assert look(store)[4] == len(keys)
+    assert b"first" not in [key[4:] for key in store.meta()], "half a unit would be committed"
+    store.tx.rollback_to(mark)
+    assert store.value(b"first") == b"unit"
+    store.delete(b"first")
+    store.tx.undo.clear()
+    assert look(store) == before
+    store.commit()
+    store.check()
+
+
+def test_a_random_key_of_a_unit(store: Store) -> None:
+    """More than are listed: some on disk and gone, some only in the batch."""
+    names = [b"%03d" % number for number in range(400)]
+    fill(store, *names)
+    for name in names[:300]:
+        store.delete(name)
+    store.put(b"new")
+    left = {*names[300:], b"new"}
+    for name in (b"x%03d" % number for number in range(300)):
+        store.put(name)
+        left.add(name)
+    drawn = {store.db.random_key() for _ in range(2000)}
+    assert drawn <= left
+    assert len(drawn & {name for name in left if name is not None and name > b"n"}) > 100
+    assert len(drawn & set(names)) > 20
+
+
+def test_a_unit_may_empty_and_swap_databases_and_be_taken_back(store: Store) -> None:
+    fill(store, b"a", b"b")
+    fill(store, b"c", database=1)
+    before = [look(store, index) for index in range(2)]
+    mark = store.tx.mark()
+    store.tx.flush_databases([0])
+    store.put(b"d")
+    store.tx.swap_databases(0, 1)
+    store.put(b"e")
+    assert [look(store, index)[0] for index in range(2)] == [[b"c", b"e"], [b"d"]]
+    store.tx.rollback_to(mark)
+    assert [look(store, index) for index in range(2)] == before
+    store.commit()
+    store.reopen()
+    assert [look(store, index) for index in range(2)] == before
+    store.check()
+
+
+def test_an_iteration_merges_while_rocksdb_stalls(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the thread may not wait for it, nothing is committed in the middle of a batch."""
+    fill(store, b"a", b"c")
+    store.tx.may_wait = False
+    store.put(b"b")
+    store.tx.undo.clear()
+
+    def stall(*_: object, may_wait: bool = True) -> None:
+        assert not may_wait
+        raise WriteStalledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.engine, "write_batch", stall)
+        assert list(store.db.keys()) == [b"a", b"b", b"c"]
+    assert len(store.meta()) == 2
+    assert list(store.db.keys()) == [b"a", b"b", b"c"]
+    assert len(store.meta()) == 3
 
 
 @pytest.mark.parametrize("deadline", [0, LATER])
