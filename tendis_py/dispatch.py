@@ -156,6 +156,7 @@ class Dispatcher:
         """Run requests of a session without gates, until one may have changed that."""
         context = self.context
         undo = context.tx.undo
+        interest = context.tx.keyspace.interest
         append = replies.append
         all_buckets = self.counters.buckets
         slow_ns = self.services.slowlog.threshold_ns
@@ -189,7 +190,10 @@ class Dispatcher:
                     continue
             append(payload)
             if undo:
-                undo.clear()
+                if interest.active:
+                    context.tx.end_unit()
+                else:
+                    undo.clear()
             now = perf_counter_ns()
             elapsed = now - started
             step = elapsed >> 7
@@ -256,7 +260,7 @@ class Dispatcher:
                     break
             else:
                 payload = self.call(command, request, read)
-                self.context.tx.undo.clear()
+                self.context.tx.end_unit()
         except ReplyError as error:
             payload = self._reject(session, command, error)
         except (HeldError, TooLargeError) as stop:

@@ -104,7 +104,7 @@ class Runs:
             context.tx.rollback_command()
             counters.hits, counters.misses = hits, misses
             return None
-        context.tx.undo.clear()
+        context.tx.end_unit()
         elapsed = perf_counter_ns() - started
         buckets = counters.buckets[command]
         buckets[bucket_of(elapsed // count)] += count

@@ -6,6 +6,7 @@ replies, are counted alike, leave the same in the keyspace and in the session.
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -80,6 +81,7 @@ def state(thread: Thread) -> tuple[object, ...]:
 
 def run(thread: Thread, requests: list[Request]) -> tuple[bytes, int]:
     replies: list[bytes] = []
+    random.seed(len(requests))
     thread.tx.begin(1_000_000)
     taken = thread.dispatcher.run(thread.session, requests, replies)
     thread.tx.commit()

@@ -141,8 +141,8 @@ class Executor:
                     batch.held.add(session)
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
-            batch.slow = self.dispatcher.slow
-            self.dispatcher.slow = []
+            batch.slow = self.dispatcher.slow.copy()
+            self.dispatcher.slow.clear()
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         always = self.services.config.appendfsync == "always"
@@ -151,6 +151,7 @@ class Executor:
         except StorageError as error:
             log.error("commit failed: %s", error)
             tx.rollback()
+            tx.release(settled_only=True)
             written = tx.settled
             for batch in batches:
                 batch.fail(f"ERR storage failure, nothing was written: {error}")
@@ -162,6 +163,8 @@ class Executor:
                 for batch in batches:
                     batch.settled = NOTHING_SETTLED
                     batch.fail(f"ERR storage failure, what was written may be lost: {error}")
+        if tx.outgoing:
+            tx.release()
         committed = perf_counter_ns()
         for batch in batches:
             batch.committed = committed
@@ -207,11 +210,13 @@ class Executor:
         try:
             self._begin()
             job.work(self.tx)
-            self.tx.undo.clear()
+            self.tx.end_unit()
             self.tx.commit()
+            self.tx.release()
         except Exception as failure:
             log.exception("background job failed")
             self.tx.rollback()
+            self.tx.release(settled_only=True)
             error = failure
         finally:
             if claim is not None:

@@ -236,7 +236,9 @@ class Database:
         before: list[Any] = [MISSING] * len(meta_keys)
         if overlay:
             before = list(map(overlay.get, meta_keys, before))
-        self.tx.undo.append((overlay, meta_keys, before, self.namespace, new, 0))
+        edits = len(meta_keys)
+        self.tx.undo.append((overlay, meta_keys, before, self.namespace, new, 0, edits))
+        self._counters.changes += edits
         overlay.update(zip(meta_keys, texts, strict=True))
         if new:
             self.tx.count(self.namespace, new, 0)
@@ -252,7 +254,7 @@ class Database:
     def _expire(self, meta_key: bytes, row: Row) -> None:
         """Delete a row whose time has come, physically: a later read must not meet it again."""
         if row is not ABSENT and self.tx.keyspace.may_expire():
-            self._remove(meta_key, row)
+            self._remove(meta_key, row, 0)
             self._counters.expired += 1
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -264,12 +266,14 @@ class Database:
             self.put(key, StringRow(value), self.peek(key))
             return
         tx = self.tx
-        tx.undo.append((overlay, meta_key, overlay.get(meta_key, MISSING), 0, 0, 0))
+        tx.undo.append((overlay, meta_key, overlay.get(meta_key, MISSING), 0, 0, 0, 1))
+        self._counters.changes += 1
         overlay[meta_key] = value
         self._uses[hash(meta_key) & _USE_MASK] = tx.second
 
-    def put(self, key: bytes, row: Row, old: Row | None) -> None:
-        """Write ``row``; ``old`` is what ``find`` or ``peek`` gave for the key just before."""
+    def put(self, key: bytes, row: Row, old: Row | None, *, edits: int = 1) -> None:
+        """Write ``row``; ``old`` is what ``find`` or ``peek`` gave for the key just before. For
+        INFO that counts as so many ``edits``."""
         tx = self.tx
         overlay = self._overlay
         meta_key = self.prefix + key
@@ -290,38 +294,46 @@ class Database:
                 self._move_fields_due(meta_key, old.fields_due, row.fields_due)
         if row.fields_due and (old is None or not old.fields_due):
             self._move_fields_due(meta_key, 0, row.fields_due)
-        tx.undo.append(
-            (overlay, meta_key, overlay.get(meta_key, MISSING), self.namespace, keys, expires)
-        )
+        before = overlay.get(meta_key, MISSING)
+        tx.undo.append((overlay, meta_key, before, self.namespace, keys, expires, edits))
+        self._counters.changes += edits
         overlay[meta_key] = held(row)
         if keys or expires:
             tx.count(self.namespace, keys, expires)
 
-    def delete(self, key: bytes, row: Row) -> None:
-        """Delete ``key``, whose row ``find`` or ``peek`` gave just before. A large collection's
-        elements are left to the reclaimer: this is O(1)."""
-        self._remove(self.prefix + key, row)
+    def edited(self, key: bytes, *, edits: int = 1) -> None:
+        """Elements of ``key`` have changed, and its row has not: who is interested in the key is to
+        know."""
+        overlay, meta_key = self._overlay, self.prefix + key
+        before = overlay.get(meta_key, MISSING)
+        self.tx.undo.append((overlay, meta_key, before, 0, 0, 0, edits))
+        self._counters.changes += edits
 
-    def _remove(self, meta_key: bytes, row: Row) -> None:
+    def delete(self, key: bytes, row: Row, *, edits: int = 1) -> None:
+        """Delete ``key``, whose row ``find`` or ``peek`` gave just before. A large collection's
+        elements are left to the reclaimer: this is O(1). ``edits`` as in ``put``."""
+        self._remove(self.prefix + key, row, edits)
+
+    def _remove(self, meta_key: bytes, row: Row, edits: int) -> None:
         tx = self.tx
         if row.version:
             tx.discard_version(row.version)
-        self._detach(meta_key, row)
+        self._detach(meta_key, row, edits)
 
     def detach(self, key: bytes, row: Row) -> None:
         """Take the row off ``key`` without giving up its elements: they move with the row
-        (RENAME, MOVE)."""
-        self._detach(self.prefix + key, row)
+        (RENAME, MOVE), and are counted there."""
+        self._detach(self.prefix + key, row, 0)
 
-    def _detach(self, meta_key: bytes, row: Row) -> None:
+    def _detach(self, meta_key: bytes, row: Row, edits: int) -> None:
         tx = self.tx
         expires = self._move_deadline(meta_key, row.expire_at, 0) if row.expire_at else 0
         if row.fields_due:
             self._move_fields_due(meta_key, row.fields_due, 0)
         overlay = self._overlay
-        tx.undo.append(
-            (overlay, meta_key, overlay.get(meta_key, MISSING), self.namespace, -1, expires)
-        )
+        before = overlay.get(meta_key, MISSING)
+        tx.undo.append((overlay, meta_key, before, self.namespace, -1, expires, edits))
+        self._counters.changes += edits
         overlay[meta_key] = ABSENT
         tx.count(self.namespace, -1, expires)
 

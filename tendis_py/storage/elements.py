@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tendis_py.storage.codec import VERSION_SIZE, upper_bound, version_prefix
-from tendis_py.storage.engine import Change
+from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import GARBAGE, ROWS
 from tendis_py.storage.order import OrderIndex
 
@@ -42,7 +42,7 @@ class VersionWriter:
         self._tx = tx
         self.version = tx.keyspace.new_version()
         self._prefix = version_prefix(self.version)
-        self._rows: list[Change] = []
+        self._rows: list[RowWrite] = []
         self._ahead = False
 
     def add(self, element: bytes, value: bytes = b"", family: int = ROWS) -> None:

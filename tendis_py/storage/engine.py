@@ -36,7 +36,7 @@ FORMAT_VALUE = b"tendis-py 1"
 
 _STALL_POLL_SECONDS = 0.005
 
-Change = tuple[int, bytes, bytes | None]
+RowWrite = tuple[int, bytes, bytes | None]
 """Column family, key, new value (None deletes)."""
 
 
@@ -204,7 +204,7 @@ class Engine:
 
     def write(
         self,
-        changes: Iterable[Change],
+        changes: Iterable[RowWrite],
         settings: Iterable[tuple[bytes, bytes]] = (),
         ranges: Iterable[tuple[int, bytes, bytes]] = (),
     ) -> None:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from tendis_py.storage.cache import RowCache
+from tendis_py.storage.changes import Interest
 from tendis_py.storage.codec import namespace_prefix
 from tendis_py.storage.cursors import Cursors
 from tendis_py.storage.engine import Engine
@@ -86,6 +87,7 @@ class Keyspace:
         self.building: set[int] = set()
         """Versions that are being written ahead of their commit, and are not garbage yet."""
         self.locks = KeyLocks()
+        self.interest = Interest()
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
         self.may_expire: Callable[[], bool] = lambda: True

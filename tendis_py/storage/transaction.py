@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any
 
 from tendis_py.errors import StorageError, TooLargeError, WriteStalledError
+from tendis_py.storage.changes import Change, Release
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
@@ -25,13 +26,17 @@ from tendis_py.storage.codec import (
 )
 from tendis_py.storage.counters import KeyspaceCounters
 from tendis_py.storage.database import MISSING, Database
-from tendis_py.storage.engine import Change
+from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import GARBAGE, META, ROWS
 from tendis_py.storage.keyspace import Counts, Keyspace
 from tendis_py.storage.order import OrderIndex
 from tendis_py.storage.pacing import ROWS_BETWEEN_RESTS, Pace
 
 _first = itemgetter(0)
+
+Undo = tuple[dict[Any, Any], Any, Any, int, int, int, int]
+"""Overlay, key, value before (or lists of both), namespace and the changes of its two counters,
+changes counted."""
 
 NEVER = 1 << 64
 """A deadline (ms) after all others."""
@@ -58,10 +63,11 @@ class Transaction:
         self.settings: dict[bytes, bytes | None] = {}
         self.ranges: dict[tuple[int, bytes, bytes], bool] = {}
         """Ranges to delete (family, from, below), before the overlays apply."""
-        self.undo: list[tuple[dict[Any, Any], Any, Any, int, int, int]] = []
-        """What the unit of work has overwritten: overlay, key, value before (or lists of both),
-        namespace and the changes of its two counters. A unit is a command, or several that are
-        done together or not at all; whoever runs it clears this at its end."""
+        self.undo: list[Undo] = []
+        """What the unit of work has overwritten. A unit is a command, or several that are done
+        together or not at all; ``end_unit`` clears this."""
+        self.outgoing: list[Release] = []
+        """What is to happen once the batch is committed, because of what it has changed."""
         self.pending: dict[int, Counts] = {}
         self._moved: dict[int, int] = {}
         """Databases that the batch points to another namespace: index → namespace."""
@@ -69,6 +75,7 @@ class Transaction:
         """No deadline that the batch indexes is earlier."""
         self.settled = False
         """Whether a part of the batch is committed."""
+        self._settled_outgoing = 0
         self.on_settle: Callable[[], None] = _nothing
         """Called when what has run of the batch so far is committed."""
         self.may_wait = True
@@ -85,6 +92,7 @@ class Transaction:
         self.now = now
         self.second = now // 1000
         self.settled = False
+        self._settled_outgoing = 0
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout
             for database in self._databases:
@@ -167,14 +175,14 @@ class Transaction:
     def put(self, family: int, key: bytes, value: bytes | None) -> None:
         """Write a row; None deletes it."""
         overlay = self.families[family]
-        self.undo.append((overlay, key, overlay.get(key, MISSING), 0, 0, 0))
+        self.undo.append((overlay, key, overlay.get(key, MISSING), 0, 0, 0, 0))
         overlay[key] = value
 
     def put_many(self, family: int, rows: dict[bytes, bytes | None]) -> None:
         """As ``put`` for each, at two thirds of the cost."""
         overlay = self.families[family]
         before = overlay.get
-        self.undo += [(overlay, key, before(key, MISSING), 0, 0, 0) for key in rows]
+        self.undo += [(overlay, key, before(key, MISSING), 0, 0, 0, 0) for key in rows]
         overlay.update(rows)
 
     def delete_range(self, family: int, lower: bytes, upper: bytes | None) -> None:
@@ -183,7 +191,7 @@ class Transaction:
         if lower >= upper:
             return  # RocksDB would refuse the whole batch
         place = (family, lower, upper)
-        self.undo.append((self.ranges, place, self.ranges.get(place, MISSING), 0, 0, 0))
+        self.undo.append((self.ranges, place, self.ranges.get(place, MISSING), 0, 0, 0, 0))
         self.ranges[place] = True
         for key in self._overlaid(family, lower, upper):
             self.put(family, key, None)
@@ -247,7 +255,7 @@ class Transaction:
             self.keyspace.orders.drop(version, family)
         self._reordered.clear()
 
-    def write_ahead(self, version: int, rows: Iterable[Change]) -> None:
+    def write_ahead(self, version: int, rows: Iterable[RowWrite]) -> None:
         """Write rows of a version that no key names yet, at once and outside of the batch. Should
         that never happen, the reclaimer finds the version among the garbage."""
         engine = self.keyspace.engine
@@ -285,6 +293,32 @@ class Transaction:
 
     # Outcome
 
+    def end_unit(self) -> None:
+        """The unit of work is complete: it can no longer be taken back by itself, and those who are
+        interested hear what it has changed."""
+        interest = self.keyspace.interest
+        if interest.active and (change := self._change()) is not None:
+            interest.tell(change, self.outgoing)
+        self.undo.clear()
+
+    def _change(self) -> Change | None:
+        """What the unit has changed of the keyspace, None when that is nothing."""
+        keys: dict[bytes, None] = {}
+        databases: set[int] = set()
+        for overlay, key, *_ in self.undo:
+            if overlay is self.meta:
+                keys.update(dict.fromkeys(key if type(key) is list else (key,)))
+            elif overlay is self._moved:
+                databases.add(key)
+        return Change(tuple(keys), frozenset(databases)) if keys or databases else None
+
+    def release(self, *, settled_only: bool = False) -> None:
+        """Have happen what waited for the commit; if that has failed, only what follows from the
+        part of the batch that was committed before, and forget the rest."""
+        outgoing, self.outgoing = self.outgoing, []
+        for call in outgoing[: self._settled_outgoing] if settled_only else outgoing:
+            call()
+
     def mark(self) -> int:
         """Where the unit of work stands, for ``rollback_to``."""
         return len(self.undo)
@@ -295,7 +329,8 @@ class Transaction:
         undo = self.undo
         if len(undo) == mark:
             return
-        for overlay, key, before, namespace, keys, expires in reversed(undo[mark:]):
+        for overlay, key, before, namespace, keys, expires, edits in reversed(undo[mark:]):
+            self.counters.changes -= edits
             for one, value in (
                 zip(key, before, strict=True) if type(key) is list else [(key, before)]
             ):
@@ -359,7 +394,6 @@ class Transaction:
             keyspace.expiry_low_water.lower(self._earliest)
         if self._moved:
             keyspace.move_databases(self._moved)
-        self.counters.changes += len(meta)
         self._reordered.clear()
         self._forget()
         return True
@@ -412,13 +446,15 @@ class Transaction:
         """Empty databases, each in constant time. The batch holds all keys."""
         for index in indexes:
             database = self._databases[index]
-            if database.counts().keys:
+            if keys := database.counts().keys:
+                self._count_changes(keys)
                 namespace, setting = self.keyspace.new_namespace()
                 self._set([(self.keyspace.dead_setting(database.namespace), b""), setting])
                 self._move_database(index, namespace)
 
     def swap_databases(self, first: int, second: int) -> None:
         """Swap two databases. The batch holds all keys."""
+        self._count_changes(1)
         namespaces = self._databases[first].namespace, self._databases[second].namespace
         self._move_database(second, namespaces[0])
         self._move_database(first, namespaces[1])
@@ -426,13 +462,17 @@ class Transaction:
     def _move_database(self, index: int, namespace: int) -> None:
         """Point a database elsewhere: here at once, for other threads from the commit on."""
         self._databases[index].point_to(namespace)
-        self.undo.append((self._moved, index, self._moved.get(index, MISSING), 0, 0, 0))
+        self.undo.append((self._moved, index, self._moved.get(index, MISSING), 0, 0, 0, 0))
         self._moved[index] = namespace
         self._set([self.keyspace.database_setting(index, namespace)])
 
+    def _count_changes(self, edits: int) -> None:
+        self.undo.append((self.settings, b"", MISSING, 0, 0, 0, edits))
+        self.counters.changes += edits
+
     def _set(self, settings: list[tuple[bytes, bytes]]) -> None:
         for key, value in settings:
-            self.undo.append((self.settings, key, self.settings.get(key, MISSING), 0, 0, 0))
+            self.undo.append((self.settings, key, self.settings.get(key, MISSING), 0, 0, 0, 0))
             self.settings[key] = value
 
     def settle(self) -> bool:
@@ -448,6 +488,7 @@ class Transaction:
         except (WriteStalledError, StorageError):
             return False  # the commit at the end of the batch will tell
         self.settled = True
+        self._settled_outgoing = len(self.outgoing)
         self.on_settle()
         return True
 

@@ -104,7 +104,7 @@ def test_it_is_as_one_client_after_the_other(
         for ours, theirs in zip(together.sessions, apart.sessions, strict=True):
             assert (ours.commands, ours.last_command) == (theirs.commands, theirs.last_command)
         ours, theirs = (stage.executor.dispatcher.counters for stage in (together, apart))
-        for name in ("processed", "hits", "misses"):
+        for name in ("processed", "hits", "misses", "changes"):
             assert getattr(ours, name) == getattr(theirs, name)
 
 

@@ -26,7 +26,7 @@ from tendis_py.storage.codec import (
     register,
     version_prefix,
 )
-from tendis_py.storage.engine import Change
+from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import ENTRIES, EXPIRES, GARBAGE, META, ROWS, SCORE
 from tendis_py.storage.keyspace import COUNT_SETTING, DATABASE_SETTING
 from tests.support.servers import ROOT, running, tendis_process
@@ -132,7 +132,7 @@ def test_the_check_changes_nothing(filled: Store) -> None:
     assert check(filled) == sound
 
 
-Damage = Callable[[Store], list[Change]]
+Damage = Callable[[Store], list[RowWrite]]
 
 
 def meta_key(store: Store, key: bytes) -> bytes:
