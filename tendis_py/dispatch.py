@@ -27,7 +27,7 @@ from tendis_py.errors import (
 )
 from tendis_py.gates import PASS, gates_of
 from tendis_py.resp.requests import Request
-from tendis_py.runs import LARGE_REPLY, Answer, Item, Runs, SlowCommand, all_of
+from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
@@ -116,7 +116,9 @@ class Dispatcher:
         self.counters.processed += taken
         return taken
 
-    def run_together(self, items: list[Item], replies: list[Answer], read: int) -> list[Item]:
+    def run_together(
+        self, items: list[Item[C]], replies: list[Answer[C]], read: int
+    ) -> list[Item[C]]:
         """As ``Runs.together``, unless each request has to be looked at alone."""
         if self._global_gates.one_by_one:
             return items

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY, Command
@@ -24,10 +24,23 @@ from tendis_py.session import Session
 LARGE_REPLY = 64 * 1024
 """A reply this long ends a connection's turn, so that replies don't pile up before any is sent."""
 
-Item = tuple[Session, list[Request]]
 
-Answer = tuple[Session, bytes, "list[Request] | None"]
-"""What one session gets: encoded replies, and the requests that were not run, if any."""
+class Client(Protocol):
+    """Whoever asks: what stages know of a connection is more."""
+
+    @property
+    def session(self) -> Session: ...
+
+
+C = TypeVar("C", bound=Client)
+
+Item = tuple[C, list[Request]]
+
+Share = tuple[Session, list[Request]]
+"""One session's part of a run."""
+
+Answer = tuple[C, bytes, "list[Request] | None"]
+"""What one client gets: encoded replies, and the requests that were not run, if any."""
 
 Group = tuple[Command | None, int, int, tuple[bytes, ...]]
 """Command, database, protocol, and the arguments that are the same."""
@@ -59,29 +72,30 @@ class Runs:
         self._slow = slow
         self._slowlog = context.services.slowlog
 
-    def together(self, items: list[Item], replies: list[Answer], read: int) -> list[Item]:
-        """Run what several sessions ask of one command as one run, and answer once what they ask
-        alike: requests that came in together have no order but within a session. Adds the answers
+    def together(self, items: list[Item[C]], replies: list[Answer[C]], read: int) -> list[Item[C]]:
+        """Run what several clients ask of one command as one run, and answer once what they ask
+        alike: requests that came in together have no order but those of one. Adds the answers
         to ``replies``, and returns the items that are left to run one after the other."""
-        groups: dict[Group, list[Item]] = {}
+        groups: dict[Group, list[Item[C]]] = {}
         for item in items:
-            groups.setdefault(_group_of(*item), []).append(item)
-        left: list[Item] = []
+            groups.setdefault(_group_of(item[0].session, item[1]), []).append(item)
+        left: list[Item[C]] = []
         for (command, *_), group in groups.items():
             payloads = None
             if command is not None and len(group) > 1:
-                self._context.enter(group[0][0])
-                payloads = self.take(command, group, read)
+                shares = [(client.session, requests) for client, requests in group]
+                self._context.enter(shares[0][0])
+                payloads = self.take(command, shares, read)
             if payloads is None:
                 left += group
                 continue
-            for (session, requests), payload in zip(group, payloads, strict=True):
-                session.commands += len(requests)
+            for (client, requests), payload in zip(group, payloads, strict=True):
+                client.session.commands += len(requests)
                 self._counters.processed += len(requests)
-                replies.append((session, payload, None))
+                replies.append((client, payload, None))
         return left
 
-    def take(self, command: Command, shares: list[Item], read: int) -> list[bytes] | None:
+    def take(self, command: Command, shares: list[Share], read: int) -> list[bytes] | None:
         """Run requests of one command by its ``run`` handler, or equal ones once: the replies to
         each session, encoded. None, and nothing has happened, if the handler declines, or if the
         replies to one are long: they would pile up before any is sent."""
@@ -128,7 +142,7 @@ class Runs:
         return [payload] * len(requests)
 
 
-def _encode_shares(values: list[Any], shares: list[Item]) -> list[bytes] | None:
+def _encode_shares(values: list[Any], shares: list[Share]) -> list[bytes] | None:
     encoders = shares[0][0].encoders
     if len(shares) == len(values):
         return encode_each(values, encoders)

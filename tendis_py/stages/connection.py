@@ -12,14 +12,11 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tendis_py.config import BufferLimit
 from tendis_py.resp.requests import FastReader, Request, RequestParser
 from tendis_py.session import Session
-
-if TYPE_CHECKING:
-    from tendis_py.stages.reactor import Reactor
 
 RECEIVE_BYTES = 16 * 1024
 """Read at a time: also what bounds one connection's share of a turn."""
@@ -37,6 +34,15 @@ OUTBOX_BYTES = 64 * 1024 * 1024
 """Replies a client may leave unread before its requests wait, and it is no longer read."""
 
 EPOLLIN, EPOLLOUT = select.EPOLLIN, select.EPOLLOUT
+
+
+class Home(Protocol):
+    """Where a connection is served, as far as it knows: by the I/O thread of this ``number``."""
+
+    number: int
+
+    def close_soon(self, connection: Connection) -> None:
+        """Close it; from any thread."""
 
 
 class Gone:
@@ -62,11 +68,11 @@ class Connection:
         "events",
         "fd",
         "finished",
+        "home",
         "outbox",
         "outbox_bytes",
         "parser",
         "progress",
-        "reactor",
         "session",
         "socket",
         "soft_limit_since",
@@ -78,7 +84,7 @@ class Connection:
     def __init__(
         self,
         sock: socket.socket,
-        reactor: Reactor,
+        home: Home,
         fast: FastReader,
         *,
         max_bulk: int,
@@ -86,7 +92,7 @@ class Connection:
     ) -> None:
         self.socket = sock
         self.fd = sock.fileno()
-        self.reactor = reactor
+        self.home = home
         unix = sock.family == socket.AF_UNIX
         self.session = Session(
             self,
@@ -127,10 +133,10 @@ class Connection:
 
     @property
     def thread(self) -> int:
-        return self.reactor.number
+        return self.home.number
 
     def close(self) -> None:
-        self.reactor.close_soon(self)
+        self.home.close_soon(self)
 
     @property
     def ordinary(self) -> bool:

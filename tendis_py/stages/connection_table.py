@@ -8,16 +8,12 @@ from __future__ import annotations
 import logging
 import select
 import socket
-from typing import TYPE_CHECKING
 
 from tendis_py.resp.requests import FastReader
 from tendis_py.services import Services
 from tendis_py.services.stats import Traffic
-from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, OUTBOX_BYTES, Connection
+from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, OUTBOX_BYTES, Connection, Home
 from tendis_py.stages.parking import Parking
-
-if TYPE_CHECKING:
-    from tendis_py.stages.reactor import Reactor
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +33,14 @@ class ConnectionTable(dict[int, Connection]):
         self.parking = Parking(services.clients)
         self.paused_reads = 0
 
-    def open(self, sock: socket.socket, reactor: Reactor, fast: FastReader) -> None:
+    def open(self, sock: socket.socket, home: Home, fast: FastReader) -> None:
         """Make a connection of a connected socket."""
         config = self._services.config
         sock.setblocking(False)
         try:
             connection = Connection(
                 sock,
-                reactor,
+                home,
                 fast,
                 max_bulk=config.proto_max_bulk_len,
                 secure=bool(config.requirepass),

@@ -125,20 +125,21 @@ class Executor:
         self._output = []
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
-        for session, requests in items:
+        for connection, requests in items:
+            session = connection.session
             output: list[bytes] = []
             self._output = output
             runnable = requests[:1] if batch.is_slow else requests
             taken = run(session, runnable, output, session.received)
             payload = output[0] if len(output) == 1 else b"".join(output)
             if taken == len(requests) or session.closing:
-                replies.append((session, payload, None))
+                replies.append((connection, payload, None))
             else:
-                replies.append((session, payload, requests[taken:]))
+                replies.append((connection, payload, requests[taken:]))
                 if self.dispatcher.stop is Stop.SLOW:
-                    batch.slow_next.add(session)
+                    batch.slow_next.add(connection)
                 elif self.dispatcher.stop is Stop.HELD:
-                    batch.held.add(session)
+                    batch.held.add(connection)
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()

@@ -44,7 +44,7 @@ class ExecutorPool:
             _do(executor, work)
             finished()
             if isinstance(work, Batch):
-                work.reactor.responses.post(work)
+                work.responses.post(work)
 
     def _by_rounds(self, executor: Executor) -> None:
         while True:
@@ -59,7 +59,7 @@ class ExecutorPool:
                 if work is not None:
                     self.queue.finished()
             for batch in batches:
-                batch.reactor.responses.post(batch)
+                batch.responses.post(batch)
             if round_[-1] is None:
                 return
 
@@ -81,5 +81,5 @@ def _answering(batches: list[Batch]) -> Iterator[None]:
     except Exception:
         log.exception("a batch failed")
         for batch in batches:
-            for session, _ in batch.items:
-                session.peer.close()
+            for connection, _ in batch.items:
+                connection.close()

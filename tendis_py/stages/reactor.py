@@ -25,9 +25,9 @@ from time import monotonic, perf_counter_ns
 import trio
 
 from tendis_py.commands.registry import Lane
-from tendis_py.resp.requests import FastReader, Request
+from tendis_py.resp.requests import FastReader
+from tendis_py.runs import Item
 from tendis_py.services import Services
-from tendis_py.session import Session
 from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.execute import Executor
@@ -209,7 +209,7 @@ class Reactor:
         read = perf_counter_ns()
         self._now = now = monotonic()
         self._turns += 1
-        items: list[tuple[Session, list[Request]]] = []
+        items: list[Item[Connection]] = []
         received = reads = 0
         connections = self.connections
         if self._waiting.ready:
@@ -252,7 +252,7 @@ class Reactor:
             elif requests:
                 connection.busy = True
                 session.received = read
-                items.append((session, requests))
+                items.append((connection, requests))
             if connection.parser.error is not None:
                 self._waiting.end(connection)
             elif not requests:
@@ -285,8 +285,8 @@ class Reactor:
 
     # Submitting
 
-    def _submit(self, items: list[tuple[Session, list[Request]]], received: int, read: int) -> None:
-        batch = Batch(self, items, received, read)
+    def _submit(self, items: list[Item[Connection]], received: int, read: int) -> None:
+        batch = Batch(self.responses, items, received, read)
         self._requests += batch.requests
         if self._submission is Submission.INLINE:
             self._execute(batch)
@@ -301,10 +301,10 @@ class Reactor:
             if batch.transaction is not None:
                 threading.Thread(target=self._commit_stalled, args=(batch,)).start()
                 return
-        plans = [plan(*item) for item in items]
+        plans = [plan(connection.session, requests) for connection, requests in items]
         is_control = [one.lane is Lane.CONTROL for one in plans]
         if any(is_control):
-            inline = Batch(self, list(compress(items, is_control)), 0, read)
+            inline = Batch(self.responses, list(compress(items, is_control)), 0, read)
             self._executor.execute_control(inline)
             self._inline += 1
             self._respond(inline)
@@ -312,7 +312,7 @@ class Reactor:
             items, plans = list(compress(items, is_data)), list(compress(plans, is_data))
             if not items:
                 return
-        batch = Batch(self, items, received, read, needs=union(plans))
+        batch = Batch(self.responses, items, received, read, needs=union(plans))
         self._queued += 1
         if self._held or not queue.offer(batch):
             self._held.append(batch)
@@ -352,10 +352,10 @@ class Reactor:
         """Send a batch's replies, and let its connections go on."""
         batch.replied = perf_counter_ns()
         sent = writes = 0
-        for session, payload, rest in batch.replies:
-            connection: Connection = session.peer  # type: ignore[assignment]
+        for connection, payload, rest in batch.replies:
             if connection.closed:
                 continue
+            session = connection.session
             if payload:
                 sent += len(payload)
                 session.net_out += len(payload)
@@ -373,7 +373,7 @@ class Reactor:
                 continue
             connection.busy = False
             if rest is not None:
-                if session in batch.held:
+                if connection in batch.held:
                     self._waiting.hold(connection, rest)
                     continue
                 connection.waiting = rest + connection.waiting

@@ -10,9 +10,9 @@ from __future__ import annotations
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import encode
 from tendis_py.resp.requests import Request
+from tendis_py.runs import Item
 from tendis_py.services import Services
 from tendis_py.services.stats import Traffic
-from tendis_py.session import Session
 from tendis_py.stages.connection import OUTBOX_BYTES, Connection
 from tendis_py.stages.connection_table import ConnectionTable
 
@@ -38,14 +38,14 @@ class Waiting:
         connection.waiting_bytes += received
         self._connections.update_events(connection)
 
-    def take_ready(self, items: list[tuple[Session, list[Request]]]) -> None:
+    def take_ready(self, items: list[Item[Connection]]) -> None:
         """Let connections go on whose requests had to wait."""
         ready, self.ready = self.ready, []
         for connection in ready:
             if connection.closed or connection.busy or not connection.waiting:
                 continue
             connection.session.received = connection.waiting_since
-            items.append((connection.session, connection.waiting))
+            items.append((connection, connection.waiting))
             connection.busy = True
             connection.waiting = []
             connection.waiting_bytes = 0

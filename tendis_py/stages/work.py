@@ -1,8 +1,7 @@
-"""What travels between the stages, and the bounded queue it waits in. Knows no socket."""
+"""What travels between the stages, and the bounded queue it waits in. Knows no reactor."""
 
 from __future__ import annotations
 
-import itertools
 import sys
 import threading
 from collections import deque
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import count_replies, encode
 from tendis_py.resp.requests import Request
-from tendis_py.runs import Answer, SlowCommand
-from tendis_py.session import Session
+from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
-    from tendis_py.stages.reactor import Reactor
+    from tendis_py.stages.connection import Connection
+    from tendis_py.stages.respond import ResponseQueue
     from tendis_py.storage.locks import Claim
     from tendis_py.storage.transaction import Transaction
 
@@ -50,11 +49,11 @@ class Batch:
         "is_slow",
         "items",
         "queued",
-        "reactor",
         "read",
         "replied",
         "replies",
         "requests",
+        "responses",
         "settled",
         "slow",
         "slow_next",
@@ -66,30 +65,30 @@ class Batch:
 
     def __init__(
         self,
-        reactor: Reactor,
-        items: list[tuple[Session, list[Request]]],
+        responses: ResponseQueue,
+        items: list[Item[Connection]],
         received: int,
         read: int,
         *,
         needs: Plan | None = None,
         is_slow: bool = False,
     ) -> None:
-        self.reactor = reactor
+        self.responses = responses
         self.items = items
         self.requests = sum([len(requests) for _, requests in items])
         self.bytes = received
         self.read = read
         self.queued = self.taken = self.started = self.executed = self.committed = 0
         self.replied = self.written = 0
-        self.replies: list[Answer] = []
+        self.replies: list[Answer[Connection]] = []
         self.slow: list[SlowCommand] = []
         self._plan = needs
         self.is_slow = is_slow
         """Whether only the first request of its one item runs, in the slow lane where there is one:
         the others have another turn."""
-        self.slow_next: set[Session] = set()
+        self.slow_next: set[Connection] = set()
         """Those whose first request that was not run is for the slow lane."""
-        self.held: set[Session] = set()
+        self.held: set[Connection] = set()
         """Those whose first request that was not run may not run yet."""
         self.settled = NOTHING_SETTLED
         """How much was committed while the batch ran: so many of ``replies``, and so many bytes of
@@ -103,7 +102,7 @@ class Batch:
     def plan(self) -> Plan:
         """What its requests need."""
         if self._plan is None:
-            self._plan = union(itertools.starmap(plan, self.items))
+            self._plan = union([plan(one.session, requests) for one, requests in self.items])
         return self._plan
 
     def fail(self, reason: str) -> None:
@@ -111,21 +110,23 @@ class Batch:
         As many errors are given as there are replies."""
         error = ReplyError(reason)
         entries, kept = self.settled
-        for index, (session, payload, rest) in enumerate(self.replies):
+        for index, (connection, payload, rest) in enumerate(self.replies):
             if index < entries:
                 continue
             done = payload[: kept if index == entries else 0]
-            failures = encode(error, session.protocol) * count_replies(payload[len(done) :])
-            self.replies[index] = session, done + failures, rest
+            failure = encode(error, connection.session.protocol)
+            failures = failure * count_replies(payload[len(done) :])
+            self.replies[index] = connection, done + failures, rest
 
     def defer_slow(self) -> None:
         """Have requests from a slow one on go to the slow lane, now that what the connection wrote
         before is committed; not before the replies so far are sent, or later ones might overtake
         them."""
-        for index, (session, payload, rest) in enumerate(self.replies):
-            if rest and session in self.slow_next:
-                self.replies[index] = session, payload, DEFERRED
-                later = Batch(self.reactor, [(session, rest)], 0, self.committed, is_slow=True)
+        for index, (connection, payload, rest) in enumerate(self.replies):
+            if rest and connection in self.slow_next:
+                self.replies[index] = connection, payload, DEFERRED
+                items = [(connection, rest)]
+                later = Batch(self.responses, items, 0, self.committed, is_slow=True)
                 self.deferred.append(later)
 
 

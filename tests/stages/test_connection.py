@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from tendis_py.resp.requests import FastReader
 from tendis_py.stages.connection import SEND_BYTES, Connection
 from tests.support.resp import SECONDS
+
+
+class Nowhere:
+    """A connection's home that nothing happens in."""
+
+    number = 0
+
+    def close_soon(self, connection: Connection) -> None:
+        raise AssertionError("nobody closes it")
 
 
 @pytest.fixture
@@ -22,8 +29,7 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * SEND_BYTES)
         theirs.settimeout(SECONDS)
-        reactor: Any = SimpleNamespace(number=0)
-        yield Connection(ours, reactor, FastReader(), max_bulk=1 << 29, secure=False), theirs
+        yield Connection(ours, Nowhere(), FastReader(), max_bulk=1 << 29, secure=False), theirs
 
 
 def received(client: socket.socket, count: int) -> bytes:

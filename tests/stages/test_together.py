@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,17 +57,17 @@ class Stage:
         keyspace = Keyspace(self.engine, databases=2, cache_bytes=1 << 20, limits=config)
         services = Services(config, keyspace)
         self.executor = Executor(services, locking=Locking.NONE, name="test")
-        self.sessions = [Session(GONE) for _ in protocols]
-        for session, protocol in zip(self.sessions, protocols, strict=True):
-            session.use_protocol(protocol)
+        self.clients: list[Any] = [SimpleNamespace(session=Session(GONE)) for _ in protocols]
+        for client, protocol in zip(self.clients, protocols, strict=True):
+            client.session.use_protocol(protocol)
 
     def run(self, items: list[tuple[int, list[Request]]]) -> dict[int, Any]:
         """Execute one batch; client → what it gets, in the order they were answered."""
-        batch = Batch(None, [(self.sessions[who], asked) for who, asked in items], 0, 1)  # type: ignore[arg-type]
+        nowhere: Any = None
+        batch = Batch(nowhere, [(self.clients[who], asked) for who, asked in items], 0, 1)
         self.executor.execute(batch)
         return {
-            self.sessions.index(session): (payload, rest)
-            for session, payload, rest in batch.replies
+            self.clients.index(client): (payload, rest) for client, payload, rest in batch.replies
         }
 
 
@@ -101,7 +102,8 @@ def test_it_is_as_one_client_after_the_other(
                 assert apart.run([(who, turn[who])]) == {who: reply}
         looks = [(0, [look.split() for look in LOOKS])]
         assert together.run(looks) == apart.run(looks)
-        for ours, theirs in zip(together.sessions, apart.sessions, strict=True):
+        for ours, theirs in zip(together.clients, apart.clients, strict=True):
+            ours, theirs = ours.session, theirs.session
             assert (ours.commands, ours.last_command) == (theirs.commands, theirs.last_command)
         ours, theirs = (stage.executor.dispatcher.counters for stage in (together, apart))
         for name in ("processed", "hits", "misses", "changes"):

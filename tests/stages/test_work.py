@@ -5,25 +5,15 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from tendis_py.session import Session
 from tendis_py.stages.work import Batch, Job, Work, WorkQueue
 from tests.support.servers import wait_until
 
 SECONDS = 10.0
 
 
-class NoPeer:
-    """A session's connection that is never written to."""
-
-    input_bytes = output_bytes = output_pieces = thread = 0
-
-    def close(self) -> None:
-        raise AssertionError("nobody closes it")
-
-
 def batch(requests: int = 1, size: int = 10) -> Batch:
-    reactor: Any = None
-    return Batch(reactor, [(Session(NoPeer()), [[b"PING"]] * requests)], size, read=0)
+    nobody: Any = None
+    return Batch(nobody, [(nobody, [[b"PING"]] * requests)], size, read=0)
 
 
 def job() -> Job:
