@@ -13,7 +13,7 @@ import trio
 
 from tendis_py.services import Services
 from tendis_py.services.rates import SAMPLE_SECONDS
-from tendis_py.storage.expiry import Expiry
+from tendis_py.storage.expiry import ExpireFields, Expiry
 from tendis_py.storage.reclaim import Reclaimer
 from tendis_py.storage.transaction import Transaction
 
@@ -24,10 +24,10 @@ GC_SECONDS = 10.0
 
 
 class Maintenance:
-    def __init__(self, services: Services, do_job: DoJob) -> None:
+    def __init__(self, services: Services, do_job: DoJob, expire_fields: ExpireFields) -> None:
         self._services = services
         self._do_job = do_job
-        self._expiry = Expiry(services.keyspace)
+        self._expiry = Expiry(services.keyspace, expire_fields)
         self._reclaimer = Reclaimer(services.keyspace)
 
     async def run(self) -> None:

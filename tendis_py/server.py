@@ -38,6 +38,7 @@ from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 from tendis_py.threading_model import MODELS, Listening
+from tendis_py.types.hash.expiry import remove_due
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Server:
         self.stopping = trio.Event()
         self._build_stages()
         self._follow_settings()
-        self.maintenance = Maintenance(self.services, self.do_job)
+        self.maintenance = Maintenance(self.services, self.do_job, remove_due)
 
     def _build_stages(self) -> None:
         model, config, services = self.model, self.config, self.services

@@ -6,19 +6,22 @@ only ever grow.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tendis_py.services.histogram import Buckets, new_buckets
 from tendis_py.storage.counters import KeyspaceCounters
 
-if TYPE_CHECKING:
-    from tendis_py.commands.registry import Command
+
+class Named(Protocol):
+    """A command, as far as figures know it: whatever has a name."""
+
+    name: str
 
 
-class CommandBuckets(dict["Command", Buckets]):
+class CommandBuckets(dict[Named, Buckets]):
     """Command → histogram of its execution times, made when first needed."""
 
-    def __missing__(self, command: Command) -> Buckets:
+    def __missing__(self, command: Named) -> Buckets:
         buckets = self[command] = new_buckets()
         return buckets
 
@@ -34,18 +37,18 @@ class Counters(KeyspaceCounters):
         super().__init__()
         self.processed = self.refused = 0
         self.buckets = CommandBuckets()
-        self.failures: dict[Command, int] = {}
-        self.rejections: dict[Command, int] = {}
+        self.failures: dict[Named, int] = {}
+        self.rejections: dict[Named, int] = {}
         self.errors: dict[str, int] = {}
 
-    def reject(self, command: Command | None, code: str) -> None:
+    def reject(self, command: Named | None, code: str) -> None:
         """A request, of ``command`` if it named one, has been refused with an error of ``code``."""
         self.refused += 1
         self.errors[code] = self.errors.get(code, 0) + 1
         if command is not None:
             self.rejections[command] = self.rejections.get(command, 0) + 1
 
-    def fail(self, command: Command, code: str) -> None:
+    def fail(self, command: Named, code: str) -> None:
         """``command`` has run and answered an error of ``code``."""
         self.errors[code] = self.errors.get(code, 0) + 1
         self.failures[command] = self.failures.get(command, 0) + 1

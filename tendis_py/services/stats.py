@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from tendis_py.services.clients import Clients
-from tendis_py.services.counters import Counters
+from tendis_py.services.counters import Counters, Named
 from tendis_py.services.histogram import SUM, WAIT, Buckets, count, merge, minus
 
 if TYPE_CHECKING:
-    from tendis_py.commands.registry import Command
     from tendis_py.services.stages import StageTimes
 
 RECENT_LOOKS = 16
@@ -100,9 +99,9 @@ class _Mark:
     """Where the counters stood."""
 
     totals: Totals = Totals()
-    buckets: dict[Command, Buckets] = field(default_factory=dict)
-    failures: Counter[Command] = field(default_factory=Counter)
-    rejections: Counter[Command] = field(default_factory=Counter)
+    buckets: dict[Named, Buckets] = field(default_factory=dict)
+    failures: Counter[Named] = field(default_factory=Counter)
+    rejections: Counter[Named] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
 
 
@@ -146,15 +145,15 @@ class Stats:
         """Error code word → how often it was answered."""
         return self._all_errors() - self._mark.errors
 
-    def commands(self) -> dict[Command, CommandFigures]:
+    def commands(self) -> dict[Named, CommandFigures]:
         """Every command that was called or refused, in order of name."""
         failures = self._all_failures() - self._mark.failures
         rejections = self._all_rejections() - self._mark.rejections
-        calls: Counter[Command] = Counter()
-        execute: Counter[Command] = Counter()
-        wait: Counter[Command] = Counter()
+        calls: Counter[Named] = Counter()
+        execute: Counter[Named] = Counter()
+        wait: Counter[Named] = Counter()
 
-        def count_in(histograms: dict[Command, Buckets], sign: int) -> None:
+        def count_in(histograms: dict[Named, Buckets], sign: int) -> None:
             for command, live in histograms.items():
                 buckets = live.copy()
                 calls[command] += sign * count(buckets)
@@ -176,9 +175,9 @@ class Stats:
             if calls[command] or rejections[command]
         }
 
-    def all_buckets(self) -> dict[Command, Buckets]:
+    def all_buckets(self) -> dict[Named, Buckets]:
         """Command → its histogram over all threads, since the start."""
-        parts: dict[Command, list[Buckets]] = {}
+        parts: dict[Named, list[Buckets]] = {}
         for counters in self._threads:
             for command, buckets in counters.buckets.copy().items():
                 parts.setdefault(command, []).append(buckets)
@@ -211,10 +210,10 @@ class Stats:
             output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
         )
 
-    def _all_failures(self) -> Counter[Command]:
+    def _all_failures(self) -> Counter[Named]:
         return sum((Counter(one.failures) for one in self._threads), Counter())
 
-    def _all_rejections(self) -> Counter[Command]:
+    def _all_rejections(self) -> Counter[Named]:
         return sum((Counter(one.rejections) for one in self._threads), Counter())
 
     def _all_errors(self) -> Counter[str]:
@@ -228,8 +227,8 @@ class Latencies:
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        self._unwanted: dict[Command, Buckets] = {}
-        self._paused_at: dict[Command, Buckets] | None = None
+        self._unwanted: dict[Named, Buckets] = {}
+        self._paused_at: dict[Named, Buckets] | None = None
 
     def reset(self) -> None:
         """Forget everything recorded so far."""
@@ -252,11 +251,11 @@ class Latencies:
             self._unwanted[command] = merge([known, meanwhile]) if known else meanwhile
         self._paused_at = None
 
-    def buckets(self) -> dict[Command, Buckets]:
+    def buckets(self) -> dict[Named, Buckets]:
         """Command → histogram of every command that has been called, in order of name."""
         found = self._stats.all_buckets() if self._paused_at is None else self._paused_at
         unwanted = self._unwanted
-        result: dict[Command, Buckets] = {}
+        result: dict[Named, Buckets] = {}
         for command in sorted(found, key=lambda command: command.name):
             buckets = found[command]
             if command in unwanted:

@@ -35,9 +35,16 @@ class Due:
     keys: set[bytes]
 
 
+ExpireFields = Callable[[Database, bytes, Row], None]
+"""Deletes what is due in a hash, and moves its ``fields_due`` on."""
+
+
 class Expiry:
-    def __init__(self, keyspace: Keyspace) -> None:
+    """``expire_fields`` knows the hash type."""
+
+    def __init__(self, keyspace: Keyspace, expire_fields: ExpireFields) -> None:
         self._keyspace = keyspace
+        self._expire_fields = expire_fields
 
     def due(self) -> Due | None:
         """The next keys whose time has come, None when there are none."""
@@ -61,27 +68,19 @@ class Expiry:
             return
         for deadline, kind, meta_key in due.entries:
             db = tx.database_of(meta_key)
-            if db is None or not _fulfil(db, meta_key[NAMESPACE_SIZE:], deadline, kind):
+            if db is None or not self._fulfil(db, meta_key[NAMESPACE_SIZE:], deadline, kind):
                 tx.put(EXPIRES, deadline_key(deadline, meta_key, kind), None)
 
-
-def _fulfil(db: Database, key: bytes, deadline: int, kind: int) -> bool:
-    """Do what is due; False when the entry is stale, or its end is not seen to by what was done."""
-    row = db.peek(key)  # which deletes it if expired
-    if row is None:
-        return False
-    if kind != FIELDS_DUE:
-        return row.expire_at == deadline  # the clock was set back
-    if row.fields_due != deadline:
-        return False
-    if deadline <= db.now:
-        expire_fields(db, key, row)
-    return True
-
-
-def _no_fields(db: Database, key: bytes, row: Row) -> None:
-    raise AssertionError("no type has fields that expire")
-
-
-expire_fields: Callable[[Database, bytes, Row], None] = _no_fields
-"""Deletes what is due in a hash and moves its ``fields_due`` on; the hash type sets it."""
+    def _fulfil(self, db: Database, key: bytes, deadline: int, kind: int) -> bool:
+        """Do what is due; False when the entry is stale, or what was done does not see to its
+        end."""
+        row = db.peek(key)  # which deletes it if expired
+        if row is None:
+            return False
+        if kind != FIELDS_DUE:
+            return row.expire_at == deadline  # the clock was set back
+        if row.fields_due != deadline:
+            return False
+        if deadline <= db.now:
+            self._expire_fields(db, key, row)
+        return True

@@ -11,6 +11,7 @@ from tendis_py.storage.changes import Change, Release
 from tendis_py.storage.codec import StringRow
 from tendis_py.storage.expiry import Due, Expiry
 from tendis_py.types import keys as all_keys
+from tendis_py.types.hash.expiry import remove_due
 from tests.support.store import NOW, Store
 
 
@@ -81,7 +82,7 @@ def test_expiry_is_heard_whoever_meets_it(store: Store, ear: Ear) -> None:
     assert store.db.find(b"a") is None
     assert ear.unit() == [([b"a"], set())]
     meta_key = store.db.prefix + b"b"
-    Expiry(store.keyspace).expire(store.tx, Due([(NOW + 1, 0, meta_key)], {b"b"}))
+    Expiry(store.keyspace, remove_due).expire(store.tx, Due([(NOW + 1, 0, meta_key)], {b"b"}))
     assert ear.unit() == [([b"b"], set())]
 
 

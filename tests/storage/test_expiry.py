@@ -7,6 +7,7 @@ import pytest
 from tendis_py.storage.codec import deadline_key
 from tendis_py.storage.expiry import SLICE, Expiry
 from tendis_py.storage.families import EXPIRES
+from tendis_py.types.hash.expiry import remove_due
 from tests.support.store import NOW, LargeRow, Store
 
 FUTURE = 2**60
@@ -18,7 +19,7 @@ def now() -> int:
 
 @pytest.fixture
 def expiry(store: Store) -> Expiry:
-    return Expiry(store.keyspace)
+    return Expiry(store.keyspace, remove_due)
 
 
 def sweep(store: Store, expiry: Expiry) -> int:
@@ -148,7 +149,7 @@ def test_it_goes_on_after_a_restart(store: Store) -> None:
     store.put(b"a", expire_at=NOW + 1)
     store.commit()
     store.reopen()
-    sweep(store, Expiry(store.keyspace))
+    sweep(store, Expiry(store.keyspace, remove_due))
     assert store.is_empty
     store.check()
 

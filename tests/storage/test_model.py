@@ -15,6 +15,7 @@ from tendis_py.storage.cache import RowCache
 from tendis_py.storage.codec import StringRow
 from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.reclaim import Reclaimer
+from tendis_py.types.hash.expiry import remove_due
 from tests.support.store import DATABASES, Store
 
 KEYS = st.sampled_from([b"", b"a", b"b", b"ba", b"\xff", b"k" * 30])
@@ -153,7 +154,7 @@ class Model(RuleBasedStateMachine):
     def sweep(self) -> None:
         """The clock of the sweep is the real one: everything has expired by then."""
         self.commit(0)
-        expiry = Expiry(self.store.keyspace)
+        expiry = Expiry(self.store.keyspace, remove_due)
         self.store.tx.begin(time.time_ns() // 1_000_000)
         while due := expiry.due():
             expiry.expire(self.store.tx, due)

@@ -18,7 +18,7 @@ from tendis_py.storage.limits import DefaultLimits
 from tendis_py.types import keys
 from tendis_py.types.hash import expiry as hash_expiry
 from tendis_py.types.hash import values as hashes
-from tendis_py.types.hash.expiry import DELETED, DONE, NO_DEADLINE, NO_FIELD
+from tendis_py.types.hash.expiry import DELETED, DONE, NO_DEADLINE, NO_FIELD, remove_due
 from tendis_py.types.hash.fields import pack_field, unpack_field, visible_value
 from tendis_py.types.long_double import LongDouble
 from tendis_py.types.scan import Step
@@ -263,7 +263,7 @@ def test_the_sweep_removes_what_is_due_in_slices(store: Store, db: Database) -> 
     hash_expiry.expire(db, KEY, names[2 * SLICE : -3], at + 1)
     hash_expiry.expire(db, KEY, names[-3:-1], at + 10**9)
     store.commit()
-    expiry = Expiry(store.keyspace)
+    expiry = Expiry(store.keyspace, remove_due)
     store.tx.begin(at + 5)
     jobs = 0
     while due := expiry.due():

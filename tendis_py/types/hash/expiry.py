@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tendis_py.storage import expiry
 from tendis_py.storage.codec import HASH, CollectionRow, Row
 from tendis_py.storage.database import Database
+from tendis_py.storage.expiry import SLICE
 from tendis_py.types import collection
 from tendis_py.types.hash.fields import (
     LargeHash,
@@ -154,8 +154,5 @@ def remove_due(db: Database, key: bytes, row: Row) -> None:
     """Delete fields whose time has come: of a large hash a slice, since the sweep comes back."""
     assert isinstance(row, CollectionRow)
     changing = change(db, key, row, [])
-    changing.purge(expiry.SLICE)
+    changing.purge(SLICE)
     changing.save()
-
-
-expiry.expire_fields = remove_due
