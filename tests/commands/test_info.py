@@ -249,7 +249,7 @@ def test_time_in_the_pipeline_is_waiting(client: RawClient) -> None:
     ask(client, "CONFIG SET slowlog-log-slower-than -1")
     late, early = ask(client, "SLOWLOG STAGES 3")[1:]
     assert [early[3][2], late[3][2]] == [b"0.03", b"0.01"]
-    assert pairs(late[6])[b"batch"] >= 30_000
+    assert pairs(late[6])[b"queue"] >= 30_000
     assert info(client, "commandstats")["cmdstat_debug"]["wait_usec"] >= 30_000
 
 
