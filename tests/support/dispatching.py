@@ -7,6 +7,8 @@ from tendis_py.services import Services
 from tendis_py.session import Session
 from tendis_py.storage.transaction import Transaction
 
+NOW = 1_000_000
+
 
 class NoPeer:
     input_bytes = output_bytes = output_pieces = thread = 0
@@ -24,14 +26,14 @@ class Thread:
         self.dispatcher = Dispatcher(self.tx, services, counters)
         self.session = Session(NoPeer(), unix=True)
 
-    def run(self, *lines: str) -> bytes:
-        """The replies to commands of words without spaces."""
-        return self.run_requests([line.encode().split() for line in lines])
+    def run(self, *lines: str, now: int = NOW) -> bytes:
+        """The replies to commands of words without spaces, at ``now`` in Unix milliseconds."""
+        return self.run_requests([line.encode().split() for line in lines], now)
 
-    def run_requests(self, requests: list[list[bytes]]) -> bytes:
+    def run_requests(self, requests: list[list[bytes]], now: int = NOW) -> bytes:
         """The replies to ``requests``, which are one batch."""
         replies: list[bytes] = []
-        self.tx.begin(1_000_000)
+        self.tx.begin(now)
         taken = self.dispatcher.run(self.session, requests, replies)
         assert taken == len(requests)
         self.tx.commit()
