@@ -1,4 +1,7 @@
-"""The same load on two threading models, and where each spends a request's time."""
+"""The same load on two threading models, and where each spends a request's time.
+
+Needs ``pip install redis``, the client.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import time
 
 import redis
 
-from examples.support import running_server
+from support import running_server
 
 REQUESTS = 3_000
 STAGES = ("parse", "queue", "execute", "commit", "respond", "write")

@@ -1,4 +1,7 @@
-"""A leaderboard on a sorted set: scores that change, the best players, one player's place."""
+"""A leaderboard on a sorted set: scores that change, the best players, one player's place.
+
+Needs ``pip install redis``, the client.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 import redis
 
-from examples.support import running_server
+from support import running_server
 
 BOARD = "board"
 PLAYERS = 1_000

@@ -1,4 +1,7 @@
-"""Many requests in one round trip: the server gathers them into one batch and one commit."""
+"""Many requests in one round trip: the server gathers them into one batch and one commit.
+
+Needs ``pip install redis``, the client.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import time
 
 import redis
 
-from examples.support import running_server
+from support import running_server
 
 COUNT = 5_000
 

@@ -1,10 +1,13 @@
-"""Strings, expiry and counters with redis-py, against a server of its own."""
+"""Strings, expiry and counters with redis-py, against a server of its own.
+
+Needs ``pip install redis``, the client.
+"""
 
 from __future__ import annotations
 
 import redis
 
-from examples.support import running_server
+from support import running_server
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Two rate limiters: a fixed window in a counter that expires, a sliding one in a sorted set."""
+"""Two rate limiters: a fixed window in a counter that expires, a sliding one in a sorted set.
+
+Needs ``pip install redis``, the client.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import redis
 
-from examples.support import running_server
+from support import running_server
 
 LIMIT = 5
 

@@ -1,5 +1,8 @@
 """A stream read by a consumer group: each entry goes to one consumer, stays pending until it is
-acknowledged, and is claimed by another when that takes too long."""
+acknowledged, and is claimed by another when that takes too long.
+
+Needs ``pip install redis``, the client.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 import redis
 
-from examples.support import running_server
+from support import running_server
 
 STREAM, GROUP = "orders", "billing"
 Entry = tuple[str, dict[str, str]]

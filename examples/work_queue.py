@@ -1,5 +1,8 @@
 """A reliable work queue on two lists: a job is on one of them until it is done, so none is lost
-with the worker that had it."""
+with the worker that had it.
+
+Needs ``pip install redis``, the client.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 import redis
 
-from examples.support import running_server
+from support import running_server
 
 WAITING = "jobs"
 

