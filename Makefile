@@ -1,11 +1,14 @@
 # One way to do each chore; .ci/run calls the same commands.
-.PHONY: run test soak lint types docs bench
+.PHONY: run test short soak lint types docs bench
 
 run:
 	tendis-py
 
 test:
 	pytest
+
+short:
+	pytest @tests/short.txt
 
 soak:
 	pytest -m soak
