@@ -6,8 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tendis_py import REDIS_VERSION
-from tendis_py.commands import REGISTRY
-from tendis_py.commands.registry import Command
+from tendis_py.commands.registry import REGISTRY, Command
 from tendis_py.config import reference_markdown
 
 HERE = Path(__file__).parent
