@@ -19,6 +19,7 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     INTERNAL,
+    CrossProtocolError,
     HeldError,
     ReplyError,
     TooLargeError,
@@ -189,6 +190,8 @@ class Dispatcher:
                 payload = self._failed(session, command, request, error)
                 if command is None or len(request) not in command.fits:
                     append(payload)
+                    if session.closing:
+                        break
                     continue
             append(payload)
             if undo:
@@ -274,7 +277,12 @@ class Dispatcher:
         return 1
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> bytes:
-        """The reply to a request that never ran."""
+        """The reply to a request that never ran; none, and the end of the connection, to one of
+        HTTP."""
+        if isinstance(error, CrossProtocolError):
+            self.counters.refused += 1
+            self.services.cross_protocol.abort(session)
+            return b""
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
 

@@ -24,6 +24,13 @@ class ReplyError(Exception):
         return self.message.split(" ", 1)[0]
 
 
+class CrossProtocolError(ReplyError):
+    """A command that only an HTTP client sends: somebody has a browser talk to the server. It is
+    not answered at all, and the connection is closed."""
+
+    __slots__ = ()
+
+
 class ProtocolError(Exception):
     """Input that is not RESP. It is answered once and the connection is closed."""
 
@@ -234,15 +241,21 @@ def wrong_arity(name: str) -> ReplyError:
     return ReplyError(f"ERR wrong number of arguments for '{name}' command")
 
 
+_OF_HTTP = frozenset((b"post", b"host:"))
+"""Words that begin a line of every HTTP request that a web page can have sent."""
+
+
 def unknown_command(args: list[bytes]) -> ReplyError:
-    """Redis names the first arguments too, until they fill 128 bytes; each up to its first NUL."""
+    """Redis names the first arguments too, until they fill 128 bytes; each up to its first NUL.
+    CrossProtocolError when the command is one of HTTP."""
     shown = b""
     for arg in args[1:]:
         if len(shown) >= 128:
             break
         shown += b"'%b' " % arg.partition(b"\0")[0][: 128 - len(shown)]
     name = printable(args[0].partition(b"\0")[0][:128])
-    return ReplyError(f"ERR unknown command '{name}', with args beginning with: {printable(shown)}")
+    kind = CrossProtocolError if args[0].lower() in _OF_HTTP else ReplyError
+    return kind(f"ERR unknown command '{name}', with args beginning with: {printable(shown)}")
 
 
 def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:

@@ -37,6 +37,10 @@ class Peer(Protocol):
     def close(self) -> None:
         """Have the connection closed soon; from any thread."""
 
+    def abort(self) -> None:
+        """As ``close``, and drop the replies that were not sent yet; from the thread that runs the
+        session's batch."""
+
 
 class Session:
     __slots__ = (

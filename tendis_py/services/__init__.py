@@ -8,6 +8,7 @@ from typing import Any
 
 from tendis_py.config import Config
 from tendis_py.services.clients import Clients
+from tendis_py.services.cross_protocol import CrossProtocolGuard
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.pause import Pause
@@ -30,6 +31,7 @@ class Services:
         self.global_gates = GlobalGates()
         self.pause = Pause(self.global_gates)
         keyspace.may_expire = lambda: not self.pause.remaining
+        self.cross_protocol = CrossProtocolGuard()
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len)
         self.stats = Stats(self.clients)
         self.rates = Rates(self.stats)

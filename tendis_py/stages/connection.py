@@ -54,6 +54,9 @@ class Gone:
     def close(self) -> None:
         """It is closed."""
 
+    def abort(self) -> None:
+        """It is closed."""
+
 
 GONE = Gone()
 
@@ -137,6 +140,10 @@ class Connection:
 
     def close(self) -> None:
         self.home.close_soon(self)
+
+    def abort(self) -> None:
+        self.session.peer = GONE  # the replies of the batch under way find nobody to go to
+        self.close()
 
     @property
     def ordinary(self) -> bool:
