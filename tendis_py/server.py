@@ -28,6 +28,7 @@ from tendis_py.stages.accept import (
     close_listener,
     deal,
     describe,
+    listen_beside,
     open_listeners,
 )
 from tendis_py.stages.execute import Executor, Locking
@@ -50,18 +51,26 @@ class Server:
     """A running server. Made by ``serve``; ``services`` and ``listening`` are for its users."""
 
     def __init__(self, config: Config, *, port: int | None = None) -> None:
-        """``port`` overrides the setting; 0 has the system choose one (see ``self.port``)."""
+        """The data folder is opened and every address listened on before this returns; clients
+        wait until ``run``. ``port`` overrides the setting; 0 has the system choose one (see
+        ``self.port``). StorageError, also as ListenError, when either can't be."""
         self.config = config
         self.model = MODELS[config.threading_model]
         engine = Engine(Path(config.dir) / "tendis-data", options=config.rocksdb)
-        self.keyspace = Keyspace(
-            engine, databases=config.databases, cache_bytes=config.cache_size, limits=config
-        )
+        try:
+            self.keyspace = Keyspace(
+                engine, databases=config.databases, cache_bytes=config.cache_size, limits=config
+            )
+            self.listeners = open_listeners(config, port=port)
+        except BaseException:
+            engine.close()
+            raise
         self.services = Services(config, self.keyspace)
         self.services.topology = self.statistics
         self.services.shutdown = self.shutdown
-        self.listeners: list[socket.socket] = []
-        self._port = port
+        for listener in self.listeners:
+            if listener.family != socket.AF_UNIX:
+                self.services.port = listener.getsockname()[1]
         self._drain_seconds: float | None = None
         self.stopping = trio.Event()
         self._build_stages()
@@ -215,7 +224,6 @@ class Server:
         if self.model.listening is Listening.REACTORS:
             self._listen_in_reactors(doorkeeper)
         else:
-            self.listeners = open_listeners(self.config, port=self._port)
             if self.model.submission is Submission.INLINE:  # memcached deals in turn
                 turns = itertools.cycle(self.reactors)
                 choose: Callable[[], Reactor] = lambda: next(turns)  # noqa: E731
@@ -223,24 +231,17 @@ class Server:
                 choose = self._least_connections
             for listener in self.listeners:
                 nursery.start_soon(deal, listener, doorkeeper, choose)
-        for listener in self.listeners:
-            if listener.family != socket.AF_UNIX:
-                self.services.port = listener.getsockname()[1]
 
     def _least_connections(self) -> Reactor:
         return min(self.reactors, key=lambda reactor: len(reactor.connections))
 
     def _listen_in_reactors(self, doorkeeper: Doorkeeper) -> None:
-        several = len(self.reactors) > 1
-        port = self._port
+        first = self.listeners.copy()
         for index, reactor in enumerate(self.reactors):
-            opened = open_listeners(self.config, reuse_port=several, port=port, unix=index == 0)
-            for listener in opened:
-                if port == 0 and listener.family != socket.AF_UNIX:
-                    port = listener.getsockname()[1]
-            self.listeners += opened
-            shared = [one for one in self.listeners if one.family == socket.AF_UNIX]
-            for listener in {*opened, *shared}:
+            for listener in first:
+                if index and listener.family != socket.AF_UNIX:
+                    listener = listen_beside(listener, self.config.tcp_backlog)
+                    self.listeners.append(listener)
                 reactor.call_soon(_listener_for(reactor, listener, doorkeeper))
 
     def _on_space(self) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.support.servers import (
     redis_process,
     running,
     tendis_process,
+    wait_until,
 )
 
 
@@ -104,6 +106,129 @@ def test_a_port_in_use(tmp_path: Path, model: str) -> None:
     assert "Traceback" not in output
 
 
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_an_address_in_use_is_not_one_that_may_be_missing(tmp_path: Path, host: str) -> None:
+    others = [one for one in LOOPBACK if one != host]
+    with listening(host) as port:
+        server = tendis_process(tmp_path, "--bind", *others, f"-{host}", port=port)
+        status, output = run_briefly(server)
+    assert status == 1
+    assert f"{port}: Address already in use" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_default_addresses_are_all_needed(tmp_path: Path, model: str) -> None:
+    """``* -::*``: whoever has the port of one family does not get the other one's clients."""
+    for host in LOOPBACK:
+        with listening(host) as port:
+            server = tendis_process(tmp_path, "--bind", "*", "-::*", port=port, model=model)
+            status, output = run_briefly(server)
+        assert status == 1
+        assert f"{port}: Address already in use" in output
+        assert "Traceback" not in output
+
+
+@contextlib.contextmanager
+def listening(host: str) -> Iterator[int]:
+    """Another program on a port of this host."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as taken:
+        yield taken.getsockname()[1]
+
+
+def test_what_is_not_an_address(tmp_path: Path) -> None:
+    """A leading - does not forgive it."""
+    for wrong in ("a" * 70, "é" * 70, "\udcff", ""):
+        server = tendis_process(tmp_path, "--bind", f"-{wrong}", HOST)
+        status, output = run_briefly(server)
+        assert status == 1
+        assert f"can't listen on {wrong}:{server.port}: " in output.replace("\\udcff", "\udcff")
+        assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("other", ["kvrocks", "tendis"])
+def test_two_servers_on_one_port(tmp_path: Path, model: str, other: str) -> None:
+    """Nor do they share it when both would let their reactors share theirs (SO_REUSEPORT)."""
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    with running(tendis_process(folders[0], model=model)) as first, first.client() as client:
+        client.command("SET", "a", "1")
+        second = tendis_process(folders[1], port=first.port, model=other)
+        status, output = run_briefly(second)
+        assert status == 1
+        assert f"can't listen on {HOST}:{first.port}: Address already in use" in output
+        assert "Traceback" not in output
+        for _ in range(10):
+            with first.client() as another:
+                assert another.value("GET", "a") == b"1"
+
+
+def test_of_servers_that_start_together_one_gets_the_port(tmp_path: Path) -> None:
+    port = free_port()
+    servers = []
+    for index in range(4):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        servers.append(tendis_process(folder, port=port, model="kvrocks"))
+    processes = [
+        subprocess.Popen(one.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for one in servers
+    ]
+    try:
+        wait_until(lambda: [p.poll() for p in processes].count(1) == 3, "three give up", 30.0)
+        assert eventually_pings(servers[0])
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        outputs = [process.communicate(timeout=20)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert sorted(process.returncode for process in processes) == [0, 1, 1, 1]
+    assert sum("Address already in use" in output for output in outputs) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "directives"),
+    [
+        *((model, ("--port", "0")) for model in MODELS),
+        (MODELS[0], ("--bind", "")),
+        (MODELS[0], ("--bind", "-192.0.2.199")),
+    ],
+)
+def test_nowhere_to_listen(tmp_path: Path, model: str, directives: tuple[str, ...]) -> None:
+    status, output = run_briefly(tendis_process(tmp_path, *directives, model=model))
+    assert status == 1
+    assert "Configured to not listen anywhere" in output
+    assert "Ready to accept connections" not in output
+    assert "Traceback" not in output
+
+
+def test_no_address_but_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "only.sock"
+    server = tendis_process(tmp_path, "--unixsocket", str(path), "--bind", "")
+    server.address = str(path)
+    with running(server):
+        assert pings(str(path))
+
+
+def test_a_unix_socket_that_another_server_has_taken_over_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "tendis.sock"
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (tendis_process(one, "--unixsocket", str(path)) for one in folders)
+    with running(first):
+        with running(second):
+            first.stop()
+            assert pings(str(path))
+        assert not path.exists()
+
+
 def run_briefly(server: ServerProcess) -> tuple[int, str]:
     """Exit status and output of a server that should not come up."""
     done = subprocess.run(server.command, capture_output=True, text=True, timeout=20)
@@ -179,9 +304,11 @@ def test_port_zero_is_no_tcp(tmp_path: Path) -> None:
         assert pings(str(path))
 
 
-def test_ports_are_free_again_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["tendis", "kvrocks"])
+def test_ports_are_free_again_at_once(tmp_path: Path, model: str) -> None:
     """Restarting does not have to wait for old connections to time out."""
     port = free_port()
     for _ in range(3):
-        with running(tendis_process(tmp_path, port=port)) as server, server.client() as client:
+        server = tendis_process(tmp_path, port=port, model=model)
+        with running(server), server.client() as client:
             assert client.command("PING") == b"+PONG\r\n"
