@@ -22,7 +22,7 @@ from tendis_py.config import (
 )
 from tendis_py.errors import StorageError
 from tendis_py.interpreter import keep_collections_short, tune_interpreter
-from tendis_py.server import Server, raise_fd_limit, serve
+from tendis_py.server import Server, leaves, raise_fd_limit, serve
 from tendis_py.storage.check import check_folder, data_folder
 from tendis_py.types.checks import INSPECTORS
 
@@ -68,7 +68,7 @@ def _serve(config: Config) -> int:
         trio.run(_run, config)
     except (StorageError, OSError, BaseExceptionGroup) as failure:
         kinds = (StorageError, OSError)
-        expected = [error for error in _leaves(failure) if isinstance(error, kinds)]
+        expected = [error for error in leaves(failure) if isinstance(error, kinds)]
         if not expected:
             raise
         for error in expected:
@@ -128,12 +128,6 @@ def _banner(server: Server) -> None:
     for address in server.listening:
         say(log.NOTICE, "listening on %s", address)
     say(log.NOTICE, "Ready to accept connections")
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [leaf for part in error.exceptions for leaf in _leaves(part)]
 
 
 if __name__ == "__main__":

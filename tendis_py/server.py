@@ -11,7 +11,7 @@ import logging
 import resource
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -207,8 +207,10 @@ class Server:
             with trio.CancelScope(shield=True):
                 for listener in self.listeners:
                     close_listener(listener)
-                await trio.to_thread.run_sync(self.services.saving.finish)
-                await trio.to_thread.run_sync(self.keyspace.engine.close)
+                try:
+                    await trio.to_thread.run_sync(self.services.saving.finish)
+                finally:
+                    await trio.to_thread.run_sync(self.keyspace.engine.close)
 
     @staticmethod
     async def _run_reactor(reactor: Reactor) -> None:
@@ -296,18 +298,62 @@ async def serve(config: Config | None = None, *, port: int | None = None) -> Asy
 
     With port 0 the system chooses a free one: ``server.port``. Leaving the block shuts the server
     down in order. StorageError (also as ListenError) when the data folder or an address can't be
-    used.
+    used. That, what the block raises, and what ends the server arrive as they are, in no group.
     """
     server = Server(config or Config(), port=port)
+    raised: BaseException | None = None
+    failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run)
             try:
                 yield server
+            except BaseException as error:
+                # Cancelled, or a group with some in it, may be the nursery's own, which then has
+                # to see it: the server has failed.
+                if isinstance(error, trio.Cancelled) or nursery.cancel_scope.cancel_called:
+                    raise
+                raised = error
             finally:
                 server.shutdown()
-    except* (KeyboardInterrupt, SystemExit):
-        raise
+    except BaseException as error:
+        failure = error
+    if failure is not None and _should_prevail(failure, raised):
+        raise _single(failure)
+    if raised is not None:
+        raise raised
+
+
+def _should_prevail(failure: BaseException, raised: BaseException | None) -> bool:
+    """Whether how the server ended is more to the point than what the block ``raised``; if not, it
+    is logged unless it was only cancelled."""
+    if raised is None or isinstance(_single(failure), (KeyboardInterrupt, SystemExit)):
+        return True
+    if not isinstance(_single(failure), trio.Cancelled):
+        log.error("the server has failed, too", exc_info=failure)
+    return False
+
+
+def _single(failure: BaseException) -> BaseException:
+    """What a group of exceptions comes down to: an interrupt, or the only one in it that is not a
+    Cancelled, or the only one at all; else the group."""
+    found = list(leaves(failure))
+    for leaf in found:
+        if isinstance(leaf, (KeyboardInterrupt, SystemExit)):
+            return leaf
+    errors = [leaf for leaf in found if not isinstance(leaf, trio.Cancelled)]
+    if not errors:
+        return found[0]
+    return errors[0] if len(errors) == 1 else failure
+
+
+def leaves(failure: BaseException) -> Iterator[BaseException]:
+    """The exceptions in a group and in those within it; ``failure`` itself where it is none."""
+    if isinstance(failure, BaseExceptionGroup):
+        for part in failure.exceptions:
+            yield from leaves(part)
+    else:
+        yield failure
 
 
 def raise_fd_limit(maxclients: int) -> int:
