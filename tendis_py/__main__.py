@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -61,10 +60,7 @@ def _serve(config: Config) -> int:
         )
         config.maxclients = clients
     tune_interpreter()
-    pidfile = Path(config.pidfile) if config.pidfile else None
     try:
-        if pidfile is not None:
-            pidfile.write_text(f"{os.getpid()}\n")
         trio.run(_run, config)
     except (StorageError, OSError, BaseExceptionGroup) as failure:
         kinds = (StorageError, OSError)
@@ -75,10 +71,6 @@ def _serve(config: Config) -> int:
             logger.critical("%s", error)
             print(error, file=sys.stderr)
         return 1
-    finally:
-        if pidfile is not None:
-            with contextlib.suppress(OSError):
-                pidfile.unlink()
     logger.log(log.NOTICE, "tendis-py is now ready to exit, bye bye...")
     return 0
 

@@ -22,6 +22,7 @@ import trio
 from tendis_py.config import Config
 from tendis_py.errors import too_many_clients
 from tendis_py.maintenance import Maintenance
+from tendis_py.pidfile import PidFile
 from tendis_py.services import Services
 from tendis_py.stages.accept import (
     Doorkeeper,
@@ -187,7 +188,9 @@ class Server:
     async def run(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until ``shutdown`` or cancelled; the data folder is closed on return."""
         self._token = trio.lowlevel.current_trio_token()
+        pidfile = PidFile(self.config.pidfile)
         try:
+            pidfile.write()
             async with trio.open_nursery() as threads:
                 for pool in self.pools:
                     pool.start()
@@ -205,6 +208,7 @@ class Server:
                         await self._drain()
         finally:
             with trio.CancelScope(shield=True):
+                pidfile.remove()
                 for listener in self.listeners:
                     close_listener(listener)
                 try:

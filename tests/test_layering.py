@@ -23,9 +23,10 @@ LEAVES = {"errors", "glob", "numbers"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"server", "interpreter", "types", "storage", "config", "log", *LEAVES},
     "interpreter": set(),
+    "pidfile": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "types", "services", "storage"),
-        *("config", "log", *LEAVES),
+        *("pidfile", "config", "log", *LEAVES),
     },
     "threading_model": {"stages"},
     "maintenance": {"services", "storage", *LEAVES},
