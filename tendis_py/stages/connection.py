@@ -142,7 +142,7 @@ class Connection:
         self.home.close_soon(self)
 
     def abort(self) -> None:
-        self.session.peer = GONE  # the replies of the batch under way find nobody to go to
+        self.closed = True  # the replies of the batch under way are not sent any more
         self.close()
 
     @property

@@ -54,7 +54,7 @@ class ConnectionTable(dict[int, Connection]):
         self._epoll.register(connection.fd, EPOLLIN)
 
     def close(self, connection: Connection) -> None:
-        if connection.closed:
+        if self.get(connection.fd) is not connection:
             return
         del self[connection.fd]
         self.parking.leave(connection)
