@@ -24,6 +24,7 @@ from tendis_py.errors import too_many_clients
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
 from tendis_py.services import Services
+from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.stages.accept import (
     Doorkeeper,
     close_listener,
@@ -51,7 +52,9 @@ _SPARE_FDS = 512
 class Server:
     """A running server. Made by ``serve``; ``services`` and ``listening`` are for its users."""
 
-    def __init__(self, config: Config, *, port: int | None = None) -> None:
+    def __init__(
+        self, config: Config, *, port: int | None = None, clock: Clock = REAL_CLOCK
+    ) -> None:
         """The data folder is opened and every address listened on before this returns; clients
         wait until ``run``. ``port`` overrides the setting; 0 has the system choose one (see
         ``self.port``). StorageError, also as ListenError, when either can't be."""
@@ -60,13 +63,17 @@ class Server:
         engine = Engine(Path(config.dir) / "tendis-data", options=config.rocksdb)
         try:
             self.keyspace = Keyspace(
-                engine, databases=config.databases, cache_bytes=config.cache_size, limits=config
+                engine,
+                databases=config.databases,
+                cache_bytes=config.cache_size,
+                limits=config,
+                now=clock.now_seconds(),
             )
             self.listeners = open_listeners(config, port=port)
         except BaseException:
             engine.close()
             raise
-        self.services = Services(config, self.keyspace)
+        self.services = Services(config, self.keyspace, clock)
         self.services.topology = self.statistics
         self.services.shutdown = self.shutdown
         for listener in self.listeners:
@@ -189,6 +196,7 @@ class Server:
         """Serve until ``shutdown`` or cancelled; the data folder is closed on return."""
         self._token = trio.lowlevel.current_trio_token()
         pidfile = PidFile(self.config.pidfile)
+        forget_me = self.services.clock.on_move(self._look_around)
         try:
             pidfile.write()
             async with trio.open_nursery() as threads:
@@ -207,6 +215,7 @@ class Server:
                     with trio.CancelScope(shield=True):
                         await self._drain()
         finally:
+            forget_me()
             with trio.CancelScope(shield=True):
                 pidfile.remove()
                 for listener in self.listeners:
@@ -215,6 +224,13 @@ class Server:
                     await trio.to_thread.run_sync(self.services.saving.finish)
                 finally:
                     await trio.to_thread.run_sync(self.keyspace.engine.close)
+
+    def _look_around(self) -> None:
+        """The clock was moved: wake who waits for a moment; from any thread."""
+        for reactor in self.reactors:
+            reactor.call_soon(_wake_up)
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self.maintenance.look_around)
 
     @staticmethod
     async def _run_reactor(reactor: Reactor) -> None:
@@ -286,6 +302,10 @@ class Server:
         return errors == [None]
 
 
+def _wake_up() -> None:
+    """Nothing more: a reactor that turns looks at the clock."""
+
+
 def _listener_for(
     reactor: Reactor, listener: socket.socket, doorkeeper: Doorkeeper
 ) -> Callable[[], None]:
@@ -297,14 +317,17 @@ def _listener_for(
 
 
 @asynccontextmanager
-async def serve(config: Config | None = None, *, port: int | None = None) -> AsyncIterator[Server]:
+async def serve(
+    config: Config | None = None, *, port: int | None = None, clock: Clock = REAL_CLOCK
+) -> AsyncIterator[Server]:
     """Run a server inside a trio program: ``async with serve(config, port=0) as server: …``.
 
     With port 0 the system chooses a free one: ``server.port``. Leaving the block shuts the server
     down in order. StorageError (also as ListenError) when the data folder or an address can't be
     used. That, what the block raises, and what ends the server arrive as they are, in no group.
+    A test may hand in a ``ManualClock`` (services/clock.py) and move it instead of sleeping.
     """
-    server = Server(config or Config(), port=port)
+    server = Server(config or Config(), port=port, clock=clock)
     raised: BaseException | None = None
     failure: BaseException | None = None
     try:

@@ -7,7 +7,6 @@ LIST; every field is replaced whole, so a reader sees an old value or a new one.
 from __future__ import annotations
 
 import itertools
-import time
 from typing import Any, Protocol
 
 from tendis_py.resp.replies import ENCODERS, Encode
@@ -83,14 +82,16 @@ class Session:
         fd: int = -1,
         unix: bool = False,
         authenticated: bool = True,
+        now: float = 0.0,
     ) -> None:
+        """``now`` in monotonic seconds."""
         self.id = next(_ids)
         self.peer = peer
         self.address = address
         self.local_address = local_address
         self.fd = fd
         self.unix = unix
-        self.created = self.last_active = time.monotonic()
+        self.created = self.last_active = now
         self.received = 0
         """When the oldest request under way was read (perf_counter_ns)."""
         self.last_command = "NULL"

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tendis_py.services import pause as pauses
+from tendis_py.services.clock import ManualClock
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.pause import Pause
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Moves the time that pauses go by."""
-    now = [1000.0]
-    monkeypatch.setattr(pauses, "monotonic", lambda: now[0])
-
-    def advance(seconds: float) -> None:
-        now[0] += seconds
-
-    return advance
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def pause(clock: Callable[[float], None]) -> Pause:
-    return Pause(GlobalGates())
+def pause(clock: ManualClock) -> Pause:
+    return Pause(GlobalGates(), clock)
 
 
 def holds(pause: Pause, name: bytes = b"GET") -> bool:
@@ -37,12 +28,12 @@ def test_no_pause_holds_nothing(pause: Pause) -> None:
     assert pause.remaining == 0
 
 
-def test_a_pause_ends_in_its_time(pause: Pause, clock: Callable[[float], None]) -> None:
+def test_a_pause_ends_in_its_time(pause: Pause, clock: ManualClock) -> None:
     pause.start(5, writes_only=False)
-    clock(4.9)
+    clock.advance(4.9)
     assert holds(pause)
     assert pause.remaining == pytest.approx(0.1)
-    clock(0.1)
+    clock.advance(0.1)
     assert pause.remaining == 0
     assert not holds(pause)
     assert pause.until == 0, "the quick test is quick again"
@@ -66,18 +57,16 @@ def test_a_pause_of_writes_becomes_one_of_all(pause: Pause) -> None:
     assert holds(pause, b"GET")
 
 
-def test_the_later_end_of_two_pauses_counts(pause: Pause, clock: Callable[[float], None]) -> None:
+def test_the_later_end_of_two_pauses_counts(pause: Pause, clock: ManualClock) -> None:
     pause.start(5, writes_only=False)
     pause.start(1, writes_only=False)
-    clock(4)
+    clock.advance(4)
     assert holds(pause)
 
 
-def test_a_past_pause_does_not_make_the_next_one_stricter(
-    pause: Pause, clock: Callable[[float], None]
-) -> None:
+def test_a_past_pause_does_not_make_the_next_one_stricter(pause: Pause, clock: ManualClock) -> None:
     pause.start(5, writes_only=False)
-    clock(6)
+    clock.advance(6)
     pause.start(5, writes_only=True)
     assert not holds(pause, b"GET")
 

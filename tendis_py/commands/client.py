@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from time import monotonic
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.connection import DEFAULT_USER, is_plain
@@ -140,7 +139,7 @@ def client_trackinginfo(ctx: Context, args: list[bytes]) -> Reply:
 @_client("client|info", 2, since="6.2.0", tips=("nondeterministic_output",))
 def client_info(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information about the connection."""
-    return Verbatim(_line(ctx.session, "client|info"))
+    return Verbatim(_line(ctx.session, "client|info", ctx.services.clock.monotonic()))
 
 
 @_admin(
@@ -164,9 +163,10 @@ def client_list(ctx: Context, args: list[bytes]) -> Reply:
         sessions = [by_id[one] for one in wanted if one in by_id]
     elif len(args) > 2:
         raise syntax_error()
+    now = ctx.services.clock.monotonic()
     return Verbatim(
         b"".join(
-            _line(session, "client|list" if session is ctx.session else session.last_command)
+            _line(session, "client|list" if session is ctx.session else session.last_command, now)
             for session in sessions
         )
     )
@@ -191,13 +191,12 @@ def _kind(argument: bytes) -> str:
     return kind
 
 
-def _line(session: Session, last_command: str) -> bytes:
-    """A line of CLIENT LIST, with Redis' fields in Redis' order.
+def _line(session: Session, last_command: str, now: float) -> bytes:
+    """A line of CLIENT LIST at ``now`` (monotonic), with Redis' fields in Redis' order.
 
     Input that no request has used yet is ``qbuf``, replies not sent yet are ``omem``; there are
     no other buffers to a connection here, so what Redis says of its own is 0.
     """
-    now = monotonic()
     peer = session.peer
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
     flags = (
@@ -240,13 +239,13 @@ class _Filter:
     max_age: int | None = None
     skip_me: bool = True
 
-    def matches(self, session: Session) -> bool:
+    def matches(self, session: Session, now: float) -> bool:
         return (
             self.id in (None, session.id)
             and self.address in (None, _encoded(session.address))
             and self.local_address in (None, _encoded(session.local_address))
             and self.kind in (None, kind_of(session))
-            and (self.max_age is None or int(monotonic() - session.created) >= self.max_age)
+            and (self.max_age is None or int(now - session.created) >= self.max_age)
         )
 
 
@@ -276,7 +275,10 @@ def _kill(ctx: Context, wanted: _Filter) -> int:
     """Kill whom the filter matches; how many that are. The own connection still gets its reply."""
     clients, me = ctx.services.clients, ctx.session
     killed = 0
-    for session in filter(wanted.matches, clients.all()):
+    now = ctx.services.clock.monotonic()
+    for session in clients.all():
+        if not wanted.matches(session, now):
+            continue
         if session is not me:
             killed += clients.kill(session)
         elif not wanted.skip_me:

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 )
 def time_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the server time."""
-    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    seconds, microseconds = divmod(ctx.services.clock.time_ns() // 1000, 1_000_000)
     return [b"%d" % seconds, b"%d" % microseconds]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tendis_py.config import Config
 from tendis_py.services.clients import Clients
+from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
@@ -24,18 +25,21 @@ from tendis_py.storage.keyspace import Keyspace
 class Services:
     """One per server; handlers reach it as ``ctx.services``."""
 
-    def __init__(self, config: Config, keyspace: Keyspace) -> None:
+    def __init__(self, config: Config, keyspace: Keyspace, clock: Clock = REAL_CLOCK) -> None:
         self.config = config
         self.keyspace = keyspace
+        self.clock = clock
         self.clients = Clients(lambda: config.maxclients)
         self.global_gates = GlobalGates()
-        self.pause = Pause(self.global_gates)
+        self.pause = Pause(self.global_gates, clock)
         keyspace.may_expire = lambda: not self.pause.remaining
-        self.cross_protocol = CrossProtocolGuard()
-        self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len)
+        self.cross_protocol = CrossProtocolGuard(clock.monotonic)
+        self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
+        self.started = clock.now_seconds()
+        """Unix time, in seconds."""
         self.stats = Stats(self.clients)
         self.rates = Rates(self.stats)
-        self.saving = Saving(keyspace.engine, self.stats.changes)
+        self.saving = Saving(keyspace.engine, self.stats.changes, clock)
         self.active_expiry = True
         """Whether keys are swept that have expired and nobody asks for."""
         self.holdings = HoldingsSampler(keyspace.engine)

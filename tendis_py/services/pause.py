@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from time import monotonic
 
+from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.global_gates import GlobalGates, Reason
 
 
@@ -13,10 +13,11 @@ class Pause:
     """It is enforced by a gate, before each command; reactors park what it holds back, and have it
     tried again when the pause is over. Any thread may call any method."""
 
-    __slots__ = ("_gates", "_lock", "_on_end", "until", "writes_only")
+    __slots__ = ("_gates", "_lock", "_monotonic", "_on_end", "until", "writes_only")
 
-    def __init__(self, gates: GlobalGates) -> None:
+    def __init__(self, gates: GlobalGates, clock: Clock = REAL_CLOCK) -> None:
         self._gates = gates
+        self._monotonic = clock.monotonic
         self._lock = threading.Lock()
         self._on_end: list[Callable[[], None]] = []
         self.writes_only = False
@@ -25,7 +26,7 @@ class Pause:
 
     def start(self, seconds: float, *, writes_only: bool) -> None:
         """Pause, or prolong: the later end and the stricter kind of two pauses count."""
-        until = monotonic() + seconds
+        until = self._monotonic() + seconds
         with self._lock:
             if self.remaining > 0:
                 until = max(until, self.until)
@@ -50,14 +51,14 @@ class Pause:
     def remaining(self) -> float:
         """Seconds to its end, 0 when there is no pause."""
         until = self.until
-        return max(0.0, until - monotonic()) if until else 0.0
+        return max(0.0, until - self._monotonic()) if until else 0.0
 
     def holds(self, *, writes: bool) -> bool:
         """Whether a command has to wait now that may write, or only reads."""
         until = self.until
         if not until:
             return False
-        if monotonic() >= until:
+        if self._monotonic() >= until:
             self._expire(until)
             return False
         return writes or not self.writes_only

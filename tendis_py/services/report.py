@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,7 +28,7 @@ _PYTHON = platform.python_version()
 
 def server(services: Services) -> Fields:
     config = services.config
-    uptime = int(time.time() - services.stats.started)
+    uptime = services.clock.now_seconds() - services.started
     yield "redis_version", REDIS_VERSION
     yield "redis_mode", "standalone"
     yield "os", _SYSTEM
@@ -39,7 +38,7 @@ def server(services: Services) -> Fields:
     yield "process_id", os.getpid()
     yield "run_id", services.run_id
     yield "tcp_port", services.port
-    yield "server_time_usec", time.time_ns() // 1000
+    yield "server_time_usec", services.clock.time_ns() // 1000
     yield "uptime_in_seconds", uptime
     yield "uptime_in_days", uptime // _DAY
     yield "hz", config.hz

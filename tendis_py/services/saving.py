@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 from tendis_py.errors import StorageError
 from tendis_py.log import NOTICE
+from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.storage.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -22,15 +22,18 @@ class Saving:
     """``changes`` tells how many keys have been changed since the start. Thread-safe: at most one
     save runs at a time."""
 
-    def __init__(self, engine: Engine, changes: Callable[[], int]) -> None:
+    def __init__(
+        self, engine: Engine, changes: Callable[[], int], clock: Clock = REAL_CLOCK
+    ) -> None:
         self._engine = engine
+        self._clock = clock
         self._changes = changes
         self._running = threading.Lock()
         self._background: threading.Thread | None = None
         self._changes_saved = 0
         self._started = 0.0
         self.saves = 0
-        self.last_time = int(time.time())
+        self.last_time = self._clock.now_seconds()
         """Unix time of the last successful save, or of the start of the server."""
         self.last_background_seconds = -1
         self.last_background_ok = True
@@ -42,7 +45,7 @@ class Saving:
     @property
     def background_seconds(self) -> int:
         """For how long the background save has been running; -1 when there is none."""
-        return int(time.monotonic() - self._started) if self.in_background else -1
+        return int(self._clock.monotonic() - self._started) if self.in_background else -1
 
     @property
     def unsaved_changes(self) -> int:
@@ -63,7 +66,7 @@ class Saving:
         """Save in a thread of its own. False when a save is running already."""
         if not self._running.acquire(blocking=False):
             return False
-        self._started = time.monotonic()
+        self._started = self._clock.monotonic()
         self._background = threading.Thread(target=self._run, name="save")
         self._background.start()
         return True
@@ -92,5 +95,5 @@ class Saving:
         self._engine.flush()
         self._engine.sync()
         self._changes_saved = changes
-        self.last_time = int(time.time())
+        self.last_time = self._clock.now_seconds()
         self.saves += 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 
 from tendis_py.resp.requests import Request
+from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.session import Session
 
 NEVER_NS = 2**63
@@ -34,7 +34,8 @@ class Slowlog:
     """``threshold_ns``: commands that take longer are logged. A maximum length that has become
     less shows with the next entry, and 0 keeps the entries there are, as in Redis. Thread-safe."""
 
-    def __init__(self, threshold_us: int, max_length: int) -> None:
+    def __init__(self, threshold_us: int, max_length: int, clock: Clock = REAL_CLOCK) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._ids = itertools.count()
         self._entries: deque[SlowlogEntry] = deque()
@@ -56,7 +57,7 @@ class Slowlog:
                 return
             entry = SlowlogEntry(
                 id=next(self._ids),
-                time=int(time.time()),
+                time=self._clock.now_seconds(),
                 duration=elapsed_ns // 1000,
                 arguments=_shortened(request),
                 address=session.address,

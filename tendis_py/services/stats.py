@@ -6,7 +6,6 @@ is the difference.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
@@ -107,7 +106,6 @@ class _Mark:
 
 class Stats:
     def __init__(self, clients: Clients) -> None:
-        self.started = time.time()
         self._threads: list[Counters] = []
         self.stage_times: list[StageTimes] = []
         self.traffic: list[Traffic] = []

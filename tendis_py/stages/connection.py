@@ -11,11 +11,11 @@ import socket
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
-from time import monotonic
 from typing import Protocol
 
 from tendis_py.config import BufferLimit
 from tendis_py.resp.requests import FastReader, Request, RequestParser
+from tendis_py.services.clock import Clock
 from tendis_py.session import Session
 
 RECEIVE_BYTES = 16 * 1024
@@ -66,6 +66,7 @@ class Connection:
     wait in ``waiting``, so that they run and are answered in order."""
 
     __slots__ = (
+        "_monotonic",
         "busy",
         "closed",
         "events",
@@ -92,7 +93,9 @@ class Connection:
         *,
         max_bulk: int,
         secure: bool,
+        clock: Clock,
     ) -> None:
+        self._monotonic = clock.monotonic
         self.socket = sock
         self.fd = sock.fileno()
         self.home = home
@@ -104,6 +107,7 @@ class Connection:
             fd=self.fd,
             unix=unix,
             authenticated=not secure,
+            now=clock.monotonic(),
         )
         self.parser = RequestParser(fast, max_bulk=max_bulk, authenticated=not secure)
         self.busy = False
@@ -181,7 +185,7 @@ class Connection:
             if sent == len(payload):
                 return
             self.outbox = deque()
-            self.progress = monotonic()
+            self.progress = self._monotonic()
             if sent:
                 self._push(memoryview(payload)[sent:])
                 return
@@ -202,7 +206,7 @@ class Connection:
         except BlockingIOError:
             return
         self.outbox_bytes -= sent
-        self.progress = monotonic()
+        self.progress = self._monotonic()
         while sent:
             head = outbox[0]
             if len(head) > sent:

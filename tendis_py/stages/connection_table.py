@@ -44,6 +44,7 @@ class ConnectionTable(dict[int, Connection]):
                 fast,
                 max_bulk=config.proto_max_bulk_len,
                 secure=bool(config.requirepass),
+                clock=self._services.clock,
             )
         except OSError:  # the client has gone already
             sock.close()

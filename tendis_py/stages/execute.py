@@ -9,7 +9,6 @@ finds nothing else under way.
 from __future__ import annotations
 
 import logging
-import time
 from enum import Enum
 from time import perf_counter_ns
 
@@ -48,6 +47,7 @@ class Executor:
     ) -> None:
         self.services = services
         self.keyspace = services.keyspace
+        self._time_ns = services.clock.time_ns
         self.locking = locking
         self.times = StageTimes(name)
         services.stats.stage_times.append(self.times)
@@ -112,7 +112,7 @@ class Executor:
         self._finish([batch], self.tx)
 
     def _begin(self) -> None:
-        self.tx.begin(time.time_ns() // 1_000_000)
+        self.tx.begin(self._time_ns() // 1_000_000)
         self._begun.clear()
 
     def _run(self, batch: Batch) -> None:

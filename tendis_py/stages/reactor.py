@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import compress
-from time import monotonic, perf_counter_ns
+from time import perf_counter_ns
 
 import trio
 
@@ -89,6 +89,7 @@ class Reactor:
         self.name = name = f"reactor-{number}"
         self.responses = ResponseQueue()
         self._services = services
+        self._monotonic = services.clock.monotonic
         self._executor = executor
         self._times = executor.times
         self._traffic = services.stats.new_traffic(name)
@@ -193,7 +194,7 @@ class Reactor:
 
     def _patience(self) -> float:
         """For how many seconds there is nothing to do unless a socket says so."""
-        deadline = self.connections.parking.deadline - monotonic()
+        deadline = self.connections.parking.deadline - self._monotonic()
         return max(0.0, min(1 / self._services.config.hz, deadline))
 
     def stop(self) -> None:
@@ -207,7 +208,7 @@ class Reactor:
     def _turn(self, events: list[tuple[int, int]]) -> None:
         """One turn: read and parse all that is ready, submit it as one batch, answer."""
         read = perf_counter_ns()
-        self._now = now = monotonic()
+        self._now = now = self._monotonic()
         self._turns += 1
         items: list[Item[Connection]] = []
         received = reads = 0

@@ -8,7 +8,6 @@ what is asked for again moves back, the rest is dropped with the generation. Kno
 from __future__ import annotations
 
 import threading
-import time
 from array import array
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -52,11 +51,11 @@ class RowCache:
         "young_bytes",
     )
 
-    def __init__(self, limit: int) -> None:
-        self.uses = array("I", [int(time.time())]) * USE_SLOTS
+    def __init__(self, limit: int, now: int = 0) -> None:
+        self.uses = array("I", [now]) * USE_SLOTS
         """When a key was last used, in Unix seconds, at ``hash(key) % USE_SLOTS``; at the earliest
-        when the server started. For OBJECT IDLETIME alone, hence approximate: keys that share a
-        slot look as recent as the latest of them."""
+        ``now``, when the server started. For OBJECT IDLETIME alone, hence approximate: keys that
+        share a slot look as recent as the latest of them."""
         self.limit = limit
         self.young: dict[bytes, Any] = {}
         self.old: dict[bytes, Any] = {}

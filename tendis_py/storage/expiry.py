@@ -6,7 +6,6 @@ entry that does not match its key's row is stale, and only it is removed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -46,11 +45,11 @@ class Expiry:
         self._keyspace = keyspace
         self._expire_fields = expire_fields
 
-    def due(self) -> Due | None:
-        """The next keys whose time has come, None when there are none."""
+    def due(self, now: int) -> Due | None:
+        """The next keys whose time has come at Unix time ``now`` in ms; None: there are none."""
         if not self._keyspace.may_expire():
             return None
-        after = time.time_ns() // 1_000_000 + 1
+        after = now + 1
         low_water = self._keyspace.expiry_low_water
         lower = low_water.raise_to(after)
         found = self._keyspace.engine.keys(

@@ -79,10 +79,12 @@ class Keyspace:
         databases: int = 16,
         cache_bytes: int = 64 << 20,
         limits: Limits | None = None,
+        now: int = 0,
     ) -> None:
+        """``now`` in Unix seconds: unless known otherwise, when keys were last used."""
         self.engine = engine
         self.limits = limits or DefaultLimits()
-        self.cache = RowCache(cache_bytes)
+        self.cache = RowCache(cache_bytes, now)
         self.orders = OrderIndexes(cache_bytes // 4)
         self.building: set[int] = set()
         """Versions that are being written ahead of their commit, and are not garbage yet."""

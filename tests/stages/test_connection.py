@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tendis_py.resp.requests import FastReader
+from tendis_py.services.clock import REAL_CLOCK
 from tendis_py.stages.connection import SEND_BYTES, Connection
 from tests.support.resp import SECONDS
 
@@ -29,7 +30,10 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * SEND_BYTES)
         theirs.settimeout(SECONDS)
-        yield Connection(ours, Nowhere(), FastReader(), max_bulk=1 << 29, secure=False), theirs
+        connection = Connection(
+            ours, Nowhere(), FastReader(), max_bulk=1 << 29, secure=False, clock=REAL_CLOCK
+        )
+        yield connection, theirs
 
 
 def received(client: socket.socket, count: int) -> bytes:

@@ -12,6 +12,7 @@ import trio
 
 from tendis_py.config import Config
 from tendis_py.server import Server, serve
+from tendis_py.services.clock import REAL_CLOCK, Clock
 from tests.support.servers import HOST
 
 SECONDS = 20.0
@@ -28,8 +29,8 @@ def config_for(folder: Path, **settings: str) -> Config:
 
 
 @contextlib.contextmanager
-def embedded(config: Config) -> Iterator[Server]:
-    """Run ``serve(config, port=0)`` in a thread of its own; yields the running server.
+def embedded(config: Config, clock: Clock = REAL_CLOCK) -> Iterator[Server]:
+    """Run ``serve(config, port=0, clock=clock)`` in a thread of its own; yields the running server.
 
     What ended the server otherwise than by ``shutdown`` is raised at the end of the block.
     """
@@ -37,7 +38,7 @@ def embedded(config: Config) -> Iterator[Server]:
     failure: list[BaseException] = []
 
     async def run() -> None:
-        async with serve(config, port=0) as server:
+        async with serve(config, port=0, clock=clock) as server:
             handoff.put(server)
             await server.stopping.wait()
 
