@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tendis_py.services.clock import ManualClock
+from tests.support.embedded import MovedTime, config_for, embedded
 from tests.support.resp import RawClient
 from tests.support.servers import (
     MODELS,
@@ -58,6 +60,18 @@ def tendis(
     folder = tmp_path_factory.mktemp(f"tendis-{request.param}")
     with running(tendis_process(folder, model=request.param)) as server:
         yield server
+
+
+@pytest.fixture(scope="session", params=MODELS)
+def tendis_in_moved_time(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MovedTime]:
+    """As ``tendis``, in this process, and with a clock that stands still unless tests move it."""
+    folder = tmp_path_factory.mktemp(f"moved-{request.param}")
+    config = config_for(folder, threading_model=request.param, enable_debug_command="yes")
+    clock = ManualClock()
+    with embedded(config, clock) as server:
+        yield MovedTime(server, clock)
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tendis_py.server import Server
 from tendis_py.services.clock import ManualClock
-from tests.support.embedded import config_for, embedded
+from tests.support.embedded import RARELY, config_for, embedded, wait_until_idle
 from tests.support.resp import Disconnected, RawClient
 from tests.support.servers import HOST, MODELS, wait_until
-
-RARELY: Any = 1 / 300
-"""Turns a second."""
 
 
 @pytest.fixture
@@ -37,17 +33,6 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -
 def client(server: Server) -> Iterator[RawClient]:
     with RawClient((HOST, server.port)) as client:
         yield client
-
-
-def wait_until_idle(server: Server) -> None:
-    """Until the reactors have gone to sleep, as far as one can see."""
-    seen: list[list[int]] = [[]]
-
-    def no_turns() -> bool:
-        seen.append([reactor.statistics().turns for reactor in server.reactors])
-        return seen[-2] == seen[-1]
-
-    wait_until(no_turns, "they sleep")
 
 
 def test_a_key_lives_until_the_clock_is_moved(

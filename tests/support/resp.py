@@ -6,6 +6,7 @@ Knows no server; ``RawClient`` is a blocking socket whose every wait is bounded.
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,6 +173,8 @@ class RawClient:
         else:
             self.socket = socket.create_connection(address, timeout=seconds)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sent = 0
+        """Bytes, in all."""
         self._received = bytearray()
         self._position = 0
         if protocol != 2:
@@ -196,6 +199,17 @@ class RawClient:
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+        self.sent += len(data)
+
+    def request(self, *arguments: bytes | str | int) -> None:
+        """Send one command; its reply is taken later."""
+        self.send(encode_request([as_bytes(argument) for argument in arguments]))
+
+    def has_more(self) -> bool:
+        """Whether anything has come that was not taken, or the end of the stream; does not wait."""
+        return self._position < len(self._received) or bool(
+            select.select([self.socket], [], [], 0)[0]
+        )
 
     def reply(self) -> bytes:
         """The next reply's bytes. Disconnected when the server closes instead."""
@@ -203,7 +217,7 @@ class RawClient:
 
     def command(self, *arguments: bytes | str | int) -> bytes:
         """Send one command; its reply's bytes."""
-        self.send(encode_request([as_bytes(argument) for argument in arguments]))
+        self.request(*arguments)
         return self.reply()
 
     def value(self, *arguments: bytes | str | int) -> Any:

@@ -7,10 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.embedded import MovedTime
 from tests.support.reference import Unbalanced, parse_requests, split_arguments
 from tests.support.resp import Aggregate, Error, Simple, decode, split_replies
-from tests.support.servers import ROOT, ServerFailed, redis_server_path
-from tests.support.transcript import comparable, read_transcript
+from tests.support.servers import ROOT, ServerFailed, ServerProcess, redis_server_path
+from tests.support.transcript import (
+    NO_ANSWER_YET,
+    TIME_PASSED,
+    TOO_EARLY,
+    RealTime,
+    comparable,
+    is_timed,
+    play_in_real_time,
+    play_timed,
+    read_transcript,
+)
 
 REPLIES = {
     b"+OK\r\n": Simple("OK"),
@@ -74,6 +85,71 @@ def test_transcripts_are_read(tmp_path: Path) -> None:
     path.write_text("SET a 1\nGET 'a\n")
     with pytest.raises(ValueError, match=r"x\.txt:2"):
         read_transcript(path)
+
+
+def test_transcripts_tell_of_time(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("@2 > SET a 1\n+250\n@2 ~ <\n\nGET a\n")
+    timed, other = read_transcript(path)
+    assert [(line.verb, line.connection, line.milliseconds) for line in timed] == [
+        (">", 2, 0),
+        ("+", 1, 250),
+        ("<", 2, 0),
+    ]
+    assert (timed[0].arguments, timed[2].marks) == ([b"SET", b"a", b"1"], "~")
+    assert (is_timed(timed), is_timed(other)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> GET a\n<\n<",  # nothing more is owed
+        "> GET a\n@2 <",
+        "> GET a\n\n<",  # another case
+        "> GET a\nPING",  # whose answer would be the one to GET
+        "> GET a\n< PING",
+        ">",
+        "+ten",
+        "@2 +10",
+    ],
+)
+def test_time_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"x\.txt:{text.count(chr(10)) + 1}: "):
+        read_transcript(path)
+
+
+EARLY = "@2 PING\nCLIENT PAUSE 60000 WRITE\n> SET a 1\n@2 > PING\n+1\n"
+"""A case in which an answer comes that was not to come yet."""
+
+
+def test_an_early_answer_of_redis_is_seen(tmp_path: Path, redis_server: ServerProcess) -> None:
+    (path := tmp_path / "x.txt").write_text(EARLY.replace("60000", "100"))
+    (case,) = read_transcript(path)
+    replies = play_in_real_time(case, RealTime(redis_server), 2)
+    assert replies == [b"+PONG\r\n", b"+OK\r\n", NO_ANSWER_YET, TOO_EARLY + b"+PONG\r\n"]
+
+
+def test_an_early_answer_of_ours_is_seen(tmp_path: Path, tendis_in_moved_time: MovedTime) -> None:
+    (path := tmp_path / "x.txt").write_text(EARLY)
+    (case,) = read_transcript(path)
+    replies = play_timed(case, tendis_in_moved_time, 3)
+    assert replies == [b"+PONG\r\n", b"+OK\r\n", NO_ANSWER_YET, TOO_EARLY + b"+PONG\r\n"]
+    tendis_in_moved_time.pass_time(60)
+
+
+def test_who_waited_already_must_not_be_answered_either(
+    tmp_path: Path, tendis_in_moved_time: MovedTime
+) -> None:
+    (path := tmp_path / "x.txt").write_text(
+        "CLIENT PAUSE 50 WRITE\n@2 > SET a 1\n+50\nCLIENT PAUSE 50 WRITE\n@3 > SET b 1\n"
+    )
+    (case,) = read_transcript(path)
+    replies = play_timed(case, tendis_in_moved_time, 2)
+    assert replies[1:3] == [NO_ANSWER_YET, TIME_PASSED]
+    assert replies[4] == TOO_EARLY + b"+OK\r\n"
+    tendis_in_moved_time.pass_time(60)
 
 
 @pytest.mark.parametrize(
