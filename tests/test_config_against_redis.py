@@ -1,9 +1,7 @@
 """The same CONFIG commands, files and patterns, asked of a real redis-server: the truth."""
 
 import re
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from tendis_py.config import (
 from tendis_py.config.kinds import Only
 from tendis_py.config.settings import DIRECTIVES
 from tendis_py.glob import compile_glob
-from tests.support.servers import redis_server_path
+from tests.support.servers import redis_process, redis_server_path, running
 
 SERVER = redis_server_path()
 
@@ -84,30 +82,10 @@ class Real:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    arguments = ["--port", str(port), "--save", "", "--bind", "127.0.0.1", "--dir", str(folder)]
-    with subprocess.Popen([SERVER, *arguments], stdout=subprocess.DEVNULL) as process:
-        try:
-            server = connected(port)
-            yield server
-            server.close()
-        finally:
-            process.terminate()
-
-
-def connected(port: int) -> Real:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            server = Real(port)
-            server("PING")
-            return server
-        except redis.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+    with running(redis_process(tmp_path_factory.mktemp("redis"))) as process:
+        server = Real(process.port)
+        yield server
+        server.close()
 
 
 def set_here(config: Config, name: str, value: str) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.resp import Disconnected, RawClient, decode
-from tests.support.servers import MODELS, ServerProcess, tendis_process
+from tests.support.resp import Disconnected, RawClient
+from tests.support.servers import MODELS, ServerProcess, tendis_process, wait_until
 
 RESTART_SECONDS = 2.0
 FAR = b"4102444800000"
@@ -148,19 +148,17 @@ def crash(server: ServerProcess, cycle: int) -> list[Writer]:
 def check_counts(client: RawClient) -> None:
     """DBSIZE, a live counter, against what is there. Keys that have expired may be counted until
     they are swept; asking for them sweeps them."""
-    deadline = time.monotonic() + 5.0
-    while True:
+
+    def is_true() -> bool:
         names: set[bytes] = set()
         cursor = b"0"
         while True:
-            cursor, found = decode(client.command("SCAN", cursor, "COUNT", 1000))
+            cursor, found = client.value("SCAN", cursor, "COUNT", 1000)
             names.update(found)
             if cursor == b"0":
-                break
-        if client.value("DBSIZE") == len(names) or time.monotonic() > deadline:
-            break
-        time.sleep(0.05)
-    assert client.value("DBSIZE") == len(names)
+                return bool(client.value("DBSIZE") == len(names))
+
+    wait_until(is_true, "DBSIZE is the number of keys")
 
 
 def run_cycles(folder: Path, model: str, appendfsync: str, cycles: int) -> None:

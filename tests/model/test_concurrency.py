@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.support.load import Work, together
 from tests.support.resp import RawClient
-from tests.support.servers import MODELS, ServerProcess, running, tendis_process
+from tests.support.servers import MODELS, ServerProcess, running, tendis_process, wait_until
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -143,10 +142,10 @@ def test_emptying_databases_meanwhile_does_no_harm(tendis: ServerProcess) -> Non
             client.command("RANDOMKEY")
 
     together(tendis.address, write, write, write, upset)
-    time.sleep(0.05)  # what has a deadline has come to it
     with tendis.client() as client:
         for database in (0, 1):
             client.command("SELECT", database)
+            wait_until(lambda: client.value("KEYS", "w:*") == [], "their deadlines have passed")
             client.pipeline([[b"EXISTS", b"w:%d" % number] for number in range(50)])
             assert client.value("DBSIZE") == len(client.value("KEYS", "*"))
 

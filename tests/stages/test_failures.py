@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.resp.replies import OK
 from tendis_py.server import Server
+from tendis_py.stages.connection import WAITING_BYTES
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.respond import Call, ResponseQueue
-from tendis_py.stages.work import Batch, WorkQueue
+from tendis_py.stages.work import Batch, Work, WorkQueue
 from tendis_py.storage.engine import Engine
 from tendis_py.types.string import values as strings
 from tests.support.embedded import config_for, embedded
 from tests.support.load import together
-from tests.support.resp import RawClient, encode_request
+from tests.support.resp import SECONDS, RawClient, encode_request
 from tests.support.servers import HOST, MODELS, wait_until
 
 QUEUED = ("tendis", "redis-io")
@@ -162,23 +164,34 @@ def test_a_failing_fsync_is_not_a_success(server: Server, monkeypatch: pytest.Mo
 def test_a_stalled_rocksdb_delays_and_loses_nothing(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For 300 ms RocksDB takes no writes; ``write_batch`` waits where it may, else says so."""
+    """RocksDB takes no writes until all clients have asked for some; ``write_batch`` waits where
+    it may, else says so."""
     engine = server.keyspace.engine
     write = engine.write_batch
-    until = time.monotonic() + 0.3
+    stalled, over = threading.Event(), threading.Event()
 
     def stall(batch: Any, *, may_wait: bool = True) -> None:
-        while time.monotonic() < until:
+        if not over.is_set():
+            stalled.set()
             if not may_wait:
                 raise WriteStalledError
-            time.sleep(0.005)
+            assert over.wait(SECONDS)
         write(batch, may_wait=may_wait)
 
+    def end() -> None:
+        assert stalled.wait(SECONDS), "nothing stalled: this test shows nothing"
+        over.set()
+
     monkeypatch.setattr(engine, "write_batch", stall)
+    all_have_asked = threading.Barrier(6, action=end, timeout=SECONDS)
 
     def work(client: RawClient) -> None:
-        for _ in range(20):
-            client.pipeline([[b"INCR", b"all"], [b"GET", b"all"]])
+        requests = [[b"INCR", b"all"], [b"GET", b"all"]]
+        client.send(b"".join(map(encode_request, requests)))
+        all_have_asked.wait()
+        assert [client.reply()[:1] for _ in requests] == [b":", b"$"]
+        for _ in range(19):
+            client.pipeline(requests)
 
     together((HOST, server.port), *[work] * 6)
     with client_of(server) as client:
@@ -192,23 +205,31 @@ def test_a_stalled_batch_is_not_stuck_behind_those_that_wait_for_it(
     with embedded(config_for(tmp_path, io_threads="2")) as server:
         engine = server.keyspace.engine
         write = engine.write_batch
+        locks = server.keyspace.locks
         stalls = iter(range(20))
+        they_waited: list[bool] = []
 
         def stall(batch: Any, *, may_wait: bool = True) -> None:
             if not may_wait and next(stalls, None) is not None:
-                time.sleep(0.03)  # others' batches reach the executors meanwhile
+                with contextlib.suppress(AssertionError):  # the others may all have ended
+                    wait_until(lambda: locks.statistics().waiting > 0, "they wait", 0.1)
+                    they_waited.append(True)
                 raise WriteStalledError
             write(batch, may_wait=may_wait)
 
         monkeypatch.setattr(engine, "write_batch", stall)
 
-        def work(client: RawClient) -> None:
-            for _ in range(30):
-                assert client.command("INCR", "all").startswith(b":")
-
-        together((HOST, server.port), *[work] * 10)
-        with client_of(server) as client:
-            assert client.value("GET", "all") == b"300"
+        with contextlib.ExitStack() as stack:
+            clients = []
+            for _ in range(10):
+                clients.append(stack.enter_context(client_of(server)))
+                clients[-1].command("PING")  # so that the next one is dealt to the other reactor
+            for turn in range(30):
+                for client in clients:
+                    client.request("INCR", "all")
+                numbers = sorted(int(client.reply()[1:]) for client in clients)
+                assert numbers == list(range(turn * 10 + 1, turn * 10 + 11))
+        assert they_waited, "nobody else came while RocksDB stalled: this test shows nothing"
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -234,18 +255,31 @@ def test_writes_wait_while_rocksdb_really_stalls(tmp_path: Path, model: str) -> 
 def test_a_large_request_may_arrive_while_the_connection_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
-    """Its pieces count as input that waits, without being a request that could be taken."""
+    """Its pieces count as input that waits, without being a request that could be taken. Where a
+    reactor executes, they wait in the socket."""
+    sent = threading.Event()
+
+    def much_waits() -> bool:
+        (connection,) = [
+            one for reactor in server.reactors for one in list(reactor.connections.values())
+        ]
+        return connection.waiting_bytes > WAITING_BYTES
 
     def slow(ctx: Context, args: list[bytes]) -> Any:
-        time.sleep(0.3)
+        assert sent.wait(SECONDS)
+        if not threading.current_thread().name.startswith("reactor"):
+            wait_until(much_waits, "more is read than may wait")
         return OK
 
     monkeypatch.setattr(REGISTRY.commands["append"], "handler", slow)
+    monkeypatch.setattr(Executor, "run_inline", lambda executor, batch: False)
     large = b"x" * (2 * 1024 * 1024)
     config = config_for(tmp_path, threading_model=model)
     with embedded(config) as server, client_of(server) as client:
-        client.send(encode_request([b"APPEND", b"a", b"b"]))
-        client.send(encode_request([b"SET", b"large", large]))
+        request = encode_request([b"SET", b"large", large])
+        client.send(encode_request([b"APPEND", b"a", b"b"]) + request[: WAITING_BYTES + 1])
+        sent.set()
+        client.send(request[WAITING_BYTES + 1 :])
         assert client.reply() == b"+OK\r\n"
         assert client.reply() == b"+OK\r\n"
         assert client.value("GET", "large") == large
@@ -256,15 +290,27 @@ def test_a_full_queue_holds_back_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """The queue empties just after it has refused: the reactor must not sleep over that."""
-    offer = WorkQueue.offer
+    offer, take = WorkQueue.offer, WorkQueue.take
+    taken = threading.Condition()
 
-    def slowly(queue: WorkQueue, batch: Batch) -> bool:
+    def announced(queue: WorkQueue) -> Work | None:
+        work = take(queue)
+        with taken:
+            taken.notify_all()
+        return work
+
+    def late(queue: WorkQueue, batch: Batch) -> bool:
         accepted = offer(queue, batch)
-        if not accepted:
-            time.sleep(0.002)  # as if the thread lost the processor here
+        if not accepted:  # as if the thread lost the processor here
+            before = queue.statistics()
+            with taken:
+                assert taken.wait_for(
+                    lambda: not before.requests or queue.statistics().taken > before.taken, SECONDS
+                )
         return accepted
 
-    monkeypatch.setattr(WorkQueue, "offer", slowly)
+    monkeypatch.setattr(WorkQueue, "take", announced)
+    monkeypatch.setattr(WorkQueue, "offer", late)
     config = config_for(
         tmp_path, threading_model=model, work_queue_max_requests="1", io_threads="2"
     )
@@ -280,16 +326,22 @@ def test_a_full_queue_holds_back_and_goes_on(
 
 
 def test_the_slow_lane_does_not_overtake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An executor is slow in handing back the replies before those of the slow lane."""
+    """However slow an executor is in handing back the replies before those of the slow lane: that
+    has not got its requests by then."""
     post = ResponseQueue.post
-
-    def late(queue: ResponseQueue, entry: Batch | Call) -> None:
-        if isinstance(entry, Batch) and any(rest for _, _, rest in entry.replies):
-            time.sleep(0.05)
-        post(queue, entry)
-
-    monkeypatch.setattr(ResponseQueue, "post", late)
     monkeypatch.setattr(Executor, "execute_inline", lambda executor, batch: False)
     with embedded(config_for(tmp_path)) as server, client_of(server) as client:
+        slow_queue = server.slow_queue
+        assert slow_queue is not None
+        forced: list[int] = []
+
+        def observed(queue: ResponseQueue, entry: Batch | Call) -> None:
+            if isinstance(entry, Batch) and entry.slow_next:
+                now = slow_queue.statistics()
+                forced.append(now.depth + now.taken)
+            post(queue, entry)
+
+        monkeypatch.setattr(ResponseQueue, "post", observed)
         replies = client.pipeline([[b"SET", b"a", b"1"], [b"KEYS", b"none"], [b"GET", b"a"]])
     assert replies == [b"+OK\r\n", b"*0\r\n", b"$1\r\n1\r\n"]
+    assert forced == [0]

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tendis_py.storage.locks import Claim, KeyLocks
+from tests.support.servers import wait_until
 
 SECONDS = 10.0
 
@@ -33,13 +33,6 @@ class Waiter:
         return self.claim is not None
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.0005)
-
-
 @pytest.fixture
 def locks() -> KeyLocks:
     return KeyLocks()
@@ -49,7 +42,7 @@ def waiting(locks: KeyLocks, keys: set[bytes] | None) -> Waiter:
     """A thread that has begun to wait for ``keys``."""
     before = locks.statistics().waiting
     waiter = Waiter(locks, keys)
-    wait_for(lambda: locks.statistics().waiting == before + 1)
+    wait_until(lambda: locks.statistics().waiting == before + 1, "it waits")
     assert not waiter.has_it
     return waiter
 
@@ -67,7 +60,7 @@ def test_a_claim_without_keys_conflicts_only_with_all_keys(locks: KeyLocks) -> N
     waiter = waiting(locks, None)
     locks.release(some)
     locks.release(none)
-    wait_for(lambda: waiter.has_it)
+    wait_until(lambda: waiter.has_it, "it goes on")
     waiter.release()
 
 
@@ -80,7 +73,7 @@ def test_a_conflicting_claim_waits(
     claim = locks.acquire(held)
     waiter = waiting(locks, wanted)
     locks.release(claim)
-    wait_for(lambda: waiter.has_it)
+    wait_until(lambda: waiter.has_it, "it goes on")
     waiter.release()
     assert locks.statistics().contended == 1
 
@@ -92,10 +85,10 @@ def test_nobody_overtakes_where_it_matters(locks: KeyLocks) -> None:
     third = waiting(locks, {b"b"})
     aside = locks.acquire({b"c"})
     locks.release(first)
-    wait_for(lambda: second.has_it)
+    wait_until(lambda: second.has_it, "it goes on")
     assert not third.has_it
     second.release()
-    wait_for(lambda: third.has_it)
+    wait_until(lambda: third.has_it, "it goes on")
     third.release()
     locks.release(aside)
     assert locks.statistics().held == locks.statistics().waiting == 0
@@ -106,10 +99,10 @@ def test_all_keys_do_not_starve(locks: KeyLocks) -> None:
     everything = waiting(locks, None)
     late = waiting(locks, {b"z"})
     locks.release(first)
-    wait_for(lambda: everything.has_it)
+    wait_until(lambda: everything.has_it, "it goes on")
     assert not late.has_it
     everything.release()
-    wait_for(lambda: late.has_it)
+    wait_until(lambda: late.has_it, "it goes on")
     late.release()
 
 
@@ -117,7 +110,7 @@ def test_all_that_became_free_go_on_together(locks: KeyLocks) -> None:
     everything = locks.acquire(None)
     waiters = [waiting(locks, {key}) for key in (b"a", b"b", b"c")]
     locks.release(everything)
-    wait_for(lambda: all(waiter.has_it for waiter in waiters))
+    wait_until(lambda: all(waiter.has_it for waiter in waiters), "it goes on")
     for waiter in waiters:
         waiter.release()
 
@@ -128,7 +121,7 @@ def test_trying_for_all_keys_never_waits(locks: KeyLocks) -> None:
     assert not locks.try_exclusive(Claim(None))
     waiter = waiting(locks, {b"a"})
     locks.release(everything)
-    wait_for(lambda: waiter.has_it)
+    wait_until(lambda: waiter.has_it, "it goes on")
     assert not locks.try_exclusive(everything)
     waiter.release()
     assert locks.try_exclusive(everything)

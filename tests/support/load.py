@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tests.support.resp import Address, RawClient
-from tests.support.servers import ServerProcess
+from tests.support.servers import ServerProcess, wait_until
 
 Work = Callable[[RawClient], None]
 
@@ -60,12 +60,11 @@ def bystander(server: ServerProcess, *, most: float = 3.0) -> Iterator[Bystander
     def ask() -> None:
         try:
             with server.client() as client:
-                while not stop.is_set() or not seen.waits:
+                while not stop.wait(0.002) or not seen.waits:
                     began = time.monotonic()
                     assert client.command("SET", "bystander", "here") == b"+OK\r\n"
                     assert client.command("GET", "bystander") == b"$4\r\nhere\r\n"
                     seen.waits.append(time.monotonic() - began)
-                    time.sleep(0.002)
         except BaseException as error:
             seen.error = error
 
@@ -87,3 +86,21 @@ def connections(
     """``count`` clients, all closed at the end."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(RawClient(address, seconds=seconds)) for _ in range(count)]
+
+
+def wait_until_read(server: ServerProcess, *clients: RawClient) -> None:
+    """Until the server has read all that these have sent, or has closed them: by CLIENT LIST, so
+    the server must know them already (they have been answered before)."""
+    addresses = ("{}:{}".format(*client.socket.getsockname()).encode() for client in clients)
+    sent = dict(zip(addresses, (client.sent for client in clients), strict=True))
+
+    with server.client() as observer:
+
+        def all_read() -> bool:
+            listed = [
+                dict(field.partition(b"=")[::2] for field in line.split(b" "))
+                for line in observer.value("CLIENT", "LIST").splitlines()
+            ]
+            return all(int(one[b"tot-net-in"]) >= sent.get(one[b"addr"], 0) for one in listed)
+
+        wait_until(all_read, "the server has read it all")

@@ -102,15 +102,20 @@ class ServerProcess:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        while time.monotonic() - began < START_SECONDS:
-            if self.process.poll() is not None:
-                break
-            with contextlib.suppress(OSError, Disconnected), self.client(seconds=2.0) as client:
-                if client.command("PING") in _ALIVE:
-                    return time.monotonic() - began
-            time.sleep(0.01)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: self._answers() or self._has_ended(), "an answer", START_SECONDS)
+            if not self._has_ended():
+                return time.monotonic() - began
         self.kill()
         raise ServerFailed(f"{self.command} does not answer PING\n{self.log[-4000:]}")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError, Disconnected), self.client(seconds=2.0) as client:
+            return client.command("PING") in _ALIVE
+        return False
+
+    def _has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """SIGTERM. ServerFailed unless it exits with 0 in time, with no traceback in its log."""

@@ -205,13 +205,16 @@ def test_nothing_is_written_once_the_pause_is_confirmed(
         found: int = control.value("DBSIZE")
         return found
 
+    def wait_for_writes() -> None:
+        before = size()
+        wait_until(lambda: size() > before, "they write")
+
     threads = [threading.Thread(target=write, args=(name,)) for name in range(WRITERS)]
     for thread in threads:
         thread.start()
     try:
         for _ in range(5):
-            before = size()
-            wait_until(lambda before=before: size() > before, "they write")  # type: ignore[misc]
+            wait_for_writes()
             assert control.command("CLIENT", "PAUSE", LONG, "WRITE") == b"+OK\r\n"
             before = size()
             stage.settle([])  # whatever was under way

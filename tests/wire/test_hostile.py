@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import assume, given, settings
 
 from tests.resp.test_requests import HOSTILE
-from tests.support.load import bystander, connections
+from tests.support.load import bystander, connections, wait_until_read
 from tests.support.resp import decode, encode_request
 from tests.support.servers import ServerProcess, wait_until
 from tests.support.streams import streams
@@ -79,8 +77,9 @@ def test_announcements_cost_nothing(tendis_default: ServerProcess, announcement:
         connections(tendis_default.address, 100) as clients,
     ):
         for client in clients:
+            client.command("PING")
             client.send(announcement)
-        time.sleep(0.2)
+        wait_until_read(tendis_default, *clients)
         assert tendis_default.resident_bytes() - before < 30 * MB
 
 
@@ -88,8 +87,9 @@ def test_endless_lines_cost_at_most_their_limit(tendis_default: ServerProcess) -
     before = tendis_default.resident_bytes()
     with bystander(tendis_default), connections(tendis_default.address, 100) as clients:
         for client in clients:
+            client.command("PING")
             client.send(b"x" * 60_000)
-        time.sleep(0.2)
+        wait_until_read(tendis_default, *clients)
         assert tendis_default.resident_bytes() - before < 30 * MB
         for client in clients:
             client.send(b"x" * 10_000)

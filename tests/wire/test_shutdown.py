@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.resp import Disconnected, encode_request
-from tests.support.servers import MODELS, ServerProcess, free_port, running, tendis_process
+from tests.support.servers import (
+    MODELS,
+    ServerProcess,
+    free_port,
+    running,
+    tendis_process,
+    wait_until,
+)
 
 SHUTDOWN_SECONDS = 5.0
 """What a shutdown under load may take: requests under way are short."""
@@ -62,14 +69,15 @@ def test_sigterm_under_load_loses_nothing_acknowledged(tmp_path: Path, model: st
         writers = [
             Writer(server, f"writer-{index}", depth) for index, depth in enumerate([1, 1, 1, 50])
         ]
-        time.sleep(0.7)
+        wait_until(
+            lambda: all(one.acknowledged > 50 or one.error for one in writers), "there is load"
+        )
         began = time.monotonic()
         server.stop()
         took = time.monotonic() - began
         for writer in writers:
             writer.thread.join(10.0)
             assert writer.error is None, writer.error
-            assert writer.acknowledged > 50, "there was no load"
         server.start()
         with server.client() as client:
             for writer in writers:
@@ -106,10 +114,10 @@ def test_idle_clients_do_not_delay_the_end(tmp_path: Path, number: signal.Signal
 def test_a_client_that_does_not_read_does_not_hold_the_end_up(tmp_path: Path) -> None:
     """It is waited for until shutdown-timeout, no longer."""
     server = tendis_process(tmp_path, "--shutdown-timeout", "1")
-    with running(server), server.client() as client:
+    with running(server), server.client() as client, server.client() as observer:
         assert client.command("SET", "big", b"x" * 1_000_000) == b"+OK\r\n"
         client.send(encode_request([b"GET", b"big"]) * 100)
-        time.sleep(0.2)
+        wait_until(lambda: b" events=rw " in observer.value("CLIENT", "LIST"), "replies wait")
         began = time.monotonic()
         server.stop()
         assert time.monotonic() - began < 4.0

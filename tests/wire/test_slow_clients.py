@@ -7,7 +7,6 @@ import random
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import redis
 
 from tendis_py.stages.connection import OUTBOX_BYTES
 from tests.support.embedded import config_for, embedded
-from tests.support.load import bystander, connections
+from tests.support.load import bystander, connections, wait_until_read
 from tests.support.resp import Disconnected, RawClient, encode_request
 from tests.support.servers import MODELS, ServerProcess, wait_until
 
@@ -37,6 +36,25 @@ def send_until_refused(client: RawClient, data: bytes, most: int) -> int:
     return most
 
 
+def unread(observer: RawClient, client: RawClient) -> int | None:
+    """Bytes of replies that ``client`` has left with the server, by CLIENT LIST; None when it is
+    not connected any more."""
+    address = "{}:{}".format(*client.socket.getsockname()).encode()
+    for line in observer.value("CLIENT", "LIST").splitlines():
+        fields = dict(field.partition(b"=")[::2] for field in line.split(b" "))
+        if fields[b"addr"] == address:
+            return int(fields[b"omem"])
+    return None
+
+
+def wait_until_full(observer: RawClient, client: RawClient) -> None:
+    """Until as many replies wait for ``client`` as may, and for 200 of the server's turns more, in
+    which it might make others."""
+    wait_until(lambda: (unread(observer, client) or 0) > OUTBOX_BYTES, "as much waits as may")
+    for _ in range(200):
+        observer.command("PING")
+
+
 def reset(client: RawClient) -> None:
     """Close with a TCP reset."""
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -51,9 +69,10 @@ def test_a_client_that_never_reads_is_bounded(tendis: ServerProcess) -> None:
     before = tendis.resident_bytes()
     with bystander(tendis):
         for _ in range(4):
-            with tendis.client() as client:
+            with tendis.client() as client, tendis.client() as observer:
+                client.command("PING")
                 client.send(GET_BIG * 2000)
-                time.sleep(0.3)
+                wait_until_full(observer, client)
                 grown = tendis.resident_bytes() - before
                 assert grown < OUTBOX_BYTES + 40 * MB, f"{grown // MB} MB"
                 for _ in range(200):  # it was only late: all is there
@@ -77,9 +96,10 @@ def test_a_client_that_sends_more_than_it_reads_is_held_back(
 def test_a_request_may_come_one_byte_at_a_time(tendis: ServerProcess) -> None:
     data = encode_request([b"SET", b"trickle", b"value"]) + b"GET trickle\r\n" + PING
     with bystander(tendis), tendis.client() as client:
+        client.command("PING")
         for at in range(len(data)):
             client.send(data[at : at + 1])
-            time.sleep(0.001)
+            wait_until_read(tendis, client)
         assert [client.reply() for _ in range(3)] == [
             b"+OK\r\n",
             b"$5\r\nvalue\r\n",
@@ -244,7 +264,7 @@ def test_a_limit_on_output_closes_who_does_not_read(tendis: ServerProcess) -> No
             lazy.send(GET_BIG * 100)
             for _ in range(20):
                 assert len(eager.command("GET", "big")) == MB + 12
-            time.sleep(0.5)
+            wait_until(lambda: unread(admin, lazy) is None, "it is closed")
             assert closes(lazy)
         with tendis.client() as again:
             assert again.command("PING") == b"+PONG\r\n"
@@ -269,8 +289,10 @@ def test_a_limit_on_input_closes_who_sends_too_much_at_once(tendis: ServerProces
 def test_idle_clients_are_closed_after_the_timeout(tendis: ServerProcess) -> None:
     with setting(tendis, "timeout", "1") as admin, tendis.client() as idle:
         assert idle.command("PING") == b"+PONG\r\n"
-        began = time.monotonic()
-        while time.monotonic() - began < 1.5:
+
+        def others_are_served() -> bool:
             assert admin.command("PING") == b"+PONG\r\n"
-            time.sleep(0.05)
-        assert closes(idle, 2.0)
+            return idle.has_more()
+
+        wait_until(others_are_served, "it is closed")
+        assert idle.until_closed() == b""
