@@ -63,7 +63,7 @@ def test_a_pause_ends_in_its_time(server: Server, client: RawClient, clock: Manu
     assert client.command("CLIENT", "PAUSE", 60_000, "WRITE") == b"+OK\r\n"
     with RawClient((HOST, server.port)) as writer:
         writer.send(b"SET k v\r\n")
-        held = [reactor.connections.held_by_pause for reactor in server.reactors]
+        held = [reactor.connections.parking for reactor in server.reactors]
         wait_until(lambda: any(held), "it is held back")
         clock.advance(20)
         assert client.value("GET", "k") is None

@@ -272,7 +272,7 @@ def test_a_large_request_may_arrive_while_the_connection_is_busy(
         return OK
 
     monkeypatch.setattr(REGISTRY.commands["append"], "handler", slow)
-    monkeypatch.setattr(Executor, "run_inline", lambda executor, batch: False)
+    monkeypatch.setattr(Executor, "execute_inline", lambda executor, batch: False)
     large = b"x" * (2 * 1024 * 1024)
     config = config_for(tmp_path, threading_model=model)
     with embedded(config) as server, client_of(server) as client:
