@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable
 from enum import Enum
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, length_hint
 from time import perf_counter_ns
 
 from tendis_py.commands.context import Context
@@ -97,6 +97,7 @@ class Dispatcher:
         if read is None:
             read = perf_counter_ns()
         self.context.enter(session)
+        self.context.replies = replies
         self.stop = Stop.TURN
         taken = 0
         while taken < len(requests) and not session.closing:
@@ -163,10 +164,11 @@ class Dispatcher:
         append = replies.append
         all_buckets = self.counters.buckets
         slow_ns = self.services.slowlog.threshold_ns
-        before = len(replies)
         command: Command | None = None
+        left = iter(requests)
+        put_off = 0
         started = perf_counter_ns()
-        for request in requests:
+        for request in left:
             special = False
             command = None
             try:
@@ -179,12 +181,14 @@ class Dispatcher:
                         raise wrong_arity(command.name)
                     if command.lane is Lane.SLOW and self.defers:
                         self.stop = Stop.SLOW
+                        put_off = 1
                         break
                 reply = command.handler(context, request)
                 payload = session.encoders[type(reply)](reply)
             except TooLargeError:
                 context.tx.rollback_command()
                 self.stop = Stop.SLOW
+                put_off = 1
                 break
             except Exception as error:
                 payload = self._failed(session, command, request, error)
@@ -212,7 +216,7 @@ class Dispatcher:
             if special or len(payload) > LARGE_REPLY:
                 break
         session.last_command = "NULL" if command is None else command.name
-        return len(replies) - before
+        return len(requests) - length_hint(left) - put_off
 
     def call(self, command: Command, request: Request, read: int) -> bytes:
         """Run ``request`` for the context's session, its ``command`` and arity being right, and

@@ -9,13 +9,26 @@ from __future__ import annotations
 import itertools
 from typing import Any, Protocol
 
+from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import ENCODERS, Encode
 
 _ids = itertools.count(1)
 
 
+class Outlet(Protocol):
+    """An I/O thread, as far as those know it who have something to say to its connections."""
+
+    def deliver(self, message: Message, peers: list[Any]) -> None:
+        """Send ``message`` to connections of this thread, in order with their replies; from any
+        thread."""
+
+
 class Peer(Protocol):
     """The session's connection, as far as commands may know it."""
+
+    @property
+    def home(self) -> Outlet:
+        """The I/O thread that serves it."""
 
     @property
     def input_bytes(self) -> int:
@@ -54,6 +67,7 @@ class Session:
         "fd",
         "gates",
         "id",
+        "kind",
         "last_active",
         "last_command",
         "lib_name",
@@ -114,6 +128,8 @@ class Session:
         said of itself."""
         self.name = b""
         self.user = "default"
+        self.kind = "normal"
+        """What sort of client it is: normal, pubsub or replica. Each has its output limit."""
         self.database = 0
         self.no_evict = False
         self.no_touch = False

@@ -156,7 +156,7 @@ def client_list(ctx: Context, args: list[bytes]) -> Reply:
     option = args[2].upper() if len(args) > 3 else b""
     if option == b"TYPE" and len(args) == 4:
         kind = _kind(args[3])
-        sessions = [session for session in sessions if kind_of(session) == kind]
+        sessions = [session for session in sessions if session.kind == kind]
     elif option == b"ID":
         by_id = {session.id: session for session in sessions}
         wanted = [integer(argument, error=CLIENT_ID) for argument in args[3:]]
@@ -170,11 +170,6 @@ def client_list(ctx: Context, args: list[bytes]) -> Reply:
             for session in sessions
         )
     )
-
-
-def kind_of(session: Session) -> str:
-    """``normal``: nobody is a replica, a primary or a subscriber."""
-    return "normal"
 
 
 def _kind(argument: bytes) -> str:
@@ -244,7 +239,7 @@ class _Filter:
             self.id in (None, session.id)
             and self.address in (None, _encoded(session.address))
             and self.local_address in (None, _encoded(session.local_address))
-            and self.kind in (None, kind_of(session))
+            and self.kind in (None, session.kind)
             and (self.max_age is None or int(now - session.created) >= self.max_age)
         )
 

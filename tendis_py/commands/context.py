@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import DB_INDEX, ReplyError
+from tendis_py.resp.messages import Message
 from tendis_py.resp.requests import Request
+from tendis_py.services.pushes import deliver
 from tendis_py.storage.database import Database
 from tendis_py.storage.transaction import Transaction
 
@@ -27,10 +30,12 @@ class Context:
     all connections share. ``call`` runs a command as part of another: its encoded reply.
     """
 
-    __slots__ = ("call", "db", "services", "session", "tx")
+    __slots__ = ("call", "db", "replies", "services", "session", "tx")
 
     session: Session
     db: Database
+    replies: list[bytes]
+    """Where the session's encoded replies are gathered."""
 
     def __init__(self, tx: Transaction, services: Services, call: Call) -> None:
         self.tx = tx
@@ -42,6 +47,18 @@ class Context:
         self.session = session
         self.db = self.tx.database(session.database)
         self.tx.touches = not session.no_touch
+
+    def push(self, message: Message, sessions: Iterable[Session]) -> None:
+        """Tell ``sessions`` of ``message``: the own one at this place among its replies, the others
+        once the batch is committed."""
+        others = []
+        for session in sessions:
+            if session is self.session:
+                self.replies.append(message.payload(session.protocol))
+            else:
+                others.append(session)
+        if others:
+            self.tx.outgoing.append(partial(deliver, message, others))
 
     def database(self, index: int) -> Database:
         """Another logical database of the same transaction; ReplyError when there is none."""

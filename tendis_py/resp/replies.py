@@ -34,8 +34,6 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice, repeat
 from typing import Any
 
-import hiredis
-
 from tendis_py.errors import ReplyError
 
 Encode = Callable[[Any], bytes]
@@ -131,7 +129,6 @@ _WHOLE = 2.0**62
 _SMALL = 4096
 _STREAM_CHUNK = 1024
 _FEW = 8
-_NO_MORE: Any = object()
 _SHORT = frozenset((int, Encoded))
 _BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
 _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
@@ -375,11 +372,29 @@ def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> b
     return payload if len(payload) <= limit or _SHORT.issuperset(kinds) else None
 
 
-def count_replies(payload: bytes) -> int:
-    """How many replies there are in ``payload``."""
-    reader = hiredis.Reader(notEnoughData=_NO_MORE)
-    reader.feed(payload)
-    return sum(1 for _ in iter(reader.gets, _NO_MORE))
+_BULKS = b"$=!"
+_ELEMENTS = {b"*": 1, b"~": 1, b">": 1, b"%": 2}
+"""Kind of an aggregate → replies for each of what its head counts."""
+
+
+def split_replies(payload: bytes) -> list[bytes]:
+    """The replies and pushes that ``payload``, made here, consists of."""
+    found = []
+    start = at = 0
+    while start < len(payload):
+        missing = 1
+        while missing:
+            line_end = payload.index(b"\r\n", at)
+            kind, missing = payload[at : at + 1], missing - 1
+            if kind in _BULKS:
+                size = int(payload[at + 1 : line_end])
+                line_end += 2 + size if size >= 0 else 0
+            elif kind in _ELEMENTS:
+                missing += _ELEMENTS[kind] * max(int(payload[at + 1 : line_end]), 0)
+            at = line_end + 2
+        found.append(payload[start:at])
+        start = at
+    return found
 
 
 def encode(value: Reply, protocol: int = 2) -> bytes:

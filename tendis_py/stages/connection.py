@@ -11,12 +11,13 @@ import socket
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from tendis_py.config import BufferLimit
+from tendis_py.resp.messages import Message
 from tendis_py.resp.requests import FastReader, Request, RequestParser
 from tendis_py.services.clock import Clock
-from tendis_py.session import Session
+from tendis_py.session import Outlet, Session
 
 RECEIVE_BYTES = 16 * 1024
 """Read at a time: also what bounds one connection's share of a turn."""
@@ -36,7 +37,7 @@ OUTBOX_BYTES = 64 * 1024 * 1024
 EPOLLIN, EPOLLOUT = select.EPOLLIN, select.EPOLLOUT
 
 
-class Home(Protocol):
+class Home(Outlet, Protocol):
     """Where a connection is served, as far as it knows: by the I/O thread of this ``number``."""
 
     number: int
@@ -48,6 +49,11 @@ class Home(Protocol):
 class Gone:
     """What is left of a connection to a session that replies still arrive for."""
 
+    class _Nowhere:
+        def deliver(self, message: Message, peers: list[Any]) -> None:
+            """Nobody is there."""
+
+    home = _Nowhere()
     closed = True
     input_bytes = output_bytes = output_pieces = thread = 0
 

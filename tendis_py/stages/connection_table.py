@@ -105,7 +105,7 @@ class ConnectionTable(dict[int, Connection]):
         """Close a client that owes more reading than client-output-buffer-limit allows, at ``now``
         (monotonic); whether it did."""
         limits = self._services.config.client_output_buffer_limit
-        if not connection.exceeds(limits.normal, now):
+        if not connection.exceeds(getattr(limits, connection.session.kind), now):
             return False
         log.warning(
             "Client %s closed for overcoming of output buffer limits.", connection.session.address

@@ -25,6 +25,7 @@ from time import perf_counter_ns
 import trio
 
 from tendis_py.commands.registry import Lane
+from tendis_py.resp.messages import Message
 from tendis_py.resp.requests import FastReader
 from tendis_py.runs import Item
 from tendis_py.services import Services
@@ -32,7 +33,7 @@ from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connec
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
-from tendis_py.stages.respond import Call, ResponseQueue, ResponseStatistics
+from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
 from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
 
@@ -101,6 +102,8 @@ class Reactor:
         self.connections = ConnectionTable(services, self._epoll, self._traffic)
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
         self._held: list[Batch] = []
+        self._late: dict[Connection, list[Message]] = {}
+        """Messages to connections that wait for replies first."""
         self._waiting = Waiting(services, self.connections, self._traffic)
         self._stopping = False
         self._turns = self._requests = self._inline = self._queued = 0
@@ -116,6 +119,10 @@ class Reactor:
 
     def close_soon(self, connection: Connection) -> None:
         self.responses.post(lambda: self.connections.close(connection))
+
+    def deliver(self, message: Message, peers: list[Connection]) -> None:
+        """Send ``message`` to these connections; after the replies of a batch under way."""
+        self.responses.post(Delivery(message, peers))
 
     def call_soon(self, call: Call) -> None:
         """Run ``call`` in the reactor's thread."""
@@ -270,6 +277,8 @@ class Reactor:
             for entry in self.responses.drain():
                 if isinstance(entry, Batch):
                     self._respond(entry)
+                elif isinstance(entry, Delivery):
+                    self._deliver(entry)
                 else:
                     entry()
         elif fd in self._listeners:
@@ -390,8 +399,41 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record_response(batch)
+        if self._late:
+            self._send_late([connection for connection, _, _ in batch.replies])
         for later in batch.deferred:
             self._submit_slow(later)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        message = delivery.message
+        for connection in delivery.connections:
+            if connection.busy and not connection.closed:
+                self._late.setdefault(connection, []).append(message)
+            else:
+                self._push(connection, message)
+
+    def _send_late(self, connections: list[Connection]) -> None:
+        """Send what was kept for connections while a batch of theirs was under way."""
+        for connection in connections:
+            for message in self._late.pop(connection, ()):
+                self._push(connection, message)
+        self._late = {one: messages for one, messages in self._late.items() if not one.closed}
+
+    def _push(self, connection: Connection, message: Message) -> None:
+        if connection.closed:
+            return
+        payload = message.payload(connection.session.protocol)
+        connection.session.net_out += len(payload)
+        self._traffic.net_output += len(payload)
+        try:
+            connection.send(payload)
+        except OSError:
+            self.connections.close(connection)
+            return
+        if connection.outbox is not None and not self.connections.close_for_output(
+            connection, self._now
+        ):
+            self.connections.update_events(connection)
 
     def _flush(self, connection: Connection) -> None:
         try:

@@ -8,10 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tendis_py.resp.messages import Message
+
 if TYPE_CHECKING:
+    from tendis_py.stages.connection import Connection
     from tendis_py.stages.work import Batch
 
 Call = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message, and the reactor's connections that it is for."""
+
+    message: Message
+    connections: list[Connection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +37,25 @@ class ResponseStatistics:
 class ResponseQueue:
     """One per reactor: any thread posts, the reactor drains. ``fd`` is readable (an eventfd) from
     the first post after a drain on. Besides batches it carries calls that must run in the
-    reactor's thread (a new socket, a connection to close)."""
+    reactor's thread (a new socket, a connection to close), and deliveries."""
 
     __slots__ = ("_entries", "_posted", "_signalled", "_wakeups", "fd")
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._entries: deque[Batch | Call] = deque()
+        self._entries: deque[Batch | Delivery | Call] = deque()
         self._signalled = False
         self._posted = 0
         self._wakeups = 0
 
-    def post(self, entry: Batch | Call) -> None:
+    def post(self, entry: Batch | Delivery | Call) -> None:
         self._entries.append(entry)
         self._posted += 1
         if not self._signalled:
             self._signalled = True
             os.eventfd_write(self.fd, 1)
 
-    def drain(self) -> list[Batch | Call]:
+    def drain(self) -> list[Batch | Delivery | Call]:
         """Everything posted, oldest first; to be called when ``fd`` is readable."""
         os.eventfd_read(self.fd)
         self._wakeups += 1

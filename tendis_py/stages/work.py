@@ -11,7 +11,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import ReplyError
-from tendis_py.resp.replies import count_replies, encode
+from tendis_py.resp.replies import encode, split_replies
 from tendis_py.resp.requests import Request
 from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
@@ -107,16 +107,18 @@ class Batch:
 
     def fail(self, reason: str) -> None:
         """Nothing but what is ``settled`` has been committed: no other reply may look like success.
-        As many errors are given as there are replies."""
+        Each reply becomes an error; a push is no reply."""
         error = ReplyError(reason)
         entries, kept = self.settled
         for index, (connection, payload, rest) in enumerate(self.replies):
             if index < entries:
                 continue
-            done = payload[: kept if index == entries else 0]
+            done = kept if index == entries else 0
             failure = encode(error, connection.session.protocol)
-            failures = failure * count_replies(payload[len(done) :])
-            self.replies[index] = connection, done + failures, rest
+            pieces = [
+                one if one.startswith(b">") else failure for one in split_replies(payload[done:])
+            ]
+            self.replies[index] = connection, payload[:done] + b"".join(pieces), rest
 
     def defer_slow(self) -> None:
         """Have requests from a slow one on go to the slow lane, now that what the connection wrote

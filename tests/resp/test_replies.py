@@ -29,6 +29,7 @@ from tendis_py.resp.replies import (
     format_double,
     format_doubles,
 )
+from tendis_py.resp.replies import split_replies as in_pieces
 from tests.support.resp import RawClient, decode, split_replies
 
 TABLE = [
@@ -233,3 +234,9 @@ def test_our_client_decodes_what_we_encode(protocol: int) -> None:
 def test_a_long_stream_of_pairs_is_a_map(protocol: int) -> None:
     pairs = {b"%d" % number: number for number in range(3000)}
     assert encode(PairStream(iter(pairs.items())), protocol) == encode(pairs, protocol)
+
+
+@given(st.lists(st.tuples(st.sampled_from([2, 3]), replies), max_size=5))
+def test_replies_are_told_apart(drawn: list[tuple[int, Any]]) -> None:
+    encoded = [encode(value, protocol) for protocol, value in drawn]
+    assert in_pieces(b"".join(encoded)) == encoded

@@ -1,0 +1,20 @@
+"""Pushes: messages to any number of sessions, from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tendis_py.resp.messages import Message
+from tendis_py.session import Outlet, Peer, Session
+
+
+def deliver(message: Message, sessions: Iterable[Session]) -> None:
+    """Have ``message`` sent to ``sessions``: one delivery for each I/O thread that serves some of
+    them. A session with requests under way gets it after the replies to those; one that has gone
+    gets nothing."""
+    by_outlet: dict[Outlet, list[Peer]] = {}
+    for session in sessions:
+        peer = session.peer
+        by_outlet.setdefault(peer.home, []).append(peer)
+    for outlet, peers in by_outlet.items():
+        outlet.deliver(message, peers)
