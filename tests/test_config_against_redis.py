@@ -193,3 +193,27 @@ def test_keys_matches_the_same(real: Real, pattern: bytes, key: bytes) -> None:
     real("FLUSHALL")
     real("SET", key, b"")
     assert compile_glob(pattern)(key) is (real("KEYS", pattern) == [key])
+
+
+@pytest.mark.parametrize("stars", [999, 1000, 1001])
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("a", ""), ("", "*"), ("*", "a")])
+def test_the_same_number_of_stars_is_too_many(
+    real: Real, stars: int, before: str, after: str
+) -> None:
+    key = b"a" * 3000
+    real("FLUSHALL")
+    real("SET", key, b"")
+    pattern = (before + "*?" * stars + after).encode()
+    assert compile_glob(pattern)(key) is (real("KEYS", pattern) == [key])
+
+
+words = st.sampled_from(
+    ["*", "?", "max", "MAX", "[a-M]", "[^x]", "e", "-", "size", "S", "hash", "\\"]
+)
+
+
+@settings(max_examples=300)
+@given(pattern=st.lists(words, min_size=1, max_size=6).map("".join))
+def test_config_get_matches_the_same(real: Real, pattern: str) -> None:
+    theirs = {name for name in real.get(pattern) if name.decode() in COMPARED}
+    assert {n for n in Config().get([pattern.encode()]) if n.decode() in COMPARED} == theirs
