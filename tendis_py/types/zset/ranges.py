@@ -7,9 +7,9 @@ and no spelling of bounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
@@ -17,7 +17,7 @@ from tendis_py.storage.limits import Limits
 from tendis_py.types import collection
 from tendis_py.types.zset import members as zset
 from tendis_py.types.zset.forms import NEAR_END, Large, Pair, Small, view
-from tendis_py.types.zset.scores import Place, after, before
+from tendis_py.types.zset.scores import Place, after, before, numbered_score, score_number
 
 Span = tuple[Place, Place]
 """From the first place to before the second."""
@@ -52,18 +52,64 @@ class ByScore:
 
 @dataclass(frozen=True, slots=True)
 class ByMember:
-    """Members from ``low`` to before ``high`` (None: to the end) where all scores are equal. Where
-    they are not, bounds are among the members of the lowest score."""
+    """Members from ``low`` to before ``high`` (None: to the end), where the order is that of
+    members: all scores are equal, or grow with the members. For Redis the result is unspecified
+    elsewhere; of a small sorted set this gives what it gives, as its walk is not left to chance.
+    """
 
     low: bytes
     high: bytes | None
 
     def span(self, ordered: Small | Large) -> Span:
-        first = next(ordered.ranked(0))[0] if self.low or self.high is not None else 0.0
         return (
-            (first, self.low) if self.low else before(-math.inf),
-            None if self.high is None else (first, self.high),
+            _boundary(ordered, self.low) if self.low else before(-math.inf),
+            None if self.high is None else _boundary(ordered, self.high),
         )
+
+    def walk(self, ordered: Small, *, reverse: bool, offset: int) -> Iterator[Pair]:
+        """As Redis walks a listpack: nothing, unless either end of it is within the bound that is
+        next to the other; from the first within the bound it comes from, if that is within the
+        other one, too; ``offset`` further, whatever those are; until one is not within the other.
+        """
+        pairs = ordered.pairs
+        if not self._is_below(pairs[0][1]) or pairs[-1][1] < self.low:
+            return iter(())
+        starts: Callable[[bytes], bool] = self.low.__le__
+        goes_on: Callable[[bytes], bool] = self._is_below
+        if reverse:
+            pairs, starts, goes_on = pairs[::-1], goes_on, starts
+        first = next((at for at, (_, member) in enumerate(pairs) if starts(member)), None)
+        if first is None or not goes_on(pairs[first][1]):
+            return iter(())
+        return takewhile(lambda pair: goes_on(pair[1]), islice(pairs, first + offset, None))
+
+    def _is_below(self, member: bytes) -> bool:
+        return self.high is None or member < self.high
+
+
+def _boundary(ordered: Small | Large, bound: bytes) -> Place:
+    """Where members are ``bound`` or more from there on, if they grow with the scores: some place
+    with less before it and ``bound`` or more after it, if not.
+
+    It bisects the scores: at the most 64 times, it looks for the first element from one on.
+    """
+    first, _ = next(ordered.ranked(0))
+    last, _ = next(ordered.ranked(len(ordered) - 1, reverse=True))
+    if first == last:
+        return first, bound
+    low, high = score_number(first), score_number(last) + 1
+    while low < high:
+        middle = (low + high) // 2
+        score, member = next(ordered.between(before(numbered_score(middle)), None))
+        if member >= bound:
+            high = middle
+        else:
+            low = score_number(score) + 1
+    if low > score_number(last):
+        return last, bound
+    below = ordered.between(before(-math.inf), before(numbered_score(low)), reverse=True)
+    score, _ = next(below, (first, b""))
+    return score, bound
 
 
 Range = ByRank | ByScore | ByMember
@@ -87,6 +133,9 @@ def select(
         return _ranked(db, ordered, ranks, reverse)
     if offset < 0 or limit == 0:
         return iter(())
+    if isinstance(wanted, ByMember) and isinstance(ordered, Small):
+        found = wanted.walk(ordered, reverse=reverse, offset=offset)
+        return _admitted(db, islice(found, None if limit < 0 else limit))
     low, high = wanted.span(ordered)
     if ordered.has_order or offset > NEAR_END:
         ranks = range(ordered.rank(low), ordered.rank(high))
@@ -118,6 +167,8 @@ def _admitted(db: Database, pairs: Iterator[Pair]) -> Iterator[Pair]:
 def count(db: Database, row: CollectionRow, wanted: ByScore | ByMember) -> int:
     """How many are in the range."""
     ordered = view(db, row)
+    if isinstance(wanted, ByMember) and isinstance(ordered, Small):
+        return sum(1 for _ in wanted.walk(ordered, reverse=False, offset=0))
     low, high = wanted.span(ordered)
     return max(ordered.rank(high) - ordered.rank(low), 0)
 
@@ -153,6 +204,8 @@ def _is_all(ordered: Small | Large, wanted: Range) -> bool:
     """Whether a range leaves nothing out, which takes a look at both ends."""
     if isinstance(wanted, ByRank):
         return len(wanted.within(len(ordered))) == len(ordered)
+    if isinstance(wanted, ByMember) and isinstance(ordered, Small):
+        return False  # `select` tells
     low, high = wanted.span(ordered)
     if low is None or next(ordered.ranked(0)) < low:
         return False

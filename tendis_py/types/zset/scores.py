@@ -50,6 +50,15 @@ def decode_scores(encoded: list[bytes]) -> list[float]:
     ]
 
 
+def score_number(score: float) -> int:
+    """A number below 2 ** 64 that grows with the score."""
+    return int.from_bytes(encode_score(score), "big")
+
+
+def numbered_score(number: int) -> float:
+    return decode_score(number.to_bytes(SCORE_SIZE, "big"))
+
+
 pack_score = _DOUBLE.pack
 """A score as 8 bytes without an order, which keep the sign of a zero."""
 

@@ -12,6 +12,7 @@ from tests.model.strategies.common import (
     one_of,
     options,
     together,
+    words,
 )
 
 member = st.sampled_from([*[b"a", b"b", b"c", b"d", b"e", b"f"] * 2, b"", b"\0", b"m" * 65])
@@ -26,9 +27,22 @@ _lex = one_of("- + - + [a (a [c (c [e (e [ ( x")
 _limit = together(b"LIMIT", one_of("0 1 2 5 -1"), one_of("1 2 3 -1 0 x"))
 _count = one_of("0 1 2 3 10 -1 x")
 
-_lex_key = st.sampled_from([b"lex:1", b"lex:2"])
-"""Keys whose members all score 0: what order by member means elsewhere Redis leaves open."""
-_lex_pairs = members.map(lambda found: [part for name in found for part in (b"0", name)])
+_growing = {b"": b"-1", b"\0": b"-1", b"m" * 65: b"inf"}
+_growing |= zip(words("a b c d e f"), words("0 0 1 1 2 2.5"), strict=True)
+_skiplist_key = st.sampled_from([b"lex:1", b"lex:2"])
+"""Keys whose scores never fall as the members grow. Elsewhere a range by member of a skiplist is
+what chance makes of it."""
+_listpack_key = st.just(b"lex:3")
+"""A key with scores in any order, and no more members than fit into a listpack in any test."""
+_lex_key = _skiplist_key | _listpack_key
+_growing_pairs = members.map(
+    lambda found: [part for name in found for part in (_growing[name], name)]
+)
+_mixed_pairs = st.lists(
+    st.tuples(one_of("0 1 2 -0"), one_of("a b c d")),
+    max_size=8,
+    min_size=1,
+).map(lambda pairs: [part for pair in pairs for part in pair])
 
 _sources = st.lists(key, min_size=1, max_size=3)
 _weight = one_of("1 2 -1 0 0.5 inf x")
@@ -62,7 +76,8 @@ _all_of_them = st.tuples(
 FAMILY = Family(
     {
         "zadd": command("ZADD", key, options(b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"), _pairs)
-        | command("ZADD", _lex_key, _lex_pairs),
+        | command("ZADD", _skiplist_key, _growing_pairs)
+        | command("ZADD", _listpack_key, _mixed_pairs),
         "zincrby": command("ZINCRBY", key, score, member),
         "zcard": command("ZCARD", key),
         "zscore": command("ZSCORE", key, member),
@@ -82,7 +97,7 @@ FAMILY = Family(
         "zrevrangebylex": command("ZREVRANGEBYLEX", _lex_key, _lex, _lex, options(_limit)),
         "zrangestore": command("ZRANGESTORE", key, key, _rank, _rank, options(b"REV"))
         | command("ZRANGESTORE", key, key, _bound, _bound, b"BYSCORE", options(b"REV", _limit))
-        | command("ZRANGESTORE", _lex_key, _lex_key, _lex, _lex, b"BYLEX", options(b"REV", _limit)),
+        | command("ZRANGESTORE", key, _lex_key, _lex, _lex, b"BYLEX", options(b"REV", _limit)),
         "zremrangebyrank": command("ZREMRANGEBYRANK", key, _rank, _rank),
         "zremrangebyscore": command("ZREMRANGEBYSCORE", key, _bound, _bound),
         "zremrangebylex": command("ZREMRANGEBYLEX", _lex_key, _lex, _lex),
@@ -107,8 +122,13 @@ FAMILY = Family(
         [b"ZADD", b"b", b"0", b"a", b"-1", b"c", b"inf", b"e", b"0.1", b"f"],
         [b"ZADD", b"c", b"5", b"m" * 65, b"5", b"a", b"-0", b"b"],
         [b"ZADD", b"d", b"1", b"a", b"1", b"b", b"1", b"c", b"1", b"d", b"1", b"e", b"1", b"f"],
-        [b"ZADD", b"lex:1", *[part for name in b"abcdef" for part in (b"0", bytes([name]))]],
-        [b"ZADD", b"lex:2", b"0", b"m" * 65, b"0", b"a", b"0", b"c"],
+        [
+            b"ZADD",
+            b"lex:1",
+            *[part for name in b"abcdef" for part in (_growing[bytes([name])], bytes([name]))],
+        ],
+        [b"ZADD", b"lex:2", b"inf", b"m" * 65, b"0", b"a", b"1", b"c", b"2.5", b"f"],
+        [b"ZADD", b"lex:3", *b"1 b 2 a 3 c 0 d".split()],
     ],
     of_a_type=True,
 )
