@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -223,7 +224,7 @@ def test_a_due_field_is_seen_by_nobody(store: Store, db: Database, number: int) 
     assert hash_expiry.persist(db, KEY, [b"f00001"]) == [NO_FIELD]
     assert hash_expiry.expire(db, KEY, [b"f00001"], LATER + 9) == [NO_FIELD]
     assert hash_expiry.get_and_expire(db, KEY, [b"f00001"], None) == [None]
-    assert hashes.delete(db, KEY, [b"f00001"]) == 0
+    assert hashes.take(db, KEY, [b"f00001"]) == [None]
     assert hashes.put_new(db, KEY, b"f00001", b"new")
     assert hash_expiry.deadlines(db, KEY, [b"f00001"]) == [NO_DEADLINE]
     assert hashes.length(db, KEY) == number
@@ -237,11 +238,99 @@ def test_nothing_is_left_of_a_hash_whose_fields_are_all_due(store: Store, db: Da
         hash_expiry.expire(db, KEY, list(hashes.fields(db, KEY)), LATER)
         store.commit(LATER)
         assert content(db) == {}
-        assert list(hashes.random_draws(db, KEY, 3)) == hashes.random_fields(db, KEY, 3) == []
         hash_expiry.remove_due(db, KEY, row_of(store))
         assert db.peek(KEY) is None
         store.commit()
         assert store.is_empty
+
+
+def dying(store: Store, number: int) -> None:
+    """A hash of ``number`` fields that are due, under a key with a deadline."""
+    fill(store.db, number)
+    keys.expire(store.db, KEY, LATER + 60_000)
+    hash_expiry.expire(store.db, KEY, list(hashes.fields(store.db, KEY)), LATER)
+    store.commit(LATER)
+
+
+MEETING: list[Callable[[Database], object]] = [
+    lambda db: hashes.get(db, KEY, b"f00001"),
+    lambda db: hashes.get_run(db, KEY, [b"x", b"f00001"]),
+    lambda db: hashes.get_many(db, KEY, [b"x", b"f00001"]),
+    lambda db: hashes.take(db, KEY, [b"f00001"]),
+    lambda db: hashes.delete(db, KEY, [b"f%05d" % n for n in range(6)]),
+    lambda db: hashes.random_fields(db, KEY, 1),
+    lambda db: list(hashes.random_draws(db, KEY, 2)),
+    lambda db: hash_expiry.get_and_expire(db, KEY, [b"f00001"], LATER + 1),
+    lambda db: hash_expiry.put_many(db, KEY, [(b"f00001", b"v")], exist=True),
+]
+
+
+@pytest.mark.parametrize("number", [2, 6])
+@pytest.mark.parametrize("meet", MEETING)
+def test_a_hash_goes_with_its_last_living_field(
+    store: Store, db: Database, meet: Callable[[Database], object], number: int
+) -> None:
+    dying(store, number)
+    meet(db)
+    assert db.peek(KEY) is None
+    assert hashes.put(db, KEY, b"new", b"v")
+    assert row_of(store).expire_at == 0
+    hashes.delete(db, KEY, [b"new"])
+    store.commit(LATER)
+    assert store.is_empty
+
+
+@pytest.mark.parametrize("number", [2, 6])
+def test_a_hash_that_is_dead_stays_where_none_of_its_fields_is_met(
+    store: Store, db: Database, number: int
+) -> None:
+    dying(store, number)
+    assert hashes.get(db, KEY, b"x") is None
+    assert content(db) == {}
+    hashes.length(db, KEY)
+    assert hash_expiry.deadlines(db, KEY, [b"f00001"]) == [NO_FIELD]
+    assert hash_expiry.expire(db, KEY, [b"f00001"], LATER + 9) == [NO_FIELD]
+    assert hashes.delete(db, KEY, [b"x"]) == 0
+    assert row_of(store).expire_at == LATER + 60_000
+
+
+WRITING: list[Callable[[Database], object]] = [
+    lambda db: hashes.put(db, KEY, b"new", b"v"),
+    lambda db: hashes.put_many(db, KEY, [(b"f00001", b"v"), (b"new", b"v")]),
+    lambda db: hashes.put_new(db, KEY, b"new", b"v"),
+    lambda db: hashes.increment(db, KEY, b"new", 1),
+    lambda db: hash_expiry.put_many(db, KEY, [(b"new", b"v")]),
+]
+
+
+@pytest.mark.parametrize("number", [2, 6])
+@pytest.mark.parametrize("write", WRITING)
+def test_a_deadline_of_the_dead_does_not_pass_to_what_is_new(
+    store: Store, db: Database, write: Callable[[Database], object], number: int
+) -> None:
+    dying(store, number)
+    write(db)
+    assert row_of(store).expire_at == 0
+    assert content(db)
+    store.commit(LATER)
+    check_indexes(store)
+
+
+@pytest.mark.parametrize("number", [3, 6])
+def test_one_living_field_keeps_a_hash_and_its_deadline(
+    store: Store, db: Database, number: int
+) -> None:
+    fill(db, number)
+    keys.expire(db, KEY, LATER + 60_000)
+    hash_expiry.expire(db, KEY, [b"f%05d" % n for n in range(number - 1)], LATER)
+    store.commit(LATER)
+    for meet in MEETING[:4]:
+        meet(db)
+    assert hashes.delete(db, KEY, [b"f00000", b"f00000"]) == 1
+    assert hashes.delete(db, KEY, [b"f00000"]) == 0
+    hashes.put(db, KEY, b"new", b"v")
+    assert row_of(store).expire_at == LATER + 60_000
+    assert content(db).keys() == {b"f%05d" % (number - 1), b"new"}
 
 
 def test_a_deadline_in_the_past_deletes(store: Store, db: Database) -> None:
@@ -380,7 +469,8 @@ def test_rows_and_indexes_agree(
                 assert hashes.put(store.db, KEY, field, b"v") is (field not in model)
                 model[field] = 0
             elif name == "delete":
-                assert hashes.delete(store.db, KEY, [field]) == (field in model)
+                assert hashes.delete(store.db, KEY, [field]) >= (field in model)
+                assert hashes.delete(store.db, KEY, [field]) == 0
                 model.pop(field, None)
             elif name == "expire":
                 (outcome,) = hash_expiry.expire(store.db, KEY, [field], number or LATER + 7)

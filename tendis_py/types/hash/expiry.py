@@ -11,6 +11,7 @@ from tendis_py.types.hash.fields import (
     SmallHash,
     change,
     deadlines_of,
+    open_fields,
     unpack_field,
     visible_fields,
 )
@@ -51,7 +52,7 @@ def expire(
     row = collection.peek(db, key, HASH)
     if row is None:
         return [NO_FIELD] * len(fields)
-    changing = change(db, key, row, fields)
+    changing = open_fields(db, key, row, fields)
     changing.allow_deadlines()
     outcomes = []
     for field in fields:
@@ -79,7 +80,7 @@ def persist(db: Database, key: bytes, fields: list[bytes]) -> list[int]:
     row = collection.peek(db, key, HASH)
     if row is None:
         return [NO_FIELD] * len(fields)
-    changing = change(db, key, row, fields)
+    changing = open_fields(db, key, row, fields)
     outcomes = []
     for field in fields:
         found = changing.get(field)
@@ -153,6 +154,6 @@ def put_many(
 def remove_due(db: Database, key: bytes, row: Row) -> None:
     """Delete fields whose time has come: of a large hash a slice, since the sweep comes back."""
     assert isinstance(row, CollectionRow)
-    changing = change(db, key, row, [])
+    changing = open_fields(db, key, row, [])
     changing.purge(SLICE)
     changing.save()

@@ -32,6 +32,7 @@ from tendis_py.types import collection
 
 LISTPACK, LISTPACKEX, HASHTABLE = range(3)
 
+_MAX_DEAD = 4096
 DEADLINE_SIZE = 8
 _FIRST_SIZE = 72
 """Of the first deadline and its field, what the meta row keeps: fields may be long."""
@@ -146,6 +147,7 @@ class SmallHash:
         self._deadlines: dict[bytes, int] = {}
         self._moved: dict[bytes, None] = {}
         """Fields that got a deadline, in the order they got it."""
+        self._discarded: set[bytes] = set()
         self._encoding = LISTPACK
         self._changed = False
         if row is not None:
@@ -200,8 +202,21 @@ class SmallHash:
     def remove(self, field: bytes) -> None:
         """Delete a field that is there."""
         del self._values[field]
+        self._discarded.add(field)
         self._deadlines.pop(field, None)
         self._changed = True
+
+    def discard(self, field: bytes) -> bool:
+        """Delete a field, be it due; whether it was there."""
+        if field in self._values:
+            self.remove(field)
+            return True
+        row = self._row
+        if row is None or field not in row.value or field in self._discarded:
+            return False
+        self._discarded.add(field)
+        self._changed = True  # none that is due was taken over
+        return True
 
     def purge(self, limit: int) -> None:
         """Delete what is due: all of it, few as these fields are."""
@@ -321,6 +336,13 @@ class LargeHash:
         self._count -= 1
         self._changed = True
 
+    def discard(self, field: bytes) -> bool:
+        """Delete a field, be it due; whether it was there."""
+        if self._found[field] is None:
+            return False
+        self.remove(field)
+        return True
+
     def _move_deadline(self, field: bytes, before: int, after: int) -> None:
         if before:
             key = _deadline_key(before, field)
@@ -351,7 +373,7 @@ class LargeHash:
         collection.keep(self._db, self._key, row, self._row)
 
 
-def change(
+def open_fields(
     db: Database, key: bytes, row: CollectionRow | None, fields: list[bytes]
 ) -> SmallHash | LargeHash:
     """The hash of ``row``, just peeked at, for a command to change these ``fields``, and others
@@ -360,3 +382,40 @@ def change(
     if row is None or not row.version:
         return SmallHash(db, key, row)
     return LargeHash(db, key, row, fields)
+
+
+def change(
+    db: Database, key: bytes, row: CollectionRow | None, fields: list[bytes]
+) -> SmallHash | LargeHash:
+    """As ``open_fields``, but of a hash in which all is due nothing is left, and what comes into
+    it is a new hash: a deadline of the old key's would be the end of new data."""
+    db.tx.admit(len(fields))
+    if row is not None and bury(db, key, row):
+        row = None
+    return open_fields(db, key, row, fields)
+
+
+# Death
+
+
+def bury(db: Database, key: bytes, row: CollectionRow) -> bool:
+    """Delete a hash if all its fields are due; whether that was done."""
+    if not 0 < row.fields_due <= db.now or not _is_dead(db, row):
+        return False
+    db.delete(key, row)
+    return True
+
+
+def _is_dead(db: Database, row: CollectionRow) -> bool:
+    """Whether all fields are due, where some are. Of a large hash with more than _MAX_DEAD fields
+    this is for the sweep to find out, slice by slice: here it would be a scan each time."""
+    if not row.version:
+        return not visible_fields(row, db.now)
+    by_deadline = collection.elements(db, row, SCORE)
+    if row.count > _MAX_DEAD:
+        return False
+    last = next(by_deadline.keys(reverse=True), None)
+    if last is None or _deadline_in(last) > db.now:
+        return False
+    db.tx.admit(row.count)
+    return sum(1 for _ in by_deadline.keys(row.value)) == row.count

@@ -25,7 +25,9 @@ from tendis_py.storage.limits import Limits
 from tendis_py.types import collection, long_double
 from tendis_py.types.hash.fields import (
     LISTPACK,
+    bury,
     change,
+    open_fields,
     pack_field,
     unpack_field,
     visible_fields,
@@ -61,9 +63,12 @@ def get(db: Database, key: bytes, field: bytes) -> bytes | None:
     if row.type != HASH:
         raise wrong_type()
     assert isinstance(row, CollectionRow)
+    if 0 < row.fields_due <= db.now:
+        return _values_where_some_are_due(db, key, row, [field])[0]
     if row.version:
         return visible_value(collection.elements(db, row).get(field), db.now)
-    return visible_fields(row, db.now).get(field)
+    value: bytes | None = row.value.get(field)
+    return value
 
 
 def get_run(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None] | None:
@@ -73,7 +78,7 @@ def get_run(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]
         return None
     db.find(key)  # which counts as one use
     db.tx.counters.hits += len(fields) - 1
-    return _values(db, row, fields)
+    return _values(db, key, row, fields)
 
 
 def get_many(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
@@ -82,14 +87,34 @@ def get_many(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None
         return [None] * len(fields)
     if row.version:
         db.tx.admit(len(fields))
-    return _values(db, row, fields)
+    return _values(db, key, row, fields)
 
 
-def _values(db: Database, row: CollectionRow, fields: list[bytes]) -> list[bytes | None]:
+def _values(
+    db: Database, key: bytes, row: CollectionRow, fields: list[bytes]
+) -> list[bytes | None]:
     now = db.now
+    if 0 < row.fields_due <= now:
+        return _values_where_some_are_due(db, key, row, fields)
     if not row.version:
-        return list(map(visible_fields(row, now).get, fields))
+        return list(map(row.value.get, fields))
     return [visible_value(raw, now) for raw in collection.elements(db, row).get_many(fields)]
+
+
+def _values_where_some_are_due(
+    db: Database, key: bytes, row: CollectionRow, fields: list[bytes]
+) -> list[bytes | None]:
+    """As Redis, it deletes the hash when it meets a field that is due and none is left."""
+    now = db.now
+    if row.version:
+        stored = collection.elements(db, row).get_many(fields)
+        values = [visible_value(raw, now) for raw in stored]
+    else:
+        stored = list(map(row.value.get, fields))
+        values = list(map(visible_fields(row, now).get, fields))
+    if values.count(None) > stored.count(None):
+        bury(db, key, row)
+    return values
 
 
 def length(db: Database, key: bytes) -> int:
@@ -159,7 +184,7 @@ def _scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[Pair], byt
 def random_fields(db: Database, key: bytes, count: int) -> list[Pair]:
     """``count`` different fields with their values; all of them when there are fewer."""
     row = find(db, key)
-    if row is None or not count:
+    if row is None or not count or bury(db, key, row):
         return []
     if count >= row.count:
         return list(_items(db, row))
@@ -178,7 +203,7 @@ def random_fields(db: Database, key: bytes, count: int) -> list[Pair]:
 def random_draws(db: Database, key: bytes, count: int) -> Iterator[Pair]:
     """``count`` fields with their values, each drawn from all; none from an empty hash."""
     row = find(db, key)
-    if row is None:
+    if row is None or bury(db, key, row):
         return iter(())
     collection.admit_draws(db, count)
     present = _all_if_known(db, row)
@@ -331,8 +356,14 @@ def put_new(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
 
 
 def delete(db: Database, key: bytes, fields: list[bytes]) -> int:
-    """Delete fields; how many there were."""
-    return len(fields) - take(db, key, fields).count(None)
+    """Delete fields; how many there were: one that is due counts, as it does for Redis."""
+    row = collection.peek(db, key, HASH)
+    if row is None:
+        return 0
+    changing = open_fields(db, key, row, fields)
+    deleted = sum([changing.discard(field) for field in fields])
+    changing.save()
+    return deleted
 
 
 def take(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
