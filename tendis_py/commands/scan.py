@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
@@ -13,6 +13,7 @@ from tendis_py.errors import INVALID_CURSOR, NO_NOVALUES, ReplyError, syntax_err
 from tendis_py.numbers import strict_integer
 from tendis_py.resp.replies import Reply, Stream, format_double
 from tendis_py.storage.codec import CollectionRow
+from tendis_py.storage.cursors import Place
 from tendis_py.storage.database import Database
 from tendis_py.types import keys
 from tendis_py.types.hash import values as hashes
@@ -76,15 +77,33 @@ def scan(ctx: Context, args: list[bytes]) -> Reply:
     """Iterates over the key names in the database."""
     at = cursor(args[1])
     chosen = options(args, 2, _SCAN_OPTIONS)
-    cursors = ctx.tx.keyspace.cursors
+    place = ctx.tx.keyspace.cursors.place(at)
     found, rest = keys.scan(
         ctx.db,
-        cursors.position(at),
+        place.position,
         chosen.get("count", DEFAULT_COUNT),
         chosen.get("match"),
         chosen.get("type"),
+        at_least=place.at_least,
     )
-    return [b"0" if rest is None else b"%d" % cursors.issue(rest, after=at), found]
+    return _page(ctx, at, place, chosen, found, rest)
+
+
+def _page(
+    ctx: Context,
+    at: int,
+    place: Place,
+    chosen: dict[str, Any],
+    found: list[bytes],
+    rest: bytes | None,
+) -> Reply:
+    """What was found from cursor ``at`` on, and the cursor for the ``rest``."""
+    cursors = ctx.tx.keyspace.cursors
+    if rest is None:
+        cursors.end(at)
+        return [b"0", found]
+    looked_at = max(min(chosen.get("count", DEFAULT_COUNT), keys.MAX_COUNT), place.at_least)
+    return [b"%d" % cursors.issue(rest, place.depth + looked_at, after=at), found]
 
 
 @command(
@@ -136,10 +155,12 @@ def scan_elements(
     chosen = options(args, 3, _ELEMENT_OPTIONS if take_names is None else _FIELD_OPTIONS)
     if take_names is not None and "novalues" in chosen:
         take = take_names
-    cursors = ctx.tx.keyspace.cursors
-    step = Step(cursors.position(at), chosen.get("count", DEFAULT_COUNT), chosen.get("match"))
+    place = ctx.tx.keyspace.cursors.place(at)
+    step = Step(
+        place.position, chosen.get("count", DEFAULT_COUNT), chosen.get("match"), place.at_least
+    )
     found, rest = take(ctx.db, row, step)
-    return [b"0" if rest is None else b"%d" % cursors.issue(rest, after=at), found]
+    return _page(ctx, at, place, chosen, found, rest)
 
 
 _ELEMENT_OPTIONS = {word: option for word, option in _SCAN_OPTIONS.items() if word != b"TYPE"}

@@ -32,6 +32,8 @@ _VERSION_BITS = 40
 _VERSION = 1 << 63
 """The bit that tells a version from a namespace in a key."""
 _CURSOR_BITS = 32
+_EPOCHS_OF_CURSORS = (1 << 16) - 1
+"""With both and their own bits, cursors are below 2**53: a client may keep them in a double."""
 
 
 class Counts:
@@ -118,7 +120,7 @@ class Keyspace:
         self._next_namespace = int.from_bytes(engine.get_setting(_NEXT_NAMESPACE) or b"\x01", "big")
         epoch = int.from_bytes(engine.get_setting(_EPOCH) or b"", "big") + 1
         self._versions = itertools.count(_VERSION | (epoch << _VERSION_BITS) + 1)
-        self.cursors = Cursors((epoch << _CURSOR_BITS) + 1)
+        self.cursors = Cursors(((epoch & _EPOCHS_OF_CURSORS) << _CURSOR_BITS) + 1)
         settings = [(_EPOCH, epoch.to_bytes(3, "big"))]
         for index in range(databases):
             if index not in stored:

@@ -206,19 +206,48 @@ def matching(db: Database, pattern: bytes) -> Iterator[bytes]:
 
 
 def scan(
-    db: Database, start: bytes, count: int, pattern: bytes | None = None, type_: int | None = None
+    db: Database,
+    start: bytes,
+    count: int,
+    pattern: bytes | None = None,
+    type_: int | None = None,
+    *,
+    at_least: int = 0,
 ) -> tuple[list[bytes], bytes | None]:
     """One step of an iteration over the keys from ``start`` on: the keys, and where to go on.
 
-    ``count`` keys are looked at, MAX_COUNT at the most; fewer come back where a pattern or a type
-    leaves some out. The second value is None at the end. A key that exists throughout an iteration
-    is returned once.
+    ``count`` keys are looked at, MAX_COUNT at the most, but ``at_least`` so many; fewer come back
+    where a pattern or a type leaves some out. The second value is None at the end. A key that
+    exists throughout an iteration is returned once.
     """
+    db.tx.admit(at_least)
+    prefix = b"" if pattern is None else literal_prefix(pattern)
     count = min(count, MAX_COUNT)
-    if pattern is None:
-        return db.page(b"", start, count, type_)
-    keys, rest = db.page(literal_prefix(pattern), start, count, type_)
-    return list(filter(compile_glob(pattern), keys)), rest
+    found, rest = db.page(prefix, start, count, type_)
+    last = found[-1] if len(found) == count else None  # else it is not known, some were left out
+    for looked_at in range(count, at_least, MAX_COUNT):
+        if rest is None:
+            break
+        count = min(at_least - looked_at, MAX_COUNT)
+        more, rest = db.page(prefix, rest, count, type_)
+        last = more[-1] if len(more) == count else None
+        found += more
+    if rest is not None and last is not None:
+        rest = separator(last, rest)
+    return (found if pattern is None else list(filter(compile_glob(pattern), found))), rest
+
+
+def separator(one: bytes, greater: bytes) -> bytes:
+    """The shortest that is greater than ``one``, and begins ``greater``: as good a place to go on
+    at, and seldom long."""
+    low, high = 0, min(len(one), len(greater))
+    while low < high:  # they are alike up to low, and not up to high + 1
+        middle = (low + high + 1) // 2
+        if one.startswith(greater[low:middle], low):
+            low = middle
+        else:
+            high = middle - 1
+    return greater[: low + 1]
 
 
 # Facts

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tendis_py.errors import StorageError
+from tendis_py.storage.cursors import Place
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace, LowWater
 from tests.support.store import Store
@@ -59,7 +60,7 @@ def test_versions_and_cursors_are_never_used_again(store: Store) -> None:
     versions, cursors = [], []
     for _ in range(3):
         versions += [store.keyspace.new_version() for _ in range(3)]
-        cursors += [store.keyspace.cursors.issue(b"") for _ in range(3)]
+        cursors += [store.keyspace.cursors.issue(b"%d" % n, 10**9) for n in range(3)]
         store.reopen()
     assert sorted(set(versions)) == versions
     assert sorted(set(cursors)) == cursors
@@ -69,11 +70,11 @@ def test_versions_and_cursors_are_never_used_again(store: Store) -> None:
 
 
 def test_a_cursor_of_an_earlier_run_means_the_start(store: Store) -> None:
-    cursor = store.keyspace.cursors.issue(b"far")
+    cursor = store.keyspace.cursors.issue(b"far", 5)
     store.reopen()
-    for _ in range(5):
-        store.keyspace.cursors.issue(b"other")
-    assert store.keyspace.cursors.position(cursor) == b""
+    for number in range(5):
+        store.keyspace.cursors.issue(b"%d" % number, 5)
+    assert store.keyspace.cursors.place(cursor) == Place()
 
 
 def test_a_folder_in_use_is_refused(store: Store) -> None:

@@ -318,6 +318,34 @@ def test_a_step_is_bounded(store: Store, db: Database, monkeypatch: pytest.Monke
     assert rest == b"07"
 
 
+@pytest.mark.parametrize("pattern", [None, b"*", b"0*"])
+def test_a_step_may_have_to_be_long(
+    store: Store, db: Database, monkeypatch: pytest.MonkeyPatch, pattern: bytes | None
+) -> None:
+    monkeypatch.setattr(keys, "MAX_COUNT", 7)
+    for number in range(90):
+        store.put(b"0%02d" % number)
+    store.commit()
+    page, rest = keys.scan(db, b"", 3, pattern, at_least=32)
+    assert page == [b"0%02d" % number for number in range(32)]
+    assert rest == b"032"
+    page, rest = keys.scan(db, b"", 3, pattern, at_least=128)
+    assert len(page) == 90
+    assert rest is None
+
+
+@given(st.binary(max_size=8), st.binary(max_size=8))
+def test_a_separator_is_the_shortest_beginning_that_is_greater(one: bytes, other: bytes) -> None:
+    lesser, greater = sorted((one, other))
+    if lesser == greater:
+        return
+    found = keys.separator(lesser, greater)
+    shorter = [greater[:size] for size in range(len(found))]
+    assert lesser < found <= greater
+    assert greater.startswith(found)
+    assert all(beginning <= lesser for beginning in shorter)
+
+
 NAMES = st.binary(max_size=2)
 
 
