@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tendis_py.commands import concerned_by_pause
 from tendis_py.config import Config
 from tendis_py.services import Services
 from tendis_py.storage import cursors
@@ -28,7 +27,7 @@ Scan = Callable[..., tuple[bytes, list[bytes]]]
 
 def thread_in(folder: Path) -> Thread:
     """To be closed by ``thread.tx.keyspace.engine.close()``."""
-    return Thread(Services(Config(), Keyspace(Engine(folder)), concerned_by_pause))
+    return Thread(Services(Config(), Keyspace(Engine(folder))))
 
 
 @pytest.fixture
