@@ -25,9 +25,10 @@ from tendis_py.storage.codec import (
     version_prefix,
 )
 from tendis_py.storage.counters import KeyspaceCounters
-from tendis_py.storage.database import MISSING, Database
+from tendis_py.storage.database import Database
 from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import GARBAGE, META, ROWS
+from tendis_py.storage.key_rows import MISSING
 from tendis_py.storage.keyspace import Counts, Keyspace
 from tendis_py.storage.order import OrderIndex
 from tendis_py.storage.pacing import ROWS_BETWEEN_RESTS, Pace
