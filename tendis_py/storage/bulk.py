@@ -91,10 +91,12 @@ class BulkRows(KeyRows):
             ]
         return meta_keys, found  # type: ignore[return-value]
 
-    def put_texts(self, meta_keys: list[bytes], texts: list[bytes], new: list[bytes]) -> None:
+    def put_texts(
+        self, meta_keys: list[bytes], texts: list[bytes], new: list[bytes], edits: int
+    ) -> None:
         """Set what ``find_texts`` has just found to ``texts``, none of them empty; ``new`` are
-        those of the rows that were not there."""
-        self._write_all(meta_keys, texts, len(new))
+        those of the rows that were not there. ``edits`` as in ``put``, of all."""
+        self._write_all(meta_keys, texts, len(new), edits)
         self._touch_all(meta_keys if self.tx.touches else new)
 
     def set_all(self, keys: list[bytes], values: list[bytes]) -> None:
@@ -117,16 +119,15 @@ class BulkRows(KeyRows):
                 meta_keys, values = list(compress(meta_keys, plain)), list(compress(values, plain))
                 before = list(compress(before, plain))
             new = {key for key, what in zip(meta_keys, before, strict=True) if what is ABSENT}
-        self._write_all(meta_keys, values, len(new))
+        self._write_all(meta_keys, values, len(new), len(meta_keys))
         self._touch_all(meta_keys)
 
-    def _write_all(self, meta_keys: list[bytes], texts: list[bytes], new: int) -> None:
+    def _write_all(self, meta_keys: list[bytes], texts: list[bytes], new: int, edits: int) -> None:
         """Set rows to bare strings; ``new`` of them were not there. One entry to undo them all."""
         overlay = self._overlay
         before: list[Any] = [MISSING] * len(meta_keys)
         if overlay:
             before = list(map(overlay.get, meta_keys, before))
-        edits = len(meta_keys)
         self.tx.undo.append((overlay, meta_keys, before, self.namespace, new, 0, edits))
         self._counters.changes += edits
         overlay.update(zip(meta_keys, texts, strict=True))

@@ -88,6 +88,7 @@ def stages(protocols: list[int]) -> Iterator[tuple[Stage, Stage]]:
 @example([2] * 6, [[[[b"ZADD", b"zset", b"%d" % n, b"m%d" % n]] for n in range(6)]] * 2)
 @example([2] * 6, [[[[b"RPUSH", b"list", b"a"]]] * 3, [[[b"LRANGE", b"list", b"0", b"-1"]]] * 6])
 @example([2, 3] * 3, [[[[b"HSET", b"hash", b"f", b"1"]]], [[[b"HGETALL", b"hash"]]] * 6])
+@example([2] * 6, [[[[b"INCR", b"k"]]] * 6, [[[b"INCR", b"k"], [b"INCR", b"n"]]] * 6])
 @example([2] * 6, [[[[b"SET", b"k", b"1"]]], [[[b"LRANGE", b"k", b"0", b"-1"]]] * 6])
 @example([3] * 6, [[[[b"SET", b"k", b"%d" % n]] * 3 for n in range(6)], [[[b"GET", b"k"]]] * 6])
 def test_it_is_as_one_client_after_the_other(

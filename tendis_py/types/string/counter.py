@@ -47,7 +47,8 @@ def increment_run(db: Database, keys: list[bytes]) -> list[int]:
     numbers = list(map(int, texts))
     if not _are_counts(texts) and list(map(_digits, numbers)) != texts:
         raise ReplyError(NOT_INTEGER)
-    if len(counted) == len(keys):
+    edits = len(keys)
+    if len(counted) == edits:
         sums = added = [number + 1 for number in numbers]
     else:
         added = []
@@ -56,13 +57,14 @@ def increment_run(db: Database, keys: list[bytes]) -> list[int]:
             number = counts.get(key)
             if number is None:
                 added.append(increment(db, key, 1))
+                edits -= 1
             else:
                 counts[key] = number = number + 1
                 added.append(number)
         sums = list(counts.values())
     if max(added) > INT64_MAX or min(numbers, default=0) < INT64_MIN:
         raise ReplyError(OVERFLOW)
-    db.put_texts(places, list(map(_digits, sums)), new)
+    db.put_texts(places, list(map(_digits, sums)), new, edits)
     return added
 
 
