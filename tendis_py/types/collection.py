@@ -57,9 +57,10 @@ def first_times(names: list[bytes], new: set[bytes]) -> list[int]:
     return counts
 
 
-def keep(db: Database, key: bytes, row: CollectionRow, old: Row | None) -> None:
-    """Write ``row``, or delete the key when nothing is left in it; ``old`` is what the key held."""
+def keep(db: Database, key: bytes, row: CollectionRow, old: Row | None, *, edits: int = 1) -> None:
+    """Write ``row``, or delete the key when nothing is left in it; ``old`` is what the key held.
+    ``edits`` as in ``Database.put``."""
     if row.count:
-        db.put(key, row, old)
+        db.put(key, row, old, edits=edits)
     elif old is not None:
-        db.delete(key, old)
+        db.delete(key, old, edits=edits)

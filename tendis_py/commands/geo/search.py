@@ -205,7 +205,7 @@ def _answer(search: _Search, store: str, spelled: bytes = b"") -> Reply:
         (point.distance / search.unit if search.stores_distance else point.score, point.member)
         for point in points
     ]
-    return zset.store(search.db, search.target, pairs)
+    return zset.store(search.db, search.target, pairs, each_counts=True)
 
 
 def _shown(point: Point, search: _Search) -> list[Reply]:

@@ -259,7 +259,7 @@ def xdel(ctx: Context, args: list[bytes]) -> Reply:
     gone = stream.present(ids)
     if gone:
         stream.delete(gone)
-        stream.save()
+        stream.save(len(gone))
     return len(gone)
 
 
@@ -281,7 +281,7 @@ def xdelex(ctx: Context, args: list[bytes]) -> Reply:
     ids = [stream_id.parse(id_) for id_ in given]
     deletion = Deletion(stream, references)
     outcomes = deletion.delete(ids)
-    deletion.save()
+    deletion.save(outcomes.count(Outcome.DELETED))
     return [OUTCOMES[outcome] for outcome in outcomes]
 
 
@@ -309,7 +309,7 @@ def xtrim(ctx: Context, args: list[bytes]) -> Reply:
     deletion = Deletion(stream, chosen.references or References.KEEP)
     deleted = deletion.trim(chosen.trimming(ctx.db.limits.stream_node_max_entries))
     if deleted:
-        deletion.save()
+        deletion.save(deleted)
     return deleted
 
 

@@ -134,6 +134,7 @@ def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     group.last = _last_id(args[4], stream, lenient=True)
     group.read = min(read, stream.added)
     group.save()
+    stream.edited(1)
     return OK
 
 
@@ -167,11 +168,13 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
 )
 def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer in a consumer group."""
-    group = _group(_stream(ctx, args[2]), args[2], args[3])
+    stream = _stream(ctx, args[2])
+    group = _group(stream, args[2], args[3])
     if group.consumer(args[4]) is not None:
         return 0
     group.create_consumer(args[4], ctx.db.now)
     group.save()
+    stream.edited(1)
     return 1
 
 
@@ -185,13 +188,15 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
 )
 def xgroup_delconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes a consumer from a consumer group."""
-    group = _group(_stream(ctx, args[2]), args[2], args[3])
+    stream = _stream(ctx, args[2])
+    group = _group(stream, args[2], args[3])
     consumer = group.consumer(args[4])
     if consumer is None:
         return 0
     ctx.tx.admit(consumer.pending)
     group.delete_consumer(consumer)
     group.save()
+    stream.edited(1)
     return consumer.pending
 
 
@@ -279,21 +284,28 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     assert stream is not None
     assert group is not None
     count = at_most(ctx, chosen.count)
-    consumer = group.consumer(chosen.consumer)
+    consumer, edits = group.consumer(chosen.consumer), 0
     if consumer is None:
-        consumer = group.create_consumer(chosen.consumer, ctx.db.now)
+        consumer, edits = group.create_consumer(chosen.consumer, ctx.db.now), 1
     consumer.seen = ctx.db.now
+    changes = edits > 0
     reply: Reply = None
     if position != _NEW:
         found = groups.history(stream, group, consumer, position, count)
         ctx.tx.admit(len(found))
+        changes |= any(fields is not None for _, fields in found)  # for Redis, that is no edit
         reply = [[stream_id.to_text(id_), fields or NULL_ARRAY] for id_, fields in found]
     elif group.last < stream.last:
         entries = list(islice(stream.range(group.last + 1), count))
         ctx.tx.admit(len(entries))
-        groups.deliver(stream, group, consumer, entries, pending=chosen.acknowledges)
+        if entries:
+            groups.deliver(stream, group, consumer, entries, pending=chosen.acknowledges)
+            changes = True
+            edits += 1
         reply = [entry_reply(entry) for entry in entries] or None
     group.save()
+    if changes:  # that a consumer was seen is none
+        stream.edited(edits)
     return reply
 
 
@@ -315,7 +327,7 @@ def xack(ctx: Context, args: list[bytes]) -> Reply:
     """
     stream = streams.find(ctx.db, args[1])
     group = groups.find(stream, args[2]) if stream else None
-    if group is None:
+    if stream is None or group is None:
         return 0
     ids = list(dict.fromkeys(stream_id.parse(id_) for id_ in args[3:]))
     acknowledged = 0
@@ -325,6 +337,7 @@ def xack(ctx: Context, args: list[bytes]) -> Reply:
             acknowledged += 1
     if acknowledged:
         group.save()
+        stream.edited(acknowledged)
     return acknowledged
 
 
@@ -346,5 +359,5 @@ def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     ids = [stream_id.parse(id_) for id_ in given]
     deletion = Deletion(stream, references)
     outcomes = deletion.acknowledge(args[2], ids)
-    deletion.save()
+    deletion.save(len(outcomes) - outcomes.count(Outcome.ABSENT))
     return [OUTCOMES[outcome] for outcome in outcomes]

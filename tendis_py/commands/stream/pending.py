@@ -146,10 +146,12 @@ class _Claim:
         return to_text(id_) if self.ids_only else entry_reply((id_, fields))
 
 
-def _claimer(group: Group, name: bytes, now: int) -> Consumer:
-    consumer = group.consumer(name) or group.create_consumer(name, now)
+def _claimer(group: Group, name: bytes, now: int) -> tuple[Consumer, int]:
+    """The consumer of that name, and how many edits it took: 1 if it is new."""
+    known = group.consumer(name)
+    consumer = known or group.create_consumer(name, now)
     consumer.seen = now
-    return consumer
+    return consumer, int(known is None)
 
 
 @_command(
@@ -179,18 +181,23 @@ def xclaim(ctx: Context, args: list[bytes]) -> Reply:
             break
         ids.append(id_)
     chosen = _claim_options(args, 5 + len(ids), now)
+    advances = chosen.last > group.last
     group.last = max(group.last, chosen.last)
-    consumer = _claimer(group, args[3], now)
+    consumer, edits = _claimer(group, args[3], now)
     claim = _Claim(consumer, idle, chosen.delivered, chosen.deliveries, chosen.ids_only)
     reply = []
+    released = 0
     for id_, fields in zip(ids, stream.get_many(ids), strict=True):
         (old,) = group.pending_of([id_])
         if fields is None:
             if old is not None:
                 group.release(id_, old)
+                released += 1
         elif (old is not None or chosen.forces) and claim.take(group, id_, old, now):
             reply.append(claim.reply(id_, fields))
     group.save()
+    taken = len(reply) + released
+    stream.save(edits + (taken or int(advances)))
     return reply
 
 
@@ -267,7 +274,8 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
     start = stream_id.interval_start(args[5])
     count, ids_only = _autoclaim_options(args)
     stream, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
-    claim = _Claim(_claimer(group, args[3], now), idle, now, None, ids_only)
+    consumer, edits = _claimer(group, args[3], now)
+    claim = _Claim(consumer, idle, now, None, ids_only)
     ctx.tx.admit(min(count * _ATTEMPTS, group.pending))
     claimed: list[Reply] = []
     deleted: list[bytes] = []
@@ -283,6 +291,7 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
             break
     group_end, _ = next(rest, (0, None))
     group.save()
+    stream.save(edits + len(claimed) + len(deleted))
     return [to_text(group_end), claimed, deleted]
 
 

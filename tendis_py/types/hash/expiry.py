@@ -63,7 +63,7 @@ def expire(
             outcomes.append(CONDITION_NOT_MET)
         else:
             outcomes.append(_expire(changing, field, at, db.now))
-    changing.save()
+    changing.save(sum(outcome in (DONE, DELETED) for outcome in outcomes))
     return outcomes
 
 
@@ -91,7 +91,7 @@ def persist(db: Database, key: bytes, fields: list[bytes]) -> list[int]:
         else:
             changing.set_deadline(field, 0)
             outcomes.append(DONE)
-    changing.save()
+    changing.save(int(DONE in outcomes))
     return outcomes
 
 
@@ -106,16 +106,18 @@ def get_and_expire(
     changing = change(db, key, row, fields)
     changing.allow_deadlines()
     values: list[bytes | None] = []
+    edits = 0
     for field in fields:
         found = changing.get(field)
         values.append(None if found is None else found.value)
-        if found is None:
+        if found is None or (at is None and not found.deadline):
             continue
+        edits += 1
         if at is not None:
             _expire(changing, field, at, db.now)
-        elif found.deadline:
+        else:
             changing.set_deadline(field, 0)
-    changing.save()
+    changing.save(edits)
     return values
 
 
@@ -144,7 +146,7 @@ def put_many(
         changing.put(field, value, keep=keep or at is not None)
         if at is not None:
             _expire(changing, field, at, db.now)
-    changing.save()
+    changing.save(len(pairs))
     return True
 
 
@@ -156,4 +158,4 @@ def remove_due(db: Database, key: bytes, row: Row) -> None:
     assert isinstance(row, CollectionRow)
     changing = open_fields(db, key, row, [])
     changing.purge(SLICE)
-    changing.save()
+    changing.save(0)

@@ -222,8 +222,11 @@ class SmallHash:
         """Delete what is due: all of it, few as these fields are."""
         self._changed = True  # it was not taken over in the first place
 
-    def save(self) -> None:
+    def save(self, edits: int = 1) -> None:
         if not self._changed:
+            return
+        if self._row is None and not self._values:  # all that was set has expired already
+            self._db.edited(self._key, edits=edits)
             return
         row = self._row or CollectionRow(HASH, None, 0)
         version = 0
@@ -239,7 +242,7 @@ class SmallHash:
             encoding=self._encoding,
             fields_due=min(self._deadlines.values(), default=0),
         )
-        collection.keep(self._db, self._key, row, self._row)
+        collection.keep(self._db, self._key, row, self._row, edits=edits)
 
     def _in_order(self) -> Dated:
         """As Redis keeps it: among equal deadlines, the one that was set last comes first."""
@@ -363,21 +366,21 @@ class LargeHash:
         for field in due:
             self.remove(field)
 
-    def save(self) -> None:
+    def save(self, edits: int = 1) -> None:
         if not self._changed:
             return
         first = self._first
         if self._first_is_gone:
             first = next(self._by_deadline.keys(first), b"")[:_FIRST_SIZE]
         row = self._row.changed(value=first, count=self._count, fields_due=_deadline_in(first))
-        collection.keep(self._db, self._key, row, self._row)
+        collection.keep(self._db, self._key, row, self._row, edits=edits)
 
 
 def open_fields(
     db: Database, key: bytes, row: CollectionRow | None, fields: list[bytes]
 ) -> SmallHash | LargeHash:
     """The hash of ``row``, just peeked at, for a command to change these ``fields``, and others
-    not; ``save`` ends it."""
+    not; ``save`` ends it, and counts so many ``edits``."""
     db.tx.admit(len(fields))
     if row is None or not row.version:
         return SmallHash(db, key, row)

@@ -256,7 +256,7 @@ def put(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
         if len(fields) <= limits.hash_max_listpack_entries and len(
             field
         ) <= limits.hash_max_listpack_value >= len(value):
-            return _replace(db, key, row, fields) > 0
+            return _replace(db, key, row, fields, 1) > 0
     elif row.version and not row.fields_due:
         elements = collection.elements(db, row)
         is_new = elements.get(field) is None
@@ -279,11 +279,11 @@ def put_run(db: Database, key: bytes, fields: list[bytes], values: list[bytes]) 
         if not _fits(db.limits, after, fields, values):
             return None
         new = set(pairs) if row is None else pairs.keys() - row.value.keys()
-        _replace(db, key, row, after)
+        _replace(db, key, row, after, len(fields))
     elif row.fields_due or not row.version:
         return None
     else:
-        new = _put_rows(db, key, row, pairs)
+        new = _put_rows(db, key, row, pairs, len(fields))
     return collection.first_times(fields, new)
 
 
@@ -298,7 +298,7 @@ def _fits(
 
 
 def _put_rows(
-    db: Database, key: bytes, row: CollectionRow, pairs: dict[bytes, bytes]
+    db: Database, key: bytes, row: CollectionRow, pairs: dict[bytes, bytes], edits: int
 ) -> set[bytes]:
     """Set fields of a large hash without deadlines; those that are new."""
     rows = collection.elements(db, row)
@@ -306,7 +306,7 @@ def _put_rows(
     found = rows.get_many(fields)
     new = {field for field, raw in zip(fields, found, strict=True) if raw is None}
     rows.put_many({field: pack_field(value) for field, value in pairs.items()}, new)
-    db.put(key, row.with_elements(row.value, row.count + len(new)), row)
+    db.put(key, row.with_elements(row.value, row.count + len(new)), row, edits=edits)
     return new
 
 
@@ -320,19 +320,19 @@ def put_many(db: Database, key: bytes, pairs: list[Pair]) -> int:
             max(len(pairs), len(fields)) <= limits.hash_max_listpack_entries
             and max(map(len, chain.from_iterable(pairs))) <= limits.hash_max_listpack_value
         ):
-            return _replace(db, key, row, fields)
+            return _replace(db, key, row, fields, len(pairs))
     return _put_with_care(db, key, row, pairs)
 
 
 def _replace(
-    db: Database, key: bytes, row: CollectionRow | None, fields: dict[bytes, bytes]
+    db: Database, key: bytes, row: CollectionRow | None, fields: dict[bytes, bytes], edits: int
 ) -> int:
     """Write a listpack; how many more fields it has than it had."""
     count = len(fields)
     if row is None:
-        db.put(key, CollectionRow(HASH, fields, count), None)
+        db.put(key, CollectionRow(HASH, fields, count), None, edits=edits)
         return count
-    db.put(key, row.changed(value=fields, count=count), row)
+    db.put(key, row.changed(value=fields, count=count), row, edits=edits)
     return count - row.count
 
 
@@ -341,7 +341,7 @@ def _put_with_care(db: Database, key: bytes, row: CollectionRow | None, pairs: l
     changing = change(db, key, row, [field for field, _ in pairs])
     changing.expect(len(pairs))
     created = sum([changing.put(field, value) for field, value in pairs])
-    changing.save()
+    changing.save(len(pairs))
     return created
 
 
@@ -378,7 +378,7 @@ def take(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
         taken.append(None if found is None else found.value)
         if found is not None:
             changing.remove(field)
-    changing.save()
+    changing.save(len(fields) - taken.count(None))
     return taken
 
 

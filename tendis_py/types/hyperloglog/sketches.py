@@ -55,13 +55,13 @@ def _edited(db: Database, key: bytes, row: Row) -> Row:
     """The row of a command that edits strings in place, as the cardinality may be: Redis keeps the
     string as ``raw`` from here on, even where nothing is changed after all."""
     if isinstance(row, StringRow) and row.form != RAW:
-        return _put(db, key, row.value, row)
+        return _put(db, key, row.value, row, edits=0)
     return row
 
 
-def _put(db: Database, key: bytes, value: bytes, old: Row | None) -> Row:
+def _put(db: Database, key: bytes, value: bytes, old: Row | None, *, edits: int = 1) -> Row:
     row = StringRow(value, 0 if old is None else old.expire_at, RAW)
-    db.put(key, row, old)
+    db.put(key, row, old, edits=edits)
     return row
 
 
@@ -71,15 +71,15 @@ def add(db: Database, key: bytes, elements: list[bytes]) -> bool:
     old = db.peek(key)
     value = _whole_value(db, old)
     draft = Draft(value or encoding.EMPTY, db.limits.hll_sparse_max_bytes)
-    changed = value is None
+    edits = int(value is None)
     for element in elements:
-        changed |= draft.raise_register(*place(element))
-    if changed:
+        edits += draft.raise_register(*place(element))
+    if edits:
         draft.invalidate()
-        _put(db, key, bytes(draft.data), old)
+        _put(db, key, bytes(draft.data), old, edits=edits)
     elif old is not None:
         _edited(db, key, old)
-    return changed
+    return edits > 0
 
 
 def count(db: Database, key: bytes) -> int:

@@ -39,7 +39,8 @@ def insert(db: Database, key: bytes, pivot: bytes, value: bytes, *, after: bool)
         values = [*values[:rank], value, *values[rank:]]
         size += listpack.entry_size(value)
     if found or grown:
-        db.put(key, small_or_large(db, values, size, row, grown=grown), row)
+        anew = small_or_large(db, values, size, row, grown=grown)
+        db.put(key, anew, row, edits=int(found))
     return len(values) if found else -1
 
 
@@ -100,7 +101,8 @@ def replace(db: Database, key: bytes, index: int, value: bytes, row: CollectionR
         size += listpack.entry_size(value) - listpack.entry_size(values[rank])
         values = [*values[:rank], value, *values[rank + 1 :]]
         grown = grown and not listpack.fits_again(limit, size, row.count)
-    db.put(key, small_or_large(db, values, size, row, grown=grown), row)
+    anew = small_or_large(db, values, size, row, grown=grown)
+    db.put(key, anew, row, edits=int(found))
     return found
 
 
@@ -131,14 +133,17 @@ def trim(db: Database, key: bytes, first: int, last: int) -> None:
     count = row.count
     first = max(first + count, 0) if first < 0 else first
     stop = (last + count if last < 0 else min(last, count - 1)) + 1
+    edits = count - max(stop - first, 0)
     if first >= stop:
-        db.delete(key, row)
+        db.delete(key, row, edits=edits)
+    elif not edits:
+        db.edited(key, edits=0)  # Redis takes the key for modified all the same
     elif row.version:
         _trim_rows(db, key, row, first, stop)
-    elif stop - first < count:
+    else:
         values, dropped = row.value.items, row.value.items[:first] + row.value.items[stop:]
         size = row.value.size - listpack.entries_size(dropped)
-        db.put(key, packed_row(values[first:stop], size, row.expire_at), row)
+        db.put(key, packed_row(values[first:stop], size, row.expire_at), row, edits=edits)
 
 
 def _trim_rows(db: Database, key: bytes, row: CollectionRow, first: int, stop: int) -> None:
@@ -153,7 +158,8 @@ def _trim_rows(db: Database, key: bytes, row: CollectionRow, first: int, stop: i
             rows.span = rows.remove_end(left, rows.get_many(left), left=True)
         if right:
             rows.span = rows.remove_end(right, rows.get_many(right), left=False)
-    keep(db, key, row.changed(value=rows.span, count=stop - first), row)
+    trimmed = row.changed(value=rows.span, count=stop - first)
+    keep(db, key, trimmed, row, edits=count - trimmed.count)
 
 
 def remove(db: Database, key: bytes, count: int, element: bytes) -> int:
@@ -174,7 +180,7 @@ def remove(db: Database, key: bytes, count: int, element: bytes) -> int:
     else:
         rest = _without(packed.items, removed, element)
     size = packed.size - removed * listpack.entry_size(element)
-    collection.keep(db, key, packed_row(rest, size, row.expire_at), row)
+    collection.keep(db, key, packed_row(rest, size, row.expire_at), row, edits=removed)
     return removed
 
 
@@ -194,15 +200,17 @@ def _remove_rows(db: Database, key: bytes, row: CollectionRow, count: int, eleme
     rows = ListRows(db, row)
     places = (place for place, value in rows.items(reverse=count < 0) if value == element)
     found = list(islice(places, abs(count) or None))
-    if len(found) == row.count:
-        db.delete(key, row)
-    elif len(found) > _BATCH_ROWS:
+    removed = len(found)
+    if removed == row.count:
+        db.delete(key, row, edits=removed)
+    elif removed > _BATCH_ROWS:
         _write_anew(db, key, row, found)
     elif found:
         keys = found[::-1] if count < 0 else found
         span = _remove_keys(rows, keys, element)
-        keep(db, key, row.changed(value=span, count=row.count - len(found)), row)
-    return len(found)
+        rest = row.changed(value=span, count=row.count - removed)
+        keep(db, key, rest, row, edits=removed)
+    return removed
 
 
 def _remove_keys(rows: ListRows, keys: list[bytes], element: bytes) -> Span:
@@ -231,4 +239,4 @@ def _write_anew(db: Database, key: bytes, row: CollectionRow, removed: list[byte
         anew = small_or_large(db, few, size, row, grown=grown)
     else:
         anew = row_with_rows(db, rest, 0, row.expire_at)
-    db.put(key, anew, row)
+    db.put(key, anew, row, edits=len(removed))

@@ -101,7 +101,7 @@ def store(db: Database, key: bytes, values: Iterable[bytes]) -> int:
             break
     else:
         row = packed_row(first, size)
-    collection.keep(db, key, row, db.peek(key))
+    collection.keep(db, key, row, db.peek(key), edits=row.count or 1)
     return row.count
 
 
@@ -147,7 +147,7 @@ def _push(
             db.limits.list_max_listpack_size, packed.size + added, len(together)
         )
         row = small_or_large(db, together, size, old, grown=grown)
-    db.put(key, row, old)
+    db.put(key, row, old, edits=len(values))
     return row.count
 
 
@@ -181,18 +181,23 @@ def pop_run(db: Database, key: bytes, number: int, *, left: bool) -> list[bytes 
     return [*popped, *[None] * (number - len(popped))]
 
 
-def _pop(db: Database, key: bytes, row: CollectionRow, count: int, left: bool) -> list[bytes]:
+def _pop(
+    db: Database, key: bytes, row: CollectionRow, count: int, left: bool, *, counts: bool = True
+) -> list[bytes]:
+    """Without ``counts`` it is no edit by itself."""
     if count == 0:
         return []
     if not row.version:
         popped, rest = _split(row.value.items, count, left)
+        edits = len(popped) if counts else 0
         if rest:
             size = row.value.size - listpack.entries_size(popped)
-            db.put(key, packed_row(rest, size, row.expire_at), row)
+            db.put(key, packed_row(rest, size, row.expire_at), row, edits=edits)
         else:
-            db.delete(key, row)
+            db.delete(key, row, edits=edits)
     else:
-        popped = _pop_rows(db, key, row, min(count, row.count), left)
+        count = min(count, row.count)
+        popped = _pop_rows(db, key, row, count, left, edits=count if counts else 0)
     return popped if left else popped[::-1]
 
 
@@ -203,14 +208,16 @@ def _split(values: list[bytes], count: int, left: bool) -> tuple[list[bytes], li
     return values[-count:], values[:-count]
 
 
-def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int, left: bool) -> list[bytes]:
+def _pop_rows(
+    db: Database, key: bytes, row: CollectionRow, count: int, left: bool, *, edits: int
+) -> list[bytes]:
     """The values removed, in order from left to right."""
     if count > 1:
         db.tx.admit(count)
     rows = ListRows(db, row)
     if count == row.count:
         values = list(rows.values())
-        db.delete(key, row)
+        db.delete(key, row, edits=edits)
         return values
     first, stop = (0, count) if left else (row.count - count, row.count)
     if count > FEW:
@@ -221,7 +228,7 @@ def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int, left: bo
         keys = rows.keys(first, stop)
         values = rows.get_many(keys)
         span = rows.remove_end(keys, values, left=left)
-    keep(db, key, row.with_elements(span, row.count - count), row)
+    keep(db, key, row.with_elements(span, row.count - count), row, edits=edits)
     return values
 
 
@@ -235,7 +242,7 @@ def move(
     if source == target:
         return _rotate(db, source, row, from_left, to_left)
     old = collection.peek(db, target, LIST)
-    (value,) = _pop(db, source, row, 1, from_left)
+    (value,) = _pop(db, source, row, 1, from_left, counts=False)
     # Redis does not look at the size of an integer that comes from a quicklist.
     added = 0 if row.version and strict_integer(value) is not None else len(value)
     _push(db, target, old, [value], added, to_left)

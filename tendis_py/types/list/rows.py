@@ -212,7 +212,7 @@ class ListRows:
         return Span(number_of(lower), number_of(upper) + 1, span.dense, size)
 
 
-def keep(db: Database, key: bytes, row: CollectionRow, old: Row) -> None:
+def keep(db: Database, key: bytes, row: CollectionRow, old: Row, *, edits: int = 1) -> None:
     """Write the row of a large list that may have shrunk; packed, if Redis would do that."""
     limit = db.limits.list_max_listpack_size
     span: Span = row.value
@@ -224,4 +224,4 @@ def keep(db: Database, key: bytes, row: CollectionRow, old: Row) -> None:
             row = packed_row(items, size, row.expire_at)
         else:
             row = row.changed(value=Span(span.head, span.tail, span.dense, size))
-    db.put(key, row, old)
+    db.put(key, row, old, edits=edits)

@@ -212,9 +212,9 @@ def add(db: Database, key: bytes, new: list[bytes]) -> int:
         draft.make_room(len(new))
     added = sum([draft.add(member) for member in new])
     if row is None:
-        db.put(key, draft.row(db), None)
+        db.put(key, draft.row(db), None, edits=added)
     elif added or draft.encoding != row.encoding:
-        db.put(key, draft.row(db, row.expire_at), row)
+        db.put(key, draft.row(db, row.expire_at), row, edits=added)
     return added
 
 
@@ -229,9 +229,10 @@ def _add_rows(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) ->
         absent = [member for member, value in zip(distinct, found, strict=True) if value is None]
     for member in absent:
         rows.add(member)
-    if absent:
-        db.put(key, row.with_elements(None, row.count + len(absent)), row)
-    return len(absent)
+    added = len(absent)
+    if added:
+        db.put(key, row.with_elements(None, row.count + added), row, edits=added)
+    return added
 
 
 def add_run(db: Database, key: bytes, new: list[bytes]) -> list[int] | None:
@@ -246,7 +247,8 @@ def add_run(db: Database, key: bytes, new: list[bytes]) -> list[int] | None:
         return [0] * len(new)
     absent = {member: b"" for member, value in zip(new, found, strict=True) if value is None}
     rows.add_many(absent)
-    db.put(key, row.with_elements(None, row.count + len(absent)), row)
+    added = len(absent)
+    db.put(key, row.with_elements(None, row.count + added), row, edits=added)
     return first_times(new, set(absent))
 
 
@@ -272,7 +274,7 @@ def remove_present(db: Database, key: bytes, row: CollectionRow, present: list[b
             rows = elements(db, row)
             for member in present:
                 rows.remove(member)
-        keep(db, key, row.changed(count=count), row)
+        keep(db, key, row.changed(count=count), row, edits=len(present))
         return
     value: object
     if row.encoding == INTSET:
@@ -282,7 +284,7 @@ def remove_present(db: Database, key: bytes, row: CollectionRow, present: list[b
         value = dict(row.value)
         for member in present:
             del value[member]
-    keep(db, key, row.changed(value=value, count=count), row)
+    keep(db, key, row.changed(value=value, count=count), row, edits=len(present))
 
 
 def move(db: Database, source: bytes, target: bytes, member: bytes) -> bool:

@@ -112,7 +112,7 @@ def pop_run(db: Database, key: bytes, times: int) -> list[bytes] | list[None] | 
 def _pop_rows(db: Database, key: bytes, row: CollectionRow, count: int) -> list[bytes]:
     """Remove random members of a large set, not all."""
     popped = elements(db, row).take_random(count)
-    db.put(key, row.with_elements(None, row.count - count), row)
+    db.put(key, row.with_elements(None, row.count - count), row, edits=count)
     return popped
 
 
@@ -124,7 +124,7 @@ def pop_many(db: Database, key: bytes, count: int) -> list[bytes]:
     if count >= row.count:
         db.tx.admit(row.count)
         found = list(members(db, row))
-        db.delete(key, row)
+        db.delete(key, row, edits=row.count)
         return found
     left = row.count - count
     stays = left * _SPARED > count
@@ -141,5 +141,5 @@ def pop_many(db: Database, key: bytes, count: int) -> list[bytes]:
     else:
         draft = Draft(db.limits, INTSET if row.encoding == INTSET else LISTPACK)
         new = row_of(db, spared, draft, expire_at=row.expire_at)
-    db.put(key, new, row)
+    db.put(key, new, row, edits=count)
     return [member for member, keep_it in zip(found, mask, strict=True) if not keep_it]

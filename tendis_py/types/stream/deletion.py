@@ -36,10 +36,11 @@ class Deletion:
         self._references = references
         self._groups = [] if references is References.KEEP else groups.all_groups(stream)
 
-    def save(self) -> None:
-        for group in self._groups:
-            group.save()
-        self._stream.save()
+    def save(self, edits: int = 1) -> None:
+        changed = [group.save() for group in self._groups]
+        self._stream.save(edits)
+        if not edits and any(changed):  # forgotten of what is there no more: for Redis, no edit
+            self._stream.edited(0)
 
     def trim(self, trimming: Trimming) -> int:
         """How many were deleted. Redis 8.2 removes whole nodes only where references are kept, so

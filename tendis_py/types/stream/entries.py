@@ -102,7 +102,8 @@ register(STREAM, Collection(encodings=("stream",), pack=_pack, unpack=_unpack))
 
 
 class Stream:
-    """One stream, as one command works on it; ``save`` writes what has changed of the meta row."""
+    """One stream, as one command works on it; ``save`` writes what has changed of the meta row,
+    and counts so many ``edits``."""
 
     __slots__ = (
         *("_old", "_row", "added", "db", "entries", "first", "groups", "groups_made", "key"),
@@ -129,7 +130,7 @@ class Stream:
         self.groups_made = state.groups_made
         self.nodes = Nodes(self.rows, state.head, state.middle, state.tail)
 
-    def save(self) -> None:
+    def save(self, edits: int = 1) -> None:
         nodes = self.nodes
         state = State(
             self.last,
@@ -143,10 +144,16 @@ class Stream:
             nodes.tail,
         )
         if self._old is not None and state == self._old.value and self.length == self._old.count:
+            if edits:
+                self.edited(edits)
             return
         row = self._row.with_elements(state, self.length)
-        self.db.put(self.key, row, self._old)
+        self.db.put(self.key, row, self._old, edits=edits)
         self._row = self._old = row
+
+    def edited(self, edits: int) -> None:
+        """Something has changed that is not in the meta row, as its groups are."""
+        self.db.edited(self.key, edits=edits)
 
     # Reading
 
@@ -288,5 +295,5 @@ def append_run(db: Database, key: bytes, entries: Iterable[Fields]) -> list[int]
         id_ = stream.next_id(None)
         stream.append(id_, fields)
         ids.append(id_)
-    stream.save()
+    stream.save(len(ids))
     return ids

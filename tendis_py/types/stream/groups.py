@@ -88,7 +88,8 @@ class Group:
         self._consumers: dict[bytes, Consumer] = {}
         self._stored = {_GROUP + name: raw}
 
-    def save(self) -> None:
+    def save(self) -> bool:
+        """Whether the group has changed, not just a consumer of it."""
         if not self.pending:
             self._first = self._passed = 0
         elif self._passed >= _PASSED:
@@ -104,15 +105,18 @@ class Group:
             to_key(self._first),
             self._passed,
         )
-        self._set(_GROUP + self.name, raw)
+        changed = self._set(_GROUP + self.name, raw)
         for consumer in self._consumers.values():
             raw = _CONSUMER_ROW.pack(consumer.seen, consumer.active, consumer.pending)
             self._set(self._consumer_key(consumer.name), raw)
+        return changed
 
-    def _set(self, key: bytes, raw: bytes) -> None:
-        if self._stored.get(key) != raw:
-            self._stored[key] = raw
-            self.rows.set(key, raw)
+    def _set(self, key: bytes, raw: bytes) -> bool:
+        if self._stored.get(key) == raw:
+            return False
+        self._stored[key] = raw
+        self.rows.set(key, raw)
+        return True
 
     # Consumers
 

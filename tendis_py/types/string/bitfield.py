@@ -68,21 +68,20 @@ def run(db: Database, key: bytes, steps: Sequence[Step]) -> list[int | None]:
     step fails."""
     db.tx.admit(len(steps))
     draft = Draft(db, key, checked(db.peek(key)))
+    size = draft.size
     draft.grow(max(step.end for step in steps if step.operation != GET))
-    results = [_take(step, draft) for step in steps]
-    draft.save()
+    grows = draft.size > size
+    results: list[int | None] = []
+    edits = 0
+    for step in steps:
+        before = _load(step, draft.read)
+        value = before if step.operation == GET else _changed(step, before)
+        if step.operation != GET and value is not None and (grows or value != before):
+            _store(step, draft, value)
+            edits += 1
+        results.append(before if step.operation == SET and value is not None else value)
+    draft.save(edits)
     return results
-
-
-def _take(step: Step, draft: Draft) -> int | None:
-    before = _load(step, draft.read)
-    if step.operation == GET:
-        return before
-    value = _changed(step, before)
-    if value is None:
-        return None
-    _store(step, draft, value)
-    return before if step.operation == SET else value
 
 
 def _changed(step: Step, before: int) -> int | None:

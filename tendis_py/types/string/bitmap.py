@@ -39,8 +39,11 @@ def set_bit(db: Database, key: bytes, offset: int, bit: int) -> int:
     draft = Draft(db, key, checked(db.peek(key)))
     at, mask = offset >> 3, 0x80 >> (offset & 7)
     before = draft.read(at, at + 1)[0]
-    draft.write(at, bytes((before | mask if bit else before & ~mask,)))
-    draft.save()
+    after = before | mask if bit else before & ~mask
+    changes = at >= draft.size or after != before
+    if changes:
+        draft.write(at, bytes((after,)))
+    draft.save(int(changes))
     return int(before & mask > 0)
 
 

@@ -234,9 +234,12 @@ class Draft:
             part = self._parts[number] = bytearray(found or b"")
         return part
 
-    def save(self) -> None:
-        """Write the string. It keeps its deadline."""
+    def save(self, edits: int = 1) -> None:
+        """Write the string, which keeps its deadline. So many ``edits`` are counted; if none, and
+        it has not grown, it is written only where it becomes raw."""
         old = self._old
+        if not edits and old is not None and self._is_as_before(old):
+            return
         expire_at = 0 if old is None else old.expire_at
         if self._whole is not None:
             row: Row = StringRow(bytes(self._whole), expire_at, RAW)
@@ -244,7 +247,12 @@ class Draft:
             self._db.tx.admit(_ADMITTED * len(self._changed))
             count, version = self._save_changed() if self._elements else self._save_all()
             row = fragmented_row(self.size, count, version, expire_at)
-        self._db.put(self._key, row, old)
+        self._db.put(self._key, row, old, edits=edits)
+
+    def _is_as_before(self, old: Row) -> bool:
+        """Where nothing was written: whether the string is as long, and raw, already."""
+        is_raw = self._whole is None or (isinstance(old, StringRow) and old.form == RAW)
+        return is_raw and self.size == size(old)
 
     def _save_changed(self) -> tuple[int, int]:
         """Write what was changed of a fragmented string: how many it has now, its version."""

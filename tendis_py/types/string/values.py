@@ -162,7 +162,7 @@ def set_deadline(db: Database, key: bytes, row: Row, deadline: int) -> None:
     0. One that has passed deletes it now."""
     if deadline and deadline <= db.now:
         db.delete(key, row)
-    elif deadline != row.expire_at:
+    elif deadline or row.expire_at:
         db.put(key, row.with_expiry(deadline), row)
 
 

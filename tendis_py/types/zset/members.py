@@ -95,7 +95,10 @@ class Edit:
     ``close`` has to follow, whatever was changed: ``entries`` members may come, the first of which
     is ``first``, and a sorted set that they may make large is so from the start."""
 
-    __slots__ = ("_count", "_db", "_key", "_old", "_order", "_rows", "_signed", "_small", "_stale")
+    __slots__ = (
+        *("_count", "_db", "_edits", "_key", "_old", "_order", "_rows", "_signed", "_small"),
+        "_stale",
+    )
 
     def __init__(
         self,
@@ -108,6 +111,7 @@ class Edit:
         self._db = db
         self._key = key
         self._old = row
+        self._edits = 0
         self._stale = False
         """Whether the meta row has to be written."""
         self._signed = False
@@ -169,6 +173,7 @@ class Edit:
 
     def put(self, member: bytes, score: float, before: float | None) -> None:
         """Give ``member`` a score other than ``before``, which it has (None: it is new)."""
+        self._edits += 1
         small = self._small
         if small is not None:
             limit = self._db.limits.zset_max_listpack_entries
@@ -191,6 +196,7 @@ class Edit:
 
     def remove(self, member: bytes, score: float) -> None:
         """Remove a member that is there and has ``score``."""
+        self._edits += 1
         if self._small is not None:
             self._own(self._small).discard(member)
         else:
@@ -202,7 +208,7 @@ class Edit:
     def remove_pairs(self, pairs: list[Pair]) -> None:
         """As ``remove`` for each, and ``close``."""
         if self._old is not None and len(pairs) == self._count:
-            self._db.delete(self._key, self._old)
+            self._db.delete(self._key, self._old, edits=len(pairs))
             return
         for score, member in pairs:
             self.remove(member, score)
@@ -217,6 +223,8 @@ class Edit:
 
     def close(self) -> None:
         if not self._stale:
+            if self._edits:
+                self._db.edited(self._key, edits=self._edits)
             return
         old = self._old
         row = CollectionRow(ZSET, None, self._count) if old is None else old.changed()
@@ -226,7 +234,7 @@ class Edit:
         else:
             row.version, row.encoding = self._rows.version, SKIPLIST
             row.value = True if self._signed else None
-        collection.keep(self._db, self._key, row, old)
+        collection.keep(self._db, self._key, row, old, edits=self._edits)
 
 
 def _write(db: Database, pairs: Iterable[Pair]) -> CollectionRow:
@@ -384,9 +392,9 @@ def pop_one(db: Database, key: bytes, *, highest: bool = False) -> Pair | None:
     return pair
 
 
-def store(db: Database, key: bytes, pairs: Iterable[Pair]) -> int:
+def store(db: Database, key: bytes, pairs: Iterable[Pair], *, each_counts: bool = False) -> int:
     """Have ``key`` hold these, each member once, in any order, whatever it held before; nothing
-    is left of it when there are none. How many they are."""
+    is left of it when there are none. How many they are; ``each_counts``: as edits, too."""
     old = db.peek(key)
     limits = db.limits
     rest = iter(pairs)
@@ -401,7 +409,7 @@ def store(db: Database, key: bytes, pairs: Iterable[Pair]) -> int:
         row = CollectionRow(ZSET, small, len(few), encoding=LISTPACK)
     else:
         row = _write(db, chain(few, rest))
-    db.put(key, row, old)
+    db.put(key, row, old, edits=row.count if each_counts else 1)
     return row.count
 
 

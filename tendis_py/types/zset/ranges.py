@@ -192,7 +192,7 @@ def remove(db: Database, key: bytes, row: CollectionRow, wanted: Range) -> int:
     """Remove all in the range; how many there were."""
     ordered = view(db, row)
     if _is_all(ordered, wanted):
-        db.delete(key, row)
+        db.delete(key, row, edits=row.count)
         return row.count
     ordered.ensure_order()
     pairs = list(select(db, row, wanted))

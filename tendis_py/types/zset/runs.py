@@ -39,12 +39,14 @@ def add(db: Database, key: bytes, scores: list[float], members: list[bytes]) -> 
     known = _Members(db, row, members)
     latest = known.scores
     added = []
+    edits = 0
     for score, member in zip(scores, members, strict=True):
         before = latest[member]
         if score != before:
             latest[member] = score
+            edits += 1
         added.append(int(before is None))
-    known.write(key)
+    known.write(key, edits)
     return added
 
 
@@ -58,6 +60,7 @@ def increment(
     known = _Members(db, row, members)
     latest = known.scores
     totals = []
+    edits = 0
     for by, member in zip(addends, members, strict=True):
         before = latest[member]
         total = by if before is None else before + by
@@ -65,8 +68,9 @@ def increment(
             return None
         if total != before:
             latest[member] = total
+            edits += 1
         totals.append(total)
-    known.write(key)
+    known.write(key, edits)
     return totals
 
 
@@ -80,7 +84,7 @@ def pop(db: Database, key: bytes, number: int, *, highest: bool) -> list[Pair] |
     taken = order.take_end(number, highest=highest)
     pairs = Large(db, row).pairs_of(taken)
     collection.elements(db, row).remove_many([member for _, member in pairs])
-    db.put(key, row.with_elements(row.value, row.count - number), row)
+    db.put(key, row.with_elements(row.value, row.count - number), row, edits=number)
     return pairs
 
 
@@ -107,7 +111,7 @@ class _Members:
             for member, packed in self._before.items()
         }
 
-    def write(self, key: bytes) -> None:
+    def write(self, key: bytes, edits: int) -> None:
         new, changed, left, taken = {}, {}, [], {}
         signed = self._row.value
         for member, before in self._before.items():
@@ -131,4 +135,6 @@ class _Members:
         order.add_many(taken)
         if new or signed != self._row.value:
             row = self._row.with_elements(signed, self._row.count + len(new))
-            self._db.put(key, row, self._row)
+            self._db.put(key, row, self._row, edits=edits)
+        elif edits:
+            self._db.edited(key, edits=edits)
