@@ -33,6 +33,7 @@ from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connec
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
+from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
 from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
@@ -175,16 +176,24 @@ class Reactor:
     async def run(self) -> None:
         """Serve until ``stop``; then every connection is closed."""
         poll, fd = self._epoll.poll, self._epoll.fileno()
-        idle = 0
+        wait = Poller(self._epoll).wait
+        keyspace, queue = self._executor.keyspace, self._queue
+        seen = idle = 0
         while not self._stopping:
-            if idle < IDLE_POLLS:
-                events = poll(0 if self._waiting.ready else POLL_SECONDS, MAX_EVENTS)
+            if self._waiting.ready:
+                events = poll(0, MAX_EVENTS)
+            elif idle < IDLE_POLLS:
+                # Other threads need the interpreter more than one that only looks.
+                alone = keyspace.turns == seen and (queue is None or not queue.busy)
+                seen = keyspace.turns
+                events = (wait if alone else poll)(POLL_SECONDS, MAX_EVENTS)
             else:
                 with trio.move_on_after(self._patience()):
                     await trio.lowlevel.wait_readable(fd)
                 events = poll(0, MAX_EVENTS)
             if events:
-                self._executor.keyspace.turns += 1
+                keyspace.turns += 1
+                seen += 1
             idle = 0 if events or self._waiting.ready else idle + 1
             self._turn(events)
             if self._now >= self.connections.parking.deadline:
