@@ -183,7 +183,7 @@ class Stats:
 
     def stage_buckets(self, stage: str) -> Buckets:
         """The histogram of one stage over all threads, since the start."""
-        return merge(times.buckets[stage] for times in self.stage_times)
+        return merge(times.buckets(stage) for times in self.stage_times)
 
     def changes(self) -> int:
         """Keys changed since the start."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
+from itertools import takewhile
 from time import perf_counter_ns
 
 from tendis_py.commands.redaction import redacted
@@ -57,8 +58,9 @@ class Executor:
         self.tx.on_settle = self._note_settled
         self.dispatcher = Dispatcher(self.tx, services, counters, defers=True)
         self._everything = Claim(None)
-        self._begun: list[Batch] = []
-        """The batches of this commit that have run, the last one perhaps in part."""
+        self._running: Batch | None = None
+        self._round: list[Batch] = []
+        """The batches of one commit, where there are several."""
         self._output: list[bytes] = []
         """The replies so far of the session that is running."""
 
@@ -79,6 +81,7 @@ class Executor:
     def execute_round(self, batches: list[Batch]) -> None:
         """As ``execute`` for several batches, all in one commit. For the only executing thread."""
         self._begin()
+        self._round = batches
         for batch in batches:
             batch.taken = perf_counter_ns()
             self._run(batch)
@@ -113,11 +116,10 @@ class Executor:
 
     def _begin(self) -> None:
         self.tx.begin(self._time_ns() // 1_000_000)
-        self._begun.clear()
 
     def _run(self, batch: Batch) -> None:
         batch.started = perf_counter_ns()
-        self._begun.append(batch)
+        self._running = batch
         self.dispatcher.defers = not batch.is_slow
         run = self.dispatcher.run
         replies = batch.replies
@@ -137,16 +139,15 @@ class Executor:
             else:
                 replies.append((connection, payload, requests[taken:]))
                 if self.dispatcher.stop is Stop.SLOW:
-                    batch.slow_next.add(connection)
+                    batch.slow_next = {*batch.slow_next, connection}
                 elif self.dispatcher.stop is Stop.HELD:
-                    batch.held.add(connection)
+                    batch.held = {*batch.held, connection}
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
-        always = self.services.config.appendfsync == "always"
         try:
             written = tx.commit(may_wait=may_wait)
         except StorageError as error:
@@ -156,7 +157,7 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(f"ERR storage failure, nothing was written: {error}")
-        if always and written:
+        if written and self.services.config.appendfsync == "always":
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
@@ -181,8 +182,9 @@ class Executor:
 
     def _note_settled(self) -> None:
         """What has run so far is committed, in the middle of the last batch that has begun."""
-        *finished, batch = self._begun
-        for one in finished:
+        batch = self._running
+        assert batch is not None
+        for one in takewhile(lambda one: one is not batch, self._round):
             one.settled = ALL_SETTLED
         batch.settled = len(batch.replies), sum(map(len, self._output))
 

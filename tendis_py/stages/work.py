@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
@@ -75,25 +75,28 @@ class Batch:
     ) -> None:
         self.responses = responses
         self.items = items
-        self.requests = sum([len(requests) for _, requests in items])
+        if len(items) == 1:
+            self.requests = len(items[0][1])
+        else:
+            self.requests = sum([len(requests) for _, requests in items])
         self.bytes = received
         self.read = read
         self.queued = self.taken = self.started = self.executed = self.committed = 0
         self.replied = self.written = 0
         self.replies: list[Answer[Connection]] = []
-        self.slow: list[SlowCommand] = []
+        self.slow: Sequence[SlowCommand] = ()
         self._plan = needs
         self.is_slow = is_slow
         """Whether only the first request of its one item runs, in the slow lane where there is one:
         the others have another turn."""
-        self.slow_next: set[Connection] = set()
+        self.slow_next: Collection[Connection] = ()
         """Those whose first request that was not run is for the slow lane."""
-        self.held: set[Connection] = set()
+        self.held: Collection[Connection] = ()
         """Those whose first request that was not run may not run yet."""
         self.settled = NOTHING_SETTLED
         """How much was committed while the batch ran: so many of ``replies``, and so many bytes of
         the next one."""
-        self.deferred: list[Batch] = []
+        self.deferred: Sequence[Batch] = ()
         """What goes on once the replies so far are sent."""
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
@@ -124,12 +127,13 @@ class Batch:
         """Have requests from a slow one on go to the slow lane, now that what the connection wrote
         before is committed; not before the replies so far are sent, or later ones might overtake
         them."""
+        deferred = []
         for index, (connection, payload, rest) in enumerate(self.replies):
             if rest and connection in self.slow_next:
                 self.replies[index] = connection, payload, DEFERRED
                 items = [(connection, rest)]
-                later = Batch(self.responses, items, 0, self.committed, is_slow=True)
-                self.deferred.append(later)
+                deferred.append(Batch(self.responses, items, 0, self.committed, is_slow=True))
+        self.deferred = deferred
 
 
 class Job:

@@ -37,6 +37,9 @@ _USUAL = {
 }
 _LOW = {**dict.fromkeys(_USUAL, 1), "stream-node-max-entries": 2}
 
+_OF_LISTPACKS = {"ZREMRANGEBYLEX z [c (d"}
+"""Members in no order: what a skip list makes of that is chance."""
+
 _NOT_MODIFIED_IN_REDIS = b"XGROUP XREADGROUP XACK XCLAIM XAUTOCLAIM XSETID XACKDEL PFDEBUG".split()
 """Commands that change a stream's groups, or what it knows of itself, or the encoding of a
 HyperLogLog. Redis counts that, and does not take the key for modified."""
@@ -107,6 +110,7 @@ def test_changes_are_those_of_redis(pair: Pair, name: str, limits: dict[str, int
             found += [
                 f"{name}.txt:{line.number}: {line.text}\n  {difference}"
                 for line, ours, theirs in pair.play(case, limits)
+                if limits is _USUAL or line.text not in _OF_LISTPACKS
                 for difference in _differences(line, ours, theirs)
             ]
     assert not found, "\n".join(found)

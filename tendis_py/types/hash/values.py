@@ -362,7 +362,7 @@ def delete(db: Database, key: bytes, fields: list[bytes]) -> int:
         return 0
     changing = open_fields(db, key, row, fields)
     deleted = sum([changing.discard(field) for field in fields])
-    changing.save()
+    changing.save(deleted)
     return deleted
 
 
