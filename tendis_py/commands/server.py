@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import time
@@ -10,6 +9,7 @@ import time
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
+from tendis_py.commands.protected import allows
 from tendis_py.commands.registry import Lane, command
 from tendis_py.errors import (
     DEBUG_NOT_ALLOWED,
@@ -26,7 +26,6 @@ from tendis_py.errors import (
 from tendis_py.log import NOTICE
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, Reply
-from tendis_py.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -180,8 +179,7 @@ def shutdown(ctx: Context, args: list[bytes]) -> Reply:
 )
 def debug(ctx: Context, args: list[bytes]) -> Reply:
     """A container for debugging commands."""
-    allowed = ctx.services.config.enable_debug_command
-    if allowed == "no" or (allowed == "local" and not _is_local(ctx.session)):
+    if not allows(ctx.services.config.enable_debug_command, ctx.session):
         raise ReplyError(DEBUG_NOT_ALLOWED)
     subcommand = args[1].lower()
     if subcommand == b"sleep" and len(args) == 3:
@@ -214,13 +212,3 @@ def _number_at_head(argument: bytes) -> float:
     """What C's strtod makes of it: the number it begins with, or 0."""
     match = _NUMBER.match(argument)
     return float(match[1]) if match else 0.0
-
-
-def _is_local(session: Session) -> bool:
-    if session.unix:
-        return True
-    host = session.address.rpartition(":")[0].strip("[]").partition("%")[0]
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -189,7 +189,7 @@ class Settings:
     shutdown_timeout: int = _seconds("seconds a shutdown waits for requests under way", 10)
     enable_debug_command: str = _directive(
         Enumeration(("no", "yes", "local")),
-        "local",
+        "no",
         "who may use DEBUG: no one, everyone, or clients of this host",
         runtime=False,
     )

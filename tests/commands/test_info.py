@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from redis._parsers.helpers import parse_info
 
+from tendis_py.config import Config
 from tendis_py.server import Server
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import Disconnected, Error, RawClient, decode
@@ -277,16 +278,22 @@ def test_debug_sleep_leaves_others_alone(server: Server, client: RawClient) -> N
         sleeping.join()
 
 
+def test_nobody_may_debug_unless_told() -> None:
+    assert Config().enable_debug_command == "no"
+
+
+@pytest.mark.parametrize("subcommand", ["SLEEP 0", "HELP", "SET-ACTIVE-EXPIRE 1", "NOSUCH"])
 @pytest.mark.parametrize(("setting", "allowed"), [("no", False), ("yes", True), ("local", True)])
-def test_who_may_debug(tmp_path: Path, setting: str, allowed: bool) -> None:
+def test_who_may_debug(tmp_path: Path, setting: str, allowed: bool, subcommand: str) -> None:
     with (
         embedded(config_for(tmp_path, enable_debug_command=setting)) as server,
         RawClient((HOST, server.port)) as client,
     ):
-        reply = ask(client, "DEBUG SLEEP 0")
-        assert isinstance(reply, Error) is not allowed
-        if not allowed:
-            assert reply.message.startswith("ERR DEBUG command not allowed. If the enable-debug")
+        reply = ask(client, f"DEBUG {subcommand}")
+        refused = isinstance(reply, Error) and reply.message.startswith(
+            "ERR DEBUG command not allowed. If the enable-debug"
+        )
+        assert refused is not allowed
 
 
 @pytest.mark.parametrize("line", ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN SAVE NOW FORCE"])

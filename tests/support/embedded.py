@@ -28,6 +28,7 @@ def config_for(folder: Path, **settings: str) -> Config:
     """A configuration with its data in ``folder``; ``settings`` by attribute name."""
     config = Config()
     config.assign(["bind", HOST])
+    config.assign(["enable-debug-command", "yes"])
     config.assign(["dir", str(folder)])
     for name, value in settings.items():
         config.assign([name.replace("_", "-"), value])
