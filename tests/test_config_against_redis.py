@@ -28,21 +28,32 @@ SERVER = redis_server_path()
 
 OURS = {
     "threading-model",
-    "io-threads",
     "executor-threads",
     "cache-size",
     "rocksdb",
     "work-queue-max-requests",
     "work-queue-max-bytes",
 }
-LISTENING = {"bind", "port", "dir", "requirepass"}  # would cut us off, or are protected there
+LISTENING = {"bind", "port", "requirepass"}  # would cut us off
 COMPARED = sorted(
     name
     for it in DIRECTIVES
-    if it.runtime and it.name not in OURS | LISTENING and not isinstance(it.kind, Only)
+    if it.name not in OURS | LISTENING and not (it.runtime and isinstance(it.kind, Only))
     for name in (it.name, *it.aliases)
 )
-NUMBERS = "0 1 -1 -2 -3 01 +1 1.5 501 65536 100000 1048576 2147483648 -2147483649 4294967296"
+OTHERWISE = {
+    "io-threads": "0 leaves it to the threading model",
+    "save": "no snapshot is made",
+    "appendonly": "every write is logged",
+    "dir": "the test's own",
+    "port": "the test's own",
+    "bind": "the test's own",
+}
+"""Why the default is not Redis'."""
+NUMBERS = (
+    "0 1 -1 -2 -3 01 +1 1.5 501 65536 100000 1048576 2147483648 -2147483649 4294967296 "
+    "9223372036854775807 9223372036854775808 18446744073709551615 99999999999999999999999"
+)
 SIZES = "1kb 2MB 5k 1gb 7x abc yes NO Always DEBUG"
 VALUES = [
     *NUMBERS.split(),
@@ -50,6 +61,11 @@ VALUES = [
     *["", " 1", "50 99.5", "100 0.001", "50 101", "0 x", "-1 5"],
     *["normal 1 2", "normal 1kb 2 3", "slave 1 1 1 pubsub 2 2 2", "nobody 1 2 3"],
     *["normal -1 2 3", "normal 1 2 x", "normal 1 2 3 "],
+    *["KEA", "Kg$lszhxetdn", "Elg", "AKEmn", "ZK", "900 1", "900 1 300 10", "9 1 9", "0 1", "1 -1"],
+    *["save now", "NOW SAVE force", "save nosave", "default now", "now  save", "save x"],
+    *["5%", "101%", "%", "-5%", "1 2 3", "1 2 3001", "1 2 x", "3 2 1", "a/b", "dump.rdb"],
+    *["a b", "a.b-c", "a_b", "x" * 300, "a$b", "C", "xx_XX", "allkeys-lru", "swapdb", "hostname"],
+    *["{title}", "{title} {port}", "{foo}", "x{", "{{x", "{config-file}", "{unixsocket}", "x}"],
 ]
 
 
@@ -82,8 +98,9 @@ class Real:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    with running(redis_process(tmp_path_factory.mktemp("redis"))) as process:
+    with running(redis_process(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")) as process:
         server = Real(process.port)
+        server("CLIENT", "NO-EVICT", "ON")  # maxmemory-clients is tried, too
         yield server
         server.close()
 
@@ -100,7 +117,11 @@ def set_here(config: Config, name: str, value: str) -> str:
 def test_config_set_and_get_answer_the_same(real: Real, name: str) -> None:
     config = Config()
     before = real.get(name)
-    assert config.get([name.encode()]) == before
+    assert name in OTHERWISE or config.get([name.encode()]) == before
+    unchanged = real.refusal("CONFIG", "SET", name, before[name.encode()].decode())
+    if unchanged.endswith(("immutable config", "protected config")):
+        assert set_here(config, name, "x") == unchanged
+        return
     for value in VALUES:
         if name == "maxclients" and value in ("65536", "100000", "1048576", "2147483648"):
             continue  # there the file descriptors of this machine decide
@@ -110,9 +131,21 @@ def test_config_set_and_get_answer_the_same(real: Real, name: str) -> None:
     assert real("CONFIG", "SET", name, before[name.encode()]) == b"OK"
 
 
+def test_every_directive_is_known_with_its_default(real: Real) -> None:
+    theirs, ours = real.get("*"), Config().get([b"*"])
+    assert len(theirs) == 205
+    assert theirs.keys() - ours.keys() == set()
+    differ = {name.decode() for name in theirs if ours[name] != theirs[name]}
+    assert differ == OTHERWISE.keys() - {"save", "appendonly"}  # the fixture sets those two
+    assert {name.decode() for name in ours.keys() - theirs.keys()} | {"rocksdb"} == OURS
+
+
 @pytest.mark.parametrize(
     "pairs",
     [
+        ["dir", "/tmp"],
+        ["dbfilename", "x", "dbfilename", "y"],
+        ["hz", "1", "replicaof", "x"],
         ["foo", "1"],
         ["maxclients", "0", "foo", "1"],
         ["databases", "1"],
@@ -168,6 +201,31 @@ def test_names_are_answered_in_the_same_spelling(real: Real) -> None:
         "bind a b c d e f g h i j k l m n o p q",
         "list-max-ziplist-size x",
         "latency-tracking-info-percentiles 101",
+        "appendfilename a/b",
+        'appendfilename ""',
+        "appenddirname a/b",
+        'appenddirname ""',
+        "dbfilename a/b",
+        "replicaof a b",
+        "replicaof a",
+        "slaveof a 70000",
+        "save 900",
+        "save 900 1\nsave 300",
+        "oom-score-adj-values 1 2",
+        "notify-keyspace-events K E",
+        "notify-keyspace-events Q",
+        "shutdown-on-sigterm save x",
+        "syslog-facility local9",
+        "supervised maybe",
+        "daemonize x",
+        "cluster-enabled x",
+        "server_cpulist 1,2 3",
+        'cluster-announce-hostname "a b"',
+        'proc-title-template "{x}"',
+        "enable-module-command x",
+        "socket-mark-id -1",
+        "socket-mark-id 4294967296",
+        "io-threads-do-reads",
     ],
 )
 def test_bad_lines_are_refused_alike(tmp_path: Path, text: str) -> None:

@@ -156,7 +156,8 @@ def test_every_default_is_read_back_from_what_is_printed(directive: Any) -> None
     for line in directive.kind.lines(default):
         value = directive.kind.parse([decode(word) for word in split_words(line.encode())], value)
     assert value == default
-    assert directive.kind.parse([directive.kind.format(default)], default) == default
+    if directive.runtime:  # CONFIG SET takes back what CONFIG GET says
+        assert directive.kind.parse([directive.kind.format(default)], default) == default
     assert directive.help
     assert directive.kind.accepts()
 

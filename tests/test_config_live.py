@@ -90,17 +90,11 @@ def test_nothing_is_set_when_one_is_refused() -> None:
         ([(b"databases", b"4")], failed("databases", "can't set immutable config")),
         ([(b"hz", b"4"), (b"HZ", b"5")], failed("HZ", "duplicate parameter")),
         (
-            [(b"maxmemory", b"1gb")],
-            failed("maxmemory", "tendis-py does not evict: maxmemory can only be 0"),
+            [(b"tls-port", b"6380")],
+            failed("tls-port", "tendis-py does not speak TLS: tls-port can only be 0"),
         ),
-        (
-            [(b"save", b"900 1")],
-            failed("save", 'tendis-py makes no snapshots: save can only be ""'),
-        ),
-        (
-            [(b"appendonly", b"no")],
-            failed("appendonly", "tendis-py logs every write: appendonly can only be yes"),
-        ),
+        ([(b"dir", b"/tmp")], failed("dir", "can't set protected config")),
+        ([(b"replicaof", b"no one")], failed("replicaof", "can't set immutable config")),
         (
             [(b"rocksdb", b"1")],
             "ERR Unknown option or number of arguments for CONFIG SET - 'rocksdb'",
@@ -116,7 +110,68 @@ def test_refusals(pairs: list[tuple[bytes, bytes]], message: str) -> None:
 
 
 def test_constants_accept_their_value() -> None:
-    Config().set([(b"save", b""), (b"maxmemory", b"0"), (b"appendonly", b"yes")])
+    Config().set([(b"tls-port", b"0")])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["replicaof 10.0.0.1 6379", "cluster-enabled yes", "tls-port 6380", "aclfile /etc/users.acl"],
+)
+def test_what_would_be_missed_badly_stops_the_start(line: str) -> None:
+    with pytest.raises(ValueError, match=f"^tendis-py .*: {line.split()[0]} can only be "):
+        Config().assign(line.split())
+
+
+def test_protected_settings_for_those_who_may() -> None:
+    config = Config()
+    config.set([(b"dbfilename", b"x.rdb")], may_set_protected=True)
+    assert config.get([b"dbfilename"]) == {b"dbfilename": b"x.rdb"}
+    with pytest.raises(ConfigSetError, match="can't set immutable config"):
+        config.set([(b"dir", b"/tmp")], may_set_protected=True)
+
+
+def test_what_has_no_effect_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    config = Config()
+    for words in (["slave-priority", "5"], ["lfu-decay-time", "1"], ["hz", "20"]):
+        config.assign(words)
+    assert caplog.messages == []
+    config.report_without_effect()
+    config.set([(b"maxmemory", b"1gb"), (b"replica-priority", b"6"), (b"hz", b"30")])
+    config.set([(b"maxmemory", b"2gb")])
+    config.report_without_effect()
+    assert caplog.messages == [
+        "accepted, but without effect in tendis-py: replica-priority",
+        "accepted, but without effect in tendis-py: maxmemory",
+    ]
+    assert config.get([b"maxmemory", b"slave-priority"]) == {
+        b"maxmemory": b"2147483648",
+        b"slave-priority": b"6",
+    }
+
+
+def test_a_refused_setting_is_not_said_to_be_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    config = Config()
+    config.on_change("hz", Listener(config, "hz", refuses=20))
+    refusal(config, (b"maxmemory", b"1gb"), (b"hz", b"20"))
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("name", ["io-threads-do-reads", "list-max-ziplist-entries"])
+def test_files_of_older_versions_are_read(name: str) -> None:
+    Config().assign([name, "yes"])
+    with pytest.raises(ValueError, match="Bad directive"):
+        Config().assign([name])
+
+
+def test_save_lines_add_up_and_config_set_replaces() -> None:
+    config = Config()
+    config.assign(["save", "900", "1"])
+    config.assign(["save", "300", "10", "60", "10000"])
+    assert config.get([b"save"]) == {b"save": b"900 1 300 10 60 10000"}
+    config.set([(b"save", b"5 6")])
+    assert config.get([b"save"]) == {b"save": b"5 6"}
+    config.assign(["save", ""])
+    assert config.get([b"save"]) == {b"save": b""}
 
 
 def test_rocksdb_options_by_name() -> None:
@@ -204,8 +259,12 @@ def test_the_password_is_not_in_the_repr() -> None:
 
 
 def test_the_reference_names_every_directive() -> None:
-    rows = reference_markdown().splitlines()
-    assert len(rows) == len(DIRECTIVES) + 2
-    assert len({row.count(" | ") for row in rows[:1] + rows[2:]}) == 1
+    rows = [row for row in reference_markdown().splitlines() if row.startswith("| `")]
+    assert len(rows) == len(DIRECTIVES)
+    assert len({row.count(" | ") for row in rows}) == 1
+    working, idle = reference_markdown().split("## Accepted without effect")
+    for it in DIRECTIVES:
+        assert f"| `{it.name}" in (working if it.effect else idle)
     assert "| `port` | `6379` | integer from 0 to 65535 | no |" in reference_markdown()
     assert "| `databases` | `16` | integer from 1 | no |" in reference_markdown()
+    assert '| `dbfilename` | `"dump.rdb"` | name of a file | protected |' in reference_markdown()

@@ -125,7 +125,7 @@ HIDDEN = b"(redacted)"
         ("HELLO", set()),
         ("CONFIG SET requirepass pw", {3}),
         ("config set hz 10 RequirePass pw timeout 1", {5}),
-        ("CONFIG SET masterauth pw tls-key-file-pass x", {3, 5}),
+        ("CONFIG SET masterauth pw tls-key-file-pass x masteruser y", {3, 5, 7}),
         ("CONFIG SET requirepass", set()),
         ("CONFIG GET requirepass", set()),
         ("CONFIG", set()),

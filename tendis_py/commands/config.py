@@ -6,6 +6,7 @@ import logging
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
+from tendis_py.commands.protected import allows
 from tendis_py.commands.registry import command, container
 from tendis_py.errors import syntax_error
 from tendis_py.log import NOTICE
@@ -52,7 +53,11 @@ def config_set(ctx: Context, args: list[bytes]) -> Reply:
     """Sets configuration parameters in-flight."""
     if len(args) % 2:
         raise syntax_error()
-    ctx.services.config.set(list(zip(args[2::2], args[3::2], strict=True)))
+    config = ctx.services.config
+    config.set(
+        list(zip(args[2::2], args[3::2], strict=True)),
+        may_set_protected=allows(config.enable_protected_configs, ctx.session),
+    )
     return OK
 
 

@@ -12,7 +12,13 @@ from tendis_py.resp.requests import Request
 REDACTED = b"(redacted)"
 
 _SECRET_SETTINGS = frozenset(
-    (b"requirepass", b"masterauth", b"tls-key-file-pass", b"tls-client-key-file-pass")
+    (
+        b"requirepass",
+        b"masterauth",
+        b"masteruser",
+        b"tls-key-file-pass",
+        b"tls-client-key-file-pass",
+    )
 )
 
 

@@ -160,9 +160,16 @@ class MemorySize(SingleWord[int]):
 
     least: int = 0
     most: int = LONG_MAX
+    floor: int = 0
+    """What is smaller is silently raised to it."""
+    signed: bool = False
+    """Redis has another reason for refusing more than 63 bits where its C type is signed."""
 
     def parse_word(self, word: str) -> int:
-        return _check_bounds(parse_memory(word), self.least, self.most)
+        size = parse_memory(word)
+        if size > LONG_MAX and not self.signed:
+            raise ValueError(NEGATIVE)
+        return max(_check_bounds(size, self.least, self.most), self.floor)
 
     def format(self, value: int) -> str:
         return str(value)

@@ -13,13 +13,25 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tendis_py.config.directive import Directive
 from tendis_py.config.rewrite import replace_file, rewrite_text
-from tendis_py.config.settings import BY_NAME, DIRECTIVES, Directive, Settings, find
+from tendis_py.config.settings import BY_NAME, DIRECTIVES, Settings, find
 from tendis_py.config.syntax import BAD_DIRECTIVE, decode, encode
+from tendis_py.config.without_effect import WITHOUT_EFFECT
 from tendis_py.errors import ReplyError
 from tendis_py.glob import compile_glob
 
 _log = logging.getLogger(__name__)
+
+_DEPRECATED = frozenset(
+    (
+        "io-threads-do-reads",
+        "list-max-ziplist-entries",
+        "list-max-ziplist-value",
+        "lua-replicate-commands",
+    )
+)
+"""What files of older versions may still say; Redis passes over it, too."""
 
 
 class ConfigSetError(ReplyError):
@@ -36,19 +48,25 @@ class Config(Settings):
     ``config_file`` is the absolute path of the file the server was started from, or None.
     """
 
-    __slots__ = ("_callbacks", "_lock", "config_file")
+    __slots__ = ("_callbacks", "_lock", "_mentioned", "_unreported", "config_file")
 
     def __init__(self, config_file: str | None = None) -> None:
         super().__init__()
         self.config_file = config_file
         self._callbacks: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self._lock = threading.Lock()
+        self._mentioned: set[str] = set()
+        """Directives without effect that somebody has set to other than their default."""
+        self._unreported: list[str] = []
+        """Those of them that the log does not name yet."""
 
     def assign(self, words: list[str]) -> None:
         """Apply one line of a configuration file (name first), before the server runs.
 
         Immutable settings may be given, and no one is told. Raises ValueError with the reason.
         """
+        if words[0].lower() in _DEPRECATED and len(words) == 2:
+            return
         found = find(words[0])
         if found is None:
             raise ValueError(BAD_DIRECTIVE)
@@ -56,6 +74,13 @@ class Config(Settings):
         current = getattr(self, directive.attribute)
         value = directive.kind.parse([*leading, *words[1:]], current)
         setattr(self, directive.attribute, value)
+        self._mention(directive)
+
+    def report_without_effect(self) -> None:
+        """Say in the log which settings have been made that change nothing, each once."""
+        names, self._unreported = self._unreported, []
+        if names:
+            _log.warning("accepted, but without effect in tendis-py: %s", ", ".join(names))
 
     def get(self, patterns: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return name → value of every directive or alias that a pattern matches, in any case.
@@ -86,12 +111,16 @@ class Config(Settings):
         """
         self._callbacks[BY_NAME[name].attribute].append(callback)
 
-    def set(self, pairs: list[tuple[bytes, bytes]]) -> None:
-        """Change several settings, all or none. Raises ConfigSetError with Redis' reply."""
+    def set(self, pairs: list[tuple[bytes, bytes]], *, may_set_protected: bool = False) -> None:
+        """Change several settings, all or none. Raises ConfigSetError with Redis' reply.
+
+        ``may_set_protected``: whether ``enable-protected-configs`` is for who asks.
+        """
+        targets = _targets(pairs, may_set_protected)
         with self._lock:
             after: dict[str, Any] = {}
             names: dict[str, str] = {}
-            for (directive, leading, name), (_, value) in zip(_targets(pairs), pairs, strict=True):
+            for (directive, leading, name), (_, value) in zip(targets, pairs, strict=True):
                 attribute = directive.attribute
                 current = after.get(attribute, getattr(self, attribute))
                 try:
@@ -100,6 +129,9 @@ class Config(Settings):
                     raise _refusal(name, str(error)) from None
                 names[attribute] = name
             self._apply(after, names)
+            for directive, _, _ in targets:
+                self._mention(directive)
+            self.report_without_effect()
 
     def rewrite(self) -> None:
         """Bring the configuration file up to date. Raises ConfigRewriteError."""
@@ -127,12 +159,21 @@ class Config(Settings):
                     raise _refusal(names[attribute], str(error)) from error
                 told.append(callback)
 
+    def _mention(self, directive: Directive) -> None:
+        if directive.effect or directive.name in self._mentioned:
+            return
+        if getattr(self, directive.attribute) != WITHOUT_EFFECT[directive]:
+            self._mentioned.add(directive.name)
+            self._unreported.append(directive.name)
+
     def _assign_all(self, values: dict[str, Any]) -> None:
         for attribute, value in values.items():
             setattr(self, attribute, value)
 
 
-def _targets(pairs: list[tuple[bytes, bytes]]) -> list[tuple[Directive, tuple[str, ...], str]]:
+def _targets(
+    pairs: list[tuple[bytes, bytes]], may_set_protected: bool
+) -> list[tuple[Directive, tuple[str, ...], str]]:
     """Return (directive, words its name gives, name as shown) of each pair, or refuse them."""
     targets = []
     seen = set()
@@ -144,6 +185,8 @@ def _targets(pairs: list[tuple[bytes, bytes]]) -> list[tuple[Directive, tuple[st
                 f"ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
             )
         directive, leading = found
+        if directive.protected and not may_set_protected:
+            raise _refusal(name, "can't set protected config")
         if not directive.runtime:
             raise _refusal(name, "can't set immutable config")
         if name.lower() in seen:

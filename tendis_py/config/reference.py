@@ -8,7 +8,8 @@ Does not know: any value but the defaults.
 from collections.abc import Iterator
 
 from tendis_py import REDIS_VERSION, __version__
-from tendis_py.config.settings import DIRECTIVES, Directive, Settings
+from tendis_py.config.directive import Directive
+from tendis_py.config.settings import DIRECTIVES, Settings
 
 _USAGE = """\
 Usage: tendis-py [CONFIG_FILE] [--directive value ...] [-]
@@ -27,8 +28,28 @@ Examples:
 A directive means the same in CONFIG_FILE (redis.conf syntax), as an option, and in CONFIG SET;
 an option overrides the file. Those marked * can't be changed while the server runs.
 
+The other directives of Redis are accepted without effect, see docs/configuration.md.
+
 Directives:
 """
+
+
+_PAGE = """\
+# Configuration
+
+Generated from the table of directives by `python -m docs.build`. What can't be changed at run time
+takes a restart; what is protected, the leave of `enable-protected-configs`.
+
+## Directives with an effect
+
+{working}
+## Accepted without effect
+
+Redis' other directives are read, checked, shown and rewritten as Redis does, so that its files and
+clients need no change, but they change nothing here. Setting one to other than its default is said
+in the log, once.
+
+{idle}"""
 
 
 def version_text() -> str:
@@ -36,18 +57,24 @@ def version_text() -> str:
 
 
 def help_text() -> str:
-    """Return usage, examples, and a line about every directive."""
-    width = max(len(_label(it)) for it in DIRECTIVES) + 1
-    lines = [
-        f"  {_label(it) + ('' if it.runtime else '*'):<{width}}  {it.help}" for it in DIRECTIVES
-    ]
+    """Return usage, examples, and a line about every directive that has an effect."""
+    working = [it for it in DIRECTIVES if it.effect]
+    width = max(len(_label(it)) for it in working) + 1
+    lines = [f"  {_label(it) + ('' if it.runtime else '*'):<{width}}  {it.help}" for it in working]
     return _USAGE + "\n".join(lines) + "\n"
 
 
 def reference_markdown() -> str:
-    """Return the table of all directives for docs/configuration.md."""
-    heads = ("Directive", "Default", "Accepts", "At runtime", "Meaning")
-    rows = [heads, ("---",) * len(heads), *map(_row, DIRECTIVES)]
+    """Return docs/configuration.md: what has an effect, then what is accepted without one."""
+    working = [it for it in DIRECTIVES if it.effect]
+    idle = [it for it in DIRECTIVES if not it.effect]
+    heads = ("Directive", "Default", "Accepts", "At runtime")
+    working_table = _table((*heads, "Meaning"), working)
+    return _PAGE.format(working=working_table, idle=_table((*heads, "Why"), idle))
+
+
+def _table(heads: tuple[str, ...], directives: list[Directive]) -> str:
+    rows = [heads, ("---",) * len(heads), *map(_row, directives)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -58,6 +85,8 @@ def _label(directive: Directive) -> str:
 def _row(directive: Directive) -> tuple[str, ...]:
     names = ", ".join(f"`{name}`" for name in (_label(directive), *directive.aliases))
     runtime = "yes" if directive.runtime else "no"
+    if directive.protected and directive.runtime:
+        runtime = "protected"
     return names, _default(directive), directive.kind.accepts(), runtime, directive.help
 
 

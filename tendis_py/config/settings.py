@@ -1,23 +1,25 @@
 """The one table of directives: name, type, default, whether it may change at runtime, meaning.
 
 Role: declare every setting once, and find a directive by the name an operator writes.
-May import: the kinds of value.
+May import: the kinds of value, the directives without effect.
 Does not know: where values come from (file, command line, CONFIG SET) or who uses them.
 
-A setting is a field of `Settings`; its directive's name is the field's with ``_`` as ``-``.
+A setting is a field of `Settings`; its directive's name is the field's with ``_`` as ``-``. Those
+that are accepted without effect are declared in ``without_effect``.
 """
 
 # ruff: noqa: RUF009 (_directive returns dataclasses.field, which ruff can not see)
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tendis_py.config.buffer_limits import BufferLimit, BufferLimits, OutputBufferLimits
+from tendis_py.config.directive import Directive
 from tendis_py.config.kinds import (
     INT_MAX,
     LONG_MAX,
@@ -29,45 +31,17 @@ from tendis_py.config.kinds import (
     Kind,
     MemorySize,
     Octal,
-    Only,
     Percentiles,
     Text,
     Words,
     YesNo,
 )
 from tendis_py.config.machine import available_memory
+from tendis_py.config.without_effect import WITHOUT_EFFECT, AcceptedSettings
 
 T = TypeVar("T")
 
 KB, MB, GB = 2**10, 2**20, 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """What is known about one setting besides its value."""
-
-    name: str
-    attribute: str
-    kind: Kind[Any]
-    help: str
-    runtime: bool
-    """Whether CONFIG SET may change it."""
-    aliases: tuple[str, ...]
-    shown_default: str | None
-    """What the reference says where the default depends on the machine."""
-
-    @property
-    def is_family(self) -> bool:
-        return isinstance(self.kind, EngineOptions)
-
-    def values(self, value: Any) -> Iterator[tuple[str, str]]:
-        """Yield what CONFIG GET can show: (name, value) for each name of this directive."""
-        if self.is_family:
-            for option, setting in value.items():
-                yield f"{self.name}.{option}", setting
-        else:
-            for name in (self.name, *self.aliases):
-                yield name, self.kind.format(value)
 
 
 def _directive(
@@ -78,6 +52,7 @@ def _directive(
     runtime: bool = True,
     aliases: tuple[str, ...] = (),
     shown_default: str | None = None,
+    protected: bool = False,
 ) -> T:
     """Declare a setting; typed as its value, so that a default of the wrong type is an error."""
     make = default if callable(default) else partial(copy.copy, default)
@@ -87,6 +62,7 @@ def _directive(
         "runtime": runtime,
         "aliases": aliases,
         "shown_default": shown_default,
+        "protected": protected,
     }
     return field(default_factory=make, metadata=metadata)
 
@@ -114,20 +90,10 @@ _LIMITS = BufferLimits(
     pubsub=BufferLimit(32 * MB, 8 * MB, 60),
 )
 _MODELS = ("tendis", "kvrocks", "memcached", "redis", "redis-io")
-_POLICIES = (
-    "volatile-lru",
-    "volatile-lfu",
-    "volatile-random",
-    "volatile-ttl",
-    "allkeys-lru",
-    "allkeys-lfu",
-    "allkeys-random",
-    "noeviction",
-)
 
 
 @dataclass(slots=True, eq=False, repr=False)  # a repr would show the password
-class Settings:
+class Settings(AcceptedSettings):
     """Every setting with its present value. Text that came in as bytes holds surrogate escapes."""
 
     # Listening
@@ -159,7 +125,7 @@ class Settings:
     timeout: int = _seconds("close a client idle for this many seconds; 0 never does", 0)
     tcp_keepalive: int = _seconds("seconds between TCP keep-alive probes; 0 sends none", 300)
     proto_max_bulk_len: int = _directive(
-        MemorySize(MB), 512 * MB, "longest single argument of a request"
+        MemorySize(MB, signed=True), 512 * MB, "longest single argument of a request"
     )
     client_query_buffer_limit: int = _directive(
         MemorySize(MB), GB, "input of one client that may wait to be parsed"
@@ -194,6 +160,13 @@ class Settings:
         runtime=False,
     )
 
+    enable_protected_configs: str = _directive(
+        Enumeration(("no", "yes", "local")),
+        "no",
+        "who may CONFIG SET dir and dbfilename, likewise",
+        runtime=False,
+    )
+
     # Threads and queues
     threading_model: str = _directive(
         Enumeration(_MODELS), "tendis", "how requests are spread over threads", runtime=False
@@ -213,7 +186,12 @@ class Settings:
 
     # Storage
     dir: str = _directive(
-        Directory(), os.getcwd, "directory of the data", runtime=False, shown_default="./"
+        Directory(),
+        os.getcwd,
+        "directory of the data",
+        runtime=False,
+        shown_default="./",
+        protected=True,
     )
     appendfsync: str = _directive(
         Enumeration(("everysec", "always", "no")),
@@ -231,6 +209,11 @@ class Settings:
     )
 
     # Latency
+    latency_monitor_threshold: int = _directive(
+        Integer(),
+        0,
+        "milliseconds from which LATENCY LATEST and HISTORY record a command; 0 records none",
+    )
     slowlog_log_slower_than: int = _directive(
         Integer(-1), 10000, "microseconds from which SLOWLOG records a request; -1 records none"
     )
@@ -266,36 +249,16 @@ class Settings:
     stream_node_max_entries: int = _directive(Integer(), 100, "entries of a stream node")
     hll_sparse_max_bytes: int = _size("longest sparse HyperLogLog", 3000)
 
-    # What clients ask for and is always so
-    appendonly: bool = _directive(
-        Only(YesNo(), True, "tendis-py logs every write: appendonly can only be yes"),
-        True,
-        "every write is logged",
-    )
-    save: list[str] = _directive(
-        Only(Words(INT_MAX, ""), [], 'tendis-py makes no snapshots: save can only be ""'),
-        [],
-        "no snapshots are made",
-    )
-    maxmemory: int = _directive(
-        Only(MemorySize(), 0, "tendis-py does not evict: maxmemory can only be 0"),
-        0,
-        "keys are not evicted to save memory",
-    )
-    maxmemory_policy: str = _directive(
-        Only(
-            Enumeration(_POLICIES),
-            "noeviction",
-            "tendis-py does not evict: maxmemory-policy can only be noeviction",
-        ),
-        "noeviction",
-        "keys are not evicted to save memory",
-    )
+    def __post_init__(self) -> None:
+        self._accept_defaults()
 
 
-DIRECTIVES: Sequence[Directive] = tuple(
-    Directive(name=it.name.replace("_", "-"), attribute=it.name, **it.metadata)
-    for it in fields(Settings)
+DIRECTIVES: Sequence[Directive] = (
+    *(
+        Directive(name=it.name.replace("_", "-"), attribute=it.name, **it.metadata)
+        for it in fields(Settings)
+    ),
+    *WITHOUT_EFFECT,
 )
 BY_NAME: Mapping[str, Directive] = MappingProxyType(
     {name: it for it in DIRECTIVES for name in (it.name, *it.aliases)}

@@ -47,6 +47,7 @@ def follow(services: Services) -> None:
             raise ValueError(str(error)) from None
         engine_options = wanted
 
+    config.report_without_effect()
     services.stats.latencies.track(config.latency_tracking)
     set_slowlog_threshold()
     config.on_change("slowlog-log-slower-than", set_slowlog_threshold)
