@@ -131,6 +131,18 @@ TIMEOUT_NEGATIVE = "ERR timeout is negative"
 TIMEOUT_RANGE = "ERR timeout is out of range"
 NO_SHUTDOWN = "ERR No shutdown in progress."
 SAVE_IN_PROGRESS = "ERR Background save already in progress"
+REWRITE_IN_PROGRESS = "ERR Background append only file rewriting already in progress"
+ANOTHER_CHILD = (
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
+    "order to schedule a BGSAVE whenever possible."
+)
+MODULE_NOT_ALLOWED = (
+    'ERR MODULE command not allowed. If the enable-module-command option is set to "local", you '
+    "can run it from a local connection, otherwise you need to set this option in the "
+    "configuration file, and then restart the server."
+)
+MODULE_NOT_LOADED = "ERR Error loading the extension. Please check the server logs."
+NO_SUCH_MODULE = "ERR Error unloading module: no such module with that name"
 DEBUG_NOT_ALLOWED = (
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
     "run it from a local connection, otherwise you need to set this option in the configuration "
@@ -299,6 +311,10 @@ def no_such_user(name: bytes) -> ReplyError:
 
 def at_least_one_key(command: str) -> ReplyError:
     return ReplyError(f"ERR at least 1 input key is needed for '{command}' command")
+
+
+def no_samples(event: bytes) -> ReplyError:
+    return ReplyError(f"ERR No samples available for event '{c_text(event)}'")
 
 
 def outside_range(low: int, high: int) -> ReplyError:

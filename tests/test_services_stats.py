@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +14,19 @@ from tendis_py.errors import StorageError
 from tendis_py.services import Services, report
 from tendis_py.services.histogram import count
 from tendis_py.services.rates import SAMPLES, Rate
-from tendis_py.services.saving import Saving
+from tendis_py.services.saving import Saving, Start, Work
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
 from tests.support.dispatching import Thread
+from tests.support.servers import wait_until
 
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
     keyspace = Keyspace(Engine(tmp_path / "data"))
-    yield Services(Config(), keyspace)
+    config = Config()
+    config.enable_debug_command = "yes"
+    yield Services(config, keyspace)
     keyspace.engine.close()
 
 
@@ -179,22 +183,73 @@ def test_saving_counts_what_is_unsaved(services: Services, threads: list[Thread]
     engine = services.keyspace.engine
     assert engine.number("num-entries-active-mem-table") >= 2
     assert saving.save()
-    assert (saving.unsaved_changes, saving.saves) == (0, 1)
+    assert (saving.unsaved_changes, saving.figures[Work.SAVE].done) == (0, 1)
     assert engine.number("num-entries-active-mem-table") == 0
     assert not engine.unsynced
-    assert saving.start()
+    assert saving.start() is Start.STARTED
     saving.finish()
-    assert (saving.saves, saving.in_background, saving.last_background_ok) == (2, False, True)
-    assert saving.last_background_seconds == 0
+    figures = saving.figures[Work.SAVE]
+    assert (figures.done, figures.last_ok, figures.last_seconds) == (2, True, 0)
+    assert not saving.in_background(Work.SAVE)
 
 
 def test_one_save_at_a_time(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = services.keyspace.engine
     saving = Saving(engine, lambda: 0)
-    answers: list[bool] = []
+    answers: list[object] = []
     monkeypatch.setattr(engine, "flush", lambda: answers.extend([saving.save(), saving.start()]))
     assert saving.save()
-    assert answers == [False, False]
+    assert answers == [False, Start.RUNNING]
+
+
+def test_a_save_and_a_rewrite_follow_each_other(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = services.keyspace.engine
+    saving = Saving(engine, lambda: 0)
+    flushing, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def flush() -> None:
+        flushing.release()
+        assert go_on.acquire(timeout=10)
+
+    monkeypatch.setattr(engine, "flush", flush)
+    assert saving.start(Work.REWRITE, schedule=True) is Start.STARTED
+    assert flushing.acquire(timeout=10)
+    assert saving.in_background(Work.REWRITE)
+    assert saving.background_seconds(Work.REWRITE) >= 0
+    assert saving.start(Work.REWRITE, schedule=True) is Start.RUNNING
+    assert saving.start(Work.SAVE) is Start.BUSY
+    assert not saving.scheduled(Work.SAVE)
+    assert saving.start(Work.SAVE, schedule=True) is Start.SCHEDULED
+    assert saving.scheduled(Work.SAVE)
+    go_on.release()
+    assert flushing.acquire(timeout=10)
+    assert saving.in_background(Work.SAVE)
+    assert saving.start(Work.REWRITE, schedule=True) is Start.SCHEDULED
+    thread = threading.Thread(target=saving.finish)  # drops what is scheduled
+    thread.start()
+    wait_until(lambda: not saving.scheduled(Work.REWRITE), "the rewrite is dropped")
+    go_on.release()
+    thread.join(10)
+    assert [saving.figures[work].done for work in Work] == [1, 1]
+
+
+def test_a_save_waits_for_a_rewrite(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = services.keyspace.engine
+    saving = Saving(engine, lambda: 0)
+    flushing, go_on = threading.Event(), threading.Event()
+
+    def flush() -> None:
+        flushing.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(engine, "flush", flush)
+    saving.start(Work.REWRITE)
+    assert flushing.wait(10)
+    threading.Timer(0.05, go_on.set).start()
+    assert saving.save()
+    assert [saving.figures[work].done for work in Work] == [1, 1]
 
 
 def test_a_failed_background_save_is_remembered(
@@ -207,14 +262,16 @@ def test_a_failed_background_save_is_remembered(
         raise StorageError("no space left")
 
     monkeypatch.setattr(engine, "flush", fail)
-    assert saving.start()
+    figures = saving.figures[Work.SAVE]
+    saving.start()
     saving.finish()
-    assert not saving.last_background_ok
-    assert (saving.saves, saving.unsaved_changes) == (0, 7)
+    assert not figures.last_ok
+    assert (figures.done, figures.failures, saving.unsaved_changes) == (0, 1, 7)
     monkeypatch.undo()
-    assert saving.start()
+    saving.start()
     saving.finish()
-    assert saving.last_background_ok
+    assert figures.last_ok
+    assert (figures.done, figures.failures) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from tendis_py.commands import (
     latency,
     list,
     lolwut,
+    memory,
+    module,
     object,
     scan,
     server,
@@ -53,5 +55,7 @@ FAMILIES = (
     config,
     slowlog,
     latency,
+    memory,
+    module,
     lolwut,
 )

@@ -1,17 +1,15 @@
-"""OBJECT and MEMORY: what is known of a key besides its value."""
+"""OBJECT: what is known of a key besides its value."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
-from tendis_py.commands.registry import Keys, Lane, command, container
-from tendis_py.errors import NO_LFU_POLICY, ReplyError, syntax_error
+from tendis_py.commands.registry import Keys, command, container
+from tendis_py.errors import NO_LFU_POLICY, ReplyError
 from tendis_py.resp.replies import Reply
 from tendis_py.storage.codec import CollectionRow, Row, StringRow, encoding_name
-from tendis_py.types import keys
 from tendis_py.types.string import values as strings
 
 container(
@@ -93,54 +91,5 @@ def object_help(ctx: Context, args: list[bytes]) -> Reply:
         (
             "REFCOUNT <key>",
             "Return the number of references of the value associated with the specified\n<key>.",
-        ),
-    )
-
-
-container(
-    "memory",
-    group="server",
-    since="4.0.0",
-    summary="A container for memory diagnostics commands.",
-)
-
-
-def _samples(argument: bytes) -> int:
-    number = integer(argument)
-    if number < 0:
-        raise syntax_error()
-    return number
-
-
-_DEFAULT_SAMPLES = 5
-_USAGE_OPTIONS = {b"SAMPLES": Option("samples", _samples)}
-
-
-@command(
-    "memory|usage",
-    -3,
-    group="server",
-    since="4.0.0",
-    flags="readonly",
-    keys=Keys("RO", first=2),
-    complexity="O(N) where N is the number of samples.",
-    syntax="key [SAMPLES count]",
-)
-def memory_usage(ctx: Context, args: list[bytes]) -> Reply:
-    """Estimates the memory usage of a key."""
-    samples = options(args, 3, _USAGE_OPTIONS).get("samples", _DEFAULT_SAMPLES)
-    return keys.memory_usage(ctx.db, args[2], samples)
-
-
-@command("memory|help", 2, group="server", since="4.0.0", flags="loading stale", lane=Lane.CONTROL)
-def memory_help(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns helpful text about the different subcommands."""
-    return help_lines(
-        "MEMORY",
-        (
-            "USAGE <key> [SAMPLES <count>]",
-            "Return about how many bytes <key> and its value take on disk, before\n"
-            "compression. Of a large collection <count> elements are looked at (default: 5,\n"
-            "0 means all).",
         ),
     )

@@ -6,14 +6,16 @@ import logging
 import re
 import time
 
-from tendis_py.commands.arguments import integer
+from tendis_py.commands.arguments import integer, natural
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.protected import allows
 from tendis_py.commands.registry import Lane, command
 from tendis_py.errors import (
+    ANOTHER_CHILD,
     DEBUG_NOT_ALLOWED,
     NO_SHUTDOWN,
+    REWRITE_IN_PROGRESS,
     SAVE_IN_PROGRESS,
     TIMEOUT_NEGATIVE,
     TIMEOUT_NOT_INTEGER,
@@ -26,6 +28,7 @@ from tendis_py.errors import (
 from tendis_py.log import NOTICE
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, Reply
+from tendis_py.services.saving import Start, Work
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +65,55 @@ connection is completed.
     it after ``timeout``.
     """
     integer(args[1])
-    timeout = integer(args[2], error=TIMEOUT_NOT_INTEGER)
+    _milliseconds(ctx, args[2])
+    return 0
+
+
+def _milliseconds(ctx: Context, argument: bytes) -> int:
+    """How long to wait at the most."""
+    timeout = integer(argument, error=TIMEOUT_NOT_INTEGER)
     if timeout < 0:
         raise ReplyError(TIMEOUT_NEGATIVE)
     if timeout > INT64_MAX - ctx.db.now:
         raise ReplyError(TIMEOUT_RANGE)
-    return 0
+    return timeout
+
+
+@command(
+    "waitaof",
+    4,
+    group="generic",
+    since="7.2.0",
+    flags="blocking",
+    categories="-keyspace connection",
+    tips=("request_policy:all_shards", "response_policy:agg_min"),
+    lane=Lane.SLOW,
+    syntax="numlocal numreplicas timeout",
+)
+def waitaof(ctx: Context, args: list[bytes]) -> Reply:
+    """Blocks until all of the preceding write commands sent by the connection are written to the \
+append-only file of the master and/or replicas.
+
+    Rather than wait for the next fsync, it makes one. There are no replicas, see WAIT.
+    """
+    integer(args[1], 0, 1)
+    natural(args[2])
+    _milliseconds(ctx, args[3])
+    ctx.tx.wants_sync = True
+    return [1, 0]
+
+
+@command(
+    "role",
+    1,
+    group="server",
+    since="2.8.12",
+    flags="noscript loading stale fast",
+    categories="admin dangerous",
+)
+def role(ctx: Context, args: list[bytes]) -> Reply:
+    """Returns the replication role."""
+    return [b"master", 0, []]
 
 
 # Saving
@@ -108,13 +154,34 @@ def save(ctx: Context, args: list[bytes]) -> Reply:
 def bgsave(ctx: Context, args: list[bytes]) -> Reply:
     """Asynchronously saves the database(s) to disk.
 
-    SCHEDULE makes Redis wait for a rewrite of the log; the log is never rewritten here.
+    SCHEDULE waits for a rewrite of the log that is under way.
     """
     if len(args) > 2 or (len(args) == 2 and args[1].lower() != b"schedule"):
         raise syntax_error()
-    if not ctx.services.saving.start():
-        raise ReplyError(SAVE_IN_PROGRESS)
-    return "Background saving started"
+    match ctx.services.saving.start(Work.SAVE, schedule=len(args) == 2):
+        case Start.STARTED:
+            return "Background saving started"
+        case Start.SCHEDULED:
+            return "Background saving scheduled"
+        case Start.RUNNING:
+            raise ReplyError(SAVE_IN_PROGRESS)
+        case Start.BUSY:
+            raise ReplyError(ANOTHER_CHILD)
+
+
+@command("bgrewriteaof", 1, group="server", since="1.0.0", flags="admin noscript no_async_loading")
+def bgrewriteaof(ctx: Context, args: list[bytes]) -> Reply:
+    """Asynchronously rewrites the append-only file to disk.
+
+    The log is RocksDB's: what it holds moves to data files, and it begins anew.
+    """
+    match ctx.services.saving.start(Work.REWRITE, schedule=True):
+        case Start.STARTED:
+            return "Background append only file rewriting started"
+        case Start.SCHEDULED:
+            return "Background append only file rewriting scheduled"
+        case _:
+            raise ReplyError(REWRITE_IN_PROGRESS)
 
 
 @command(

@@ -160,6 +160,12 @@ class Settings(AcceptedSettings):
         runtime=False,
     )
 
+    enable_module_command: str = _directive(
+        Enumeration(("no", "yes", "local")),
+        "no",
+        "who is told, likewise, that MODULE LOAD fails, rather than that it is not allowed",
+        runtime=False,
+    )
     enable_protected_configs: str = _directive(
         Enumeration(("no", "yes", "local")),
         "no",
@@ -212,7 +218,8 @@ class Settings(AcceptedSettings):
     latency_monitor_threshold: int = _directive(
         Integer(),
         0,
-        "milliseconds from which LATENCY LATEST and HISTORY record a command; 0 records none",
+        "milliseconds from which LATENCY LATEST and HISTORY record a command, 0 records none; "
+        "less than 5 costs pipelines throughput",
     )
     slowlog_log_slower_than: int = _directive(
         Integer(-1), 10000, "microseconds from which SLOWLOG records a request; -1 records none"

@@ -256,7 +256,6 @@ _ENTRIES: Mapping[str, Sequence[_Entry]] = {
     ),
     "there are no scripts, modules, messages or client-side caches": (
         _number("busy-reply-threshold lua-time-limit", 5000, 0, LONG_MAX),
-        _one_of("enable-module-command", "no yes local", "no", runtime=False),
         _no("vset-force-single-threaded-execution"),
         _Entry("notify-keyspace-events", EventClasses(), ""),
         _unsigned("tracking-table-max-keys", 1000000),

@@ -12,6 +12,7 @@ from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
+from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.pause import Pause
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
@@ -35,6 +36,7 @@ class Services:
         keyspace.may_expire = lambda: not self.pause.remaining
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
+        self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
         self.started = clock.now_seconds()
         """Unix time, in seconds."""
         self.stats = Stats(self.clients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 from dataclasses import dataclass
@@ -23,6 +24,14 @@ def peak_memory() -> int:
 def physical_memory() -> int:
     """Bytes of memory of the machine."""
     return _PAGE * os.sysconf("SC_PHYS_PAGES")
+
+
+def release_free_memory() -> None:
+    """Give back to the system what libc's allocator holds and nobody uses; with the GIL released.
+    Nothing happens where libc can't (it is not glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
 from tendis_py.services.histogram import percentiles_ns
 from tendis_py.services.process import cpu_times, physical_memory
+from tendis_py.services.saving import Work
 
 Fields = Iterator[tuple[str, Any]]
 
@@ -107,19 +108,24 @@ def persistence(services: Services) -> Fields:
     """The log of all writes is Redis' AOF, and SAVE writes memtables to files."""
     saving = services.saving
     engine = services.keyspace.engine
+    saves, rewrites = saving.figures[Work.SAVE], saving.figures[Work.REWRITE]
     yield "loading", 0
     yield "async_loading", 0
     yield "rdb_changes_since_last_save", saving.unsaved_changes
-    yield "rdb_bgsave_in_progress", int(saving.in_background)
+    yield "rdb_bgsave_in_progress", int(saving.in_background(Work.SAVE))
     yield "rdb_last_save_time", saving.last_time
-    yield "rdb_last_bgsave_status", _status(saving.last_background_ok)
-    yield "rdb_last_bgsave_time_sec", saving.last_background_seconds
-    yield "rdb_current_bgsave_time_sec", saving.background_seconds
-    yield "rdb_saves", saving.saves
+    yield "rdb_last_bgsave_status", _status(saves.last_ok)
+    yield "rdb_last_bgsave_time_sec", saves.last_seconds
+    yield "rdb_current_bgsave_time_sec", saving.background_seconds(Work.SAVE)
+    yield "rdb_saves", saves.done
     yield "aof_enabled", 1
-    yield "aof_rewrite_in_progress", 0
-    yield "aof_rewrite_scheduled", 0
-    yield "aof_last_bgrewrite_status", "ok"
+    yield "aof_rewrite_in_progress", int(saving.in_background(Work.REWRITE))
+    yield "aof_rewrite_scheduled", int(saving.scheduled(Work.REWRITE))
+    yield "aof_last_rewrite_time_sec", rewrites.last_seconds
+    yield "aof_current_rewrite_time_sec", saving.background_seconds(Work.REWRITE)
+    yield "aof_last_bgrewrite_status", _status(rewrites.last_ok)
+    yield "aof_rewrites", rewrites.done
+    yield "aof_rewrites_consecutive_failures", rewrites.failures
     yield "aof_last_write_status", _status(engine.last_write_ok)
     yield "aof_current_size", services.holdings.now().log
     yield "aof_pending_bio_fsync", int(engine.unsynced)

@@ -28,6 +28,9 @@ def follow(services: Services) -> None:
 
     def set_slowlog_threshold() -> None:
         slowlog.set_threshold(config.slowlog_log_slower_than)
+        look_at_each()
+
+    def look_at_each() -> None:
         services.global_gates.set(Reason.SLOWLOG, slowlog.threshold_ns < LONGEST_RUN_NS)
 
     def resize_cache() -> None:
@@ -47,10 +50,17 @@ def follow(services: Services) -> None:
             raise ValueError(str(error)) from None
         engine_options = wanted
 
+    def monitor_latency() -> None:
+        services.latency.threshold = config.latency_monitor_threshold
+        slowlog.set_monitored(config.latency_monitor_threshold)
+        look_at_each()
+
     config.report_without_effect()
+    monitor_latency()
     services.stats.latencies.track(config.latency_tracking)
     set_slowlog_threshold()
     config.on_change("slowlog-log-slower-than", set_slowlog_threshold)
+    config.on_change("latency-monitor-threshold", monitor_latency)
     config.on_change("slowlog-max-len", lambda: slowlog.set_max_length(config.slowlog_max_len))
     config.on_change("loglevel", lambda: log.set_level(config.loglevel))
     config.on_change(

@@ -31,8 +31,10 @@ class SlowlogEntry:
 
 
 class Slowlog:
-    """``threshold_ns``: commands that take longer are logged. A maximum length that has become
-    less shows with the next entry, and 0 keeps the entries there are, as in Redis. Thread-safe."""
+    """``threshold_ns``: commands that take longer are to be reported to ``add``. That is the
+    threshold of the log, or the latency monitor's where that is less. A maximum length that has
+    become less shows with the next entry, and 0 keeps the entries there are, as in Redis.
+    Thread-safe."""
 
     def __init__(self, threshold_us: int, max_length: int, clock: Clock = REAL_CLOCK) -> None:
         self._clock = clock
@@ -40,11 +42,18 @@ class Slowlog:
         self._ids = itertools.count()
         self._entries: deque[SlowlogEntry] = deque()
         self._max_length = max_length
+        self._logged_ns = self._monitored_ns = NEVER_NS
         self.set_threshold(threshold_us)
 
     def set_threshold(self, microseconds: int) -> None:
         """Log commands that take so long; none when negative."""
-        self.threshold_ns = microseconds * 1000 if microseconds >= 0 else NEVER_NS
+        self._logged_ns = microseconds * 1000 if microseconds >= 0 else NEVER_NS
+        self.threshold_ns = min(self._logged_ns, self._monitored_ns)
+
+    def set_monitored(self, milliseconds: int) -> None:
+        """Have commands reported that take so long for the latency monitor's sake; 0: none."""
+        self._monitored_ns = milliseconds * 1_000_000 - 1 if milliseconds else NEVER_NS
+        self.threshold_ns = min(self._logged_ns, self._monitored_ns)
 
     def set_max_length(self, length: int) -> None:
         self._max_length = length
@@ -53,7 +62,7 @@ class Slowlog:
         self, session: Session, request: Request, elapsed_ns: int, stages_ns: dict[str, int]
     ) -> None:
         with self._lock:
-            if not self._max_length:
+            if not self._max_length or elapsed_ns <= self._logged_ns:
                 return
             entry = SlowlogEntry(
                 id=next(self._ids),

@@ -14,6 +14,7 @@ from itertools import takewhile
 from time import perf_counter_ns
 
 from tendis_py.commands.redaction import redacted
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.dispatch import FAST_ROWS, Dispatcher, Stop
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.services import Services
@@ -157,7 +158,7 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(f"ERR storage failure, nothing was written: {error}")
-        if written and self.services.config.appendfsync == "always":
+        if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
@@ -190,6 +191,9 @@ class Executor:
 
     def _log_slow(self, batch: Batch) -> None:
         for slow in batch.slow:
+            command = REGISTRY.find(slow.request)
+            fast = command is not None and "fast" in command.flags
+            self.services.latency.record("fast-command" if fast else "command", slow.elapsed_ns)
             taken = batch.taken or batch.started
             self.services.slowlog.add(
                 slow.session,

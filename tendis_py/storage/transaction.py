@@ -55,6 +55,8 @@ class Transaction:
         self.fast_rows = 0
         """What a command may take before it has to go to the slow lane (``admit``), in rows; 0
         where there is no other lane to go to."""
+        self.wants_sync = False
+        """Whether the batch may only be answered once all that is in the log is durable."""
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
         self.meta: dict[bytes, Held] = {}
@@ -92,7 +94,7 @@ class Transaction:
         """Start a batch at Unix time ``now`` in ms."""
         self.now = now
         self.second = now // 1000
-        self.settled = False
+        self.settled = self.wants_sync = False
         self._settled_outgoing = 0
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout

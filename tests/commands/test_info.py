@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 from redis._parsers.helpers import parse_info
 
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import Config
+from tendis_py.resp.replies import Reply
 from tendis_py.server import Server
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import Disconnected, Error, RawClient, decode
-from tests.support.servers import HOST, wait_until
+from tests.support.servers import HOST, MODELS, wait_until
 
 MB = 1024 * 1024
 
@@ -248,7 +251,7 @@ def test_time_in_the_pipeline_is_waiting(client: RawClient) -> None:
     client.send(b"DEBUG SLEEP 0.03\r\nDEBUG SLEEP 0.01\r\n")
     assert [client.reply(), client.reply()] == [b"+OK\r\n"] * 2
     ask(client, "CONFIG SET slowlog-log-slower-than -1")
-    late, early = ask(client, "SLOWLOG STAGES 3")[1:]
+    late, early = ask(client, "SLOWLOG STAGES 2")
     assert [early[3][2], late[3][2]] == [b"0.03", b"0.01"]
     assert pairs(late[6])[b"queue"] >= 30_000
     assert info(client, "commandstats")["cmdstat_debug"]["wait_usec"] >= 30_000
@@ -264,6 +267,140 @@ def test_passwords_are_not_logged(client: RawClient) -> None:
 
 
 # Others
+
+
+def test_latency_monitor(client: RawClient) -> None:
+    ask(client, "CONFIG SET slowlog-log-slower-than -1")
+    ask(client, "DEBUG SLEEP 0.03")
+    assert ask(client, "LATENCY LATEST") == []
+    ask(client, "CONFIG SET latency-monitor-threshold 20")
+    ask(client, "DEBUG SLEEP 0.005")
+    ask(client, "DEBUG SLEEP 0.03")
+    ask(client, "PING")
+    ((name, second, last, worst),) = ask(client, "LATENCY LATEST")
+    assert name == b"command"
+    assert abs(second - time.time()) < 10
+    assert worst == last >= 30
+    assert ask(client, "LATENCY HISTORY command") == [[second, last]]
+    assert ask(client, "LATENCY HISTORY fast-command") == []
+    assert ask(client, "LATENCY GRAPH command").startswith(b"command - high %d ms" % worst)
+    assert b"1. command: 1 latency spikes" in ask(client, "LATENCY DOCTOR")
+    assert ask(client, "SLOWLOG LEN") == 0
+    assert ask(client, "LATENCY RESET command") == 1
+    assert ask(client, "LATENCY LATEST") == []
+
+
+def test_fast_commands_are_an_event_of_their_own(server: Server, client: RawClient) -> None:
+    ask(client, "CONFIG SET latency-monitor-threshold 1")
+    with monkeypatched_ping(0.01):
+        ask(client, "PING")
+    assert [event[0] for event in ask(client, "LATENCY LATEST")] == [b"fast-command"]
+
+
+@contextlib.contextmanager
+def monkeypatched_ping(seconds: float) -> Iterator[None]:
+    """Make PING take so long."""
+    ping = REGISTRY.commands["ping"]
+    handler = ping.handler
+
+    def slow(ctx: Context, args: list[bytes]) -> Reply:
+        time.sleep(seconds)
+        return handler(ctx, args)
+
+    ping.handler = slow
+    try:
+        yield
+    finally:
+        ping.handler = handler
+
+
+def test_the_lower_of_two_thresholds_decides_what_is_looked_at(server: Server) -> None:
+    slowlog, config = server.services.slowlog, server.config
+    ms = 1_000_000
+    assert slowlog.threshold_ns == 10 * ms
+    config.set([(b"latency-monitor-threshold", b"2")])
+    assert slowlog.threshold_ns == 2 * ms - 1  # from 2 ms on, where the slow log is for more than
+    config.set([(b"slowlog-log-slower-than", b"1000")])
+    assert slowlog.threshold_ns == ms
+    config.set([(b"latency-monitor-threshold", b"0"), (b"slowlog-log-slower-than", b"-1")])
+    assert slowlog.threshold_ns > 10**18
+
+
+@pytest.mark.parametrize("fsync", ["everysec", "no", "always"])
+@pytest.mark.parametrize("model", MODELS)
+def test_waitaof_makes_what_was_written_durable(tmp_path: Path, model: str, fsync: str) -> None:
+    with (
+        embedded(config_for(tmp_path, threading_model=model, appendfsync=fsync)) as server,
+        RawClient((HOST, server.port)) as client,
+    ):
+        engine = server.keyspace.engine
+        synced: list[bool] = []
+        sync = engine.sync
+
+        def watched() -> None:
+            synced.append(engine.unsynced)
+            sync()
+
+        engine.sync = watched  # type: ignore[method-assign]
+        client.send(b"SET k v\r\nWAITAOF 1 0 0\r\n")
+        assert client.reply() == b"+OK\r\n"
+        assert client.reply() == b"*2\r\n:1\r\n:0\r\n"
+        assert any(synced)
+        assert not engine.unsynced
+        ask(client, "SET k v")
+        if fsync == "no":
+            assert engine.unsynced
+        assert ask(client, "WAITAOF 0 1 10") == [1, 0]
+        assert not engine.unsynced
+
+
+def test_bgrewriteaof(client: RawClient) -> None:
+    ask(client, "SET k v")
+    reply = ask(client, "BGREWRITEAOF")
+    assert reply.text == "Background append only file rewriting started"
+    wait_until(
+        lambda: info(client, "persistence")["aof_rewrite_in_progress"] == 0, "the log is rewritten"
+    )
+    found = info(client, "persistence")
+    assert (found["aof_last_bgrewrite_status"], found["aof_rewrites"]) == ("ok", 1)
+    assert (found["aof_rewrite_scheduled"], found["aof_rewrites_consecutive_failures"]) == (0, 0)
+    assert found["aof_last_rewrite_time_sec"] >= 0
+    assert found["rdb_saves"] == 0
+
+
+def test_memory_stats(client: RawClient) -> None:
+    ask(client, "SET k v")
+    client.command("SELECT", "3")
+    ask(client, "SET k v")
+    found = pairs(ask(client, "MEMORY STATS"))
+    assert found[b"keys.count"] == 2
+    assert found[b"total.allocated"] >= found[b"startup.allocated"] > MB
+    assert found[b"peak.allocated"] >= found[b"total.allocated"]
+    assert {name for name in found if name.startswith(b"db.") and name[3:].isdigit()} == {
+        b"db.0",
+        b"db.3",
+    }
+
+
+def test_memory_doctor_and_purge(server: Server, client: RawClient) -> None:
+    assert ask(client, "MEMORY DOCTOR").startswith(b"Hi Sam, this instance is empty")
+    server.services.startup_memory = 0
+    ask(client, "CONFIG SET latency-tracking yes")
+    assert ask(client, "MEMORY DOCTOR").startswith((b"Hi Sam, I can't find", b"Sam, I detected"))
+    assert ask(client, "MEMORY PURGE").text == "OK"
+
+
+@pytest.mark.parametrize("setting", ["no", "local"])
+def test_modules_are_refused(tmp_path: Path, setting: str) -> None:
+    with (
+        embedded(config_for(tmp_path, enable_module_command=setting)) as server,
+        RawClient((HOST, server.port)) as client,
+    ):
+        assert ask(client, "MODULE LIST") == []
+        for line in ("LOAD /nosuch.so", "LOADEX /nosuch.so", "UNLOAD nosuch"):
+            message = ask(client, f"MODULE {line}").message
+            assert message.startswith("ERR MODULE command not allowed") is (setting == "no")
+            assert setting == "no" or message.startswith("ERR Error ")
 
 
 def test_debug_sleep_leaves_others_alone(server: Server, client: RawClient) -> None:
