@@ -75,6 +75,8 @@ class Server:
             raise
         self.services = Services(config, self.keyspace, clock)
         self.services.topology = self.statistics
+        self.services.reset_peaks = self._reset_peaks
+        self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
         for listener in self.listeners:
             if listener.family != socket.AF_UNIX:
@@ -176,6 +178,11 @@ class Server:
             self._drain_seconds = 0.0
         with contextlib.suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self.stopping.set)
+
+    def _reset_peaks(self) -> None:
+        for queue in (self.queue, self.slow_queue):
+            if queue is not None:
+                queue.reset_peaks()
 
     def statistics(self) -> dict[str, Any]:
         """``statistics()`` of every stage, by name; values are plain numbers."""

@@ -73,10 +73,9 @@ def config_rewrite(ctx: Context, args: list[bytes]) -> Reply:
 def config_resetstat(ctx: Context, args: list[bytes]) -> Reply:
     """Resets the server's statistics.
 
-    Those of commands, errors and the network; not the stages', and not the slow log.
+    Those of commands, errors, the network and the stages; not the slow log.
     """
-    ctx.services.stats.reset()
-    ctx.services.rates.reset()
+    ctx.services.reset_statistics()
     return OK
 
 

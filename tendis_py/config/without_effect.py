@@ -330,6 +330,7 @@ class AcceptedSettings:
 
     maxmemory: int
     maxmemory_policy: str
+    repl_backlog_size: int
 
     def _accept_defaults(self) -> None:
         for directive, default in WITHOUT_EFFECT.items():

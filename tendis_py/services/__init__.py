@@ -10,6 +10,7 @@ from tendis_py.config import Config
 from tendis_py.services.clients import Clients
 from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
+from tendis_py.services.figures import Figures
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.latency import LatencyMonitor
@@ -20,6 +21,7 @@ from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
 from tendis_py.session import Session
+from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
 
 
@@ -40,17 +42,24 @@ class Services:
         self.started = clock.now_seconds()
         """Unix time, in seconds."""
         self.stats = Stats(self.clients)
-        self.rates = Rates(self.stats)
+        self.figures = Figures(lambda: {**self.topology(), "engine": _stalls(keyspace.engine)})
+        self.rates = Rates(self.stats, self.turns)
         self.saving = Saving(keyspace.engine, self.stats.changes, clock)
         self.active_expiry = True
         """Whether keys are swept that have expired and nobody asks for."""
         self.holdings = HoldingsSampler(keyspace.engine)
         self.startup_memory = self.holdings.now().resident
         self.run_id = os.urandom(20).hex()
+        self.replication_id = os.urandom(20).hex()
         self.port = config.port
         """The TCP port that is listened on: the one the system chose where the setting is 0."""
         self.topology: Callable[[], dict[str, Any]] = dict
         """Figures of the running stages, name → ``statistics()`` record. Set by the server."""
+        self.all_turns: Callable[[], int] = int
+        """How many turns the reactors have made since the start. Set by the server."""
+        self._turns_before = 0
+        self.reset_peaks: Callable[[], None] = _nothing
+        """Have the queues forget what they held at the most. Set by the server."""
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
@@ -58,6 +67,27 @@ class Services:
     def admits(self, session: Session) -> bool:
         """Whether a client may run commands: it has authenticated, or no password is set."""
         return session.authenticated or not self.config.requirepass
+
+    def turns(self) -> int:
+        """How many turns the reactors have made."""
+        return self.all_turns() - self._turns_before
+
+    def reset_statistics(self) -> None:
+        """Count from zero again (CONFIG RESETSTAT)."""
+        self.stats.reset()
+        self.reset_peaks()
+        self.figures.reset()
+        self._turns_before = self.all_turns()
+        self.rates.reset()
+        self.saving.reset()
+
+
+def _stalls(engine: Engine) -> dict[str, Any]:
+    return {"stalls": engine.stalls, "stalled_seconds": engine.stalled_seconds}
+
+
+def _nothing() -> None:
+    """There is nothing to forget."""
 
 
 def _no_server() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time
 
 from tendis_py.services.process import peak_memory, resident_memory
 from tendis_py.storage.engine import Engine
+from tendis_py.storage.families import GARBAGE
 
 SAMPLE_SECONDS = 0.1
 """How old a sample may be; Redis takes its own as often."""
@@ -22,6 +23,11 @@ class Holdings:
     memtables: int
     table_readers: int
     log: int
+    garbage: int
+    """Deleted collections that wait to be reclaimed: RocksDB's estimate, for to count them would be
+    to walk over the tombstones of those before."""
+    peak_time: int
+    """Unix time at which ``peak`` was noticed."""
 
 
 class HoldingsSampler:
@@ -29,23 +35,29 @@ class HoldingsSampler:
         self._engine = engine
         self._sample: Holdings | None = None
         self._valid_until = 0.0
+        self._peak = self._peak_time = 0
 
     def now(self) -> Holdings:
         """What is held now, or was a moment ago."""
-        time = monotonic()
-        if self._sample is None or time >= self._valid_until:
+        now = monotonic()
+        if self._sample is None or now >= self._valid_until:
             self._sample = self._take()
-            self._valid_until = time + SAMPLE_SECONDS
+            self._valid_until = now + SAMPLE_SECONDS
         return self._sample
 
     def _take(self) -> Holdings:
         engine = self._engine
         resident = resident_memory()
+        peak = max(peak_memory(), resident)
+        if peak > self._peak:
+            self._peak, self._peak_time = peak, int(time())
         return Holdings(
             resident=resident,
-            peak=max(peak_memory(), resident),
+            peak=peak,
             block_cache=engine.block_cache_usage(),
             memtables=engine.number("size-all-mem-tables"),
             table_readers=engine.number("estimate-table-readers-mem"),
             log=engine.log_bytes(),
+            garbage=engine.number("estimate-num-keys", GARBAGE),
+            peak_time=self._peak_time,
         )

@@ -6,7 +6,6 @@ Times are in µs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tendis_py.services import Services
@@ -38,23 +37,14 @@ def stages(services: Services) -> Fields:
                 },
             },
         )
-    for times in stats.stage_times:
-        yield f"executing_thread_{times.name}", {"batches": times.batches}
-    for name, figures in services.topology().items():
-        yield name, _flat(figures)
-    engine = services.keyspace.engine
-    yield "engine", {"stalls": engine.stalls, "stalled_seconds": f"{engine.stalled_seconds:.3f}"}
+    for name, batches in stats.batches().items():
+        yield f"executing_thread_{name}", {"batches": batches}
+    for name, record in services.figures.now().items():
+        yield name, {field: _plain(value) for field, value in record.items()}
 
 
-def _flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested records in one; a record's own name is left out."""
-    result: dict[str, Any] = {}
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            result.update(_flat(value, f"{prefix}{name}_"))
-        elif name != "name":
-            result[prefix + name] = value
-    return result
+def _plain(value: Any) -> Any:
+    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def rocksdb(services: Services) -> Fields:

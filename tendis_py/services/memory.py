@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """In bytes. ``clients`` is what waits in their buffers."""
+    """In bytes. ``clients`` is what waits in their buffers; ``peak_time`` a Unix time."""
 
     used: int
     resident: int
     peak: int
+    peak_time: int
     startup: int
     clients: int
 
@@ -57,6 +58,7 @@ def memory_use(services: Services) -> MemoryUse:
         used=held.resident,
         resident=held.resident,
         peak=held.peak,
+        peak_time=held.peak_time,
         startup=services.startup_memory,
         clients=sum(traffic.buffered for traffic in services.stats.traffic),
     )

@@ -44,6 +44,16 @@ class CpuTimes:
     children_user: float
 
 
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def main_thread_cpu() -> tuple[float, float]:
+    """Seconds of CPU time of the main thread, in the system and for itself, to some 10 ms."""
+    with open(f"/proc/self/task/{os.getpid()}/stat", "rb", buffering=0) as stat:
+        fields = stat.read().rpartition(b")")[2].split()
+    return int(fields[12]) / _TICK, int(fields[11]) / _TICK
+
+
 def cpu_times() -> CpuTimes:
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)

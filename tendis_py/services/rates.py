@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 
+from tendis_py.services.stages import WORKING
 from tendis_py.services.stats import Stats
 
 SAMPLES = 16
@@ -37,12 +39,15 @@ class Rate:
 class Rates:
     """The rates that INFO shows as ``instantaneous_…``."""
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: Stats, turns: Callable[[], int]) -> None:
+        """``turns`` tells how many turns all reactors have made."""
         self._stats = stats
+        self._turns = turns
         self.reset()
 
     def reset(self) -> None:
         self.commands, self.net_input, self.net_output = Rate(), Rate(), Rate()
+        self.turns, self.busy_ns = Rate(), Rate()
 
     def sample(self, now: float | None = None) -> None:
         """To be called each SAMPLE_SECONDS; ``now`` in monotonic seconds."""
@@ -51,3 +56,5 @@ class Rates:
         self.commands.sample(totals.commands, now)
         self.net_input.sample(totals.net_input, now)
         self.net_output.sample(totals.net_output, now)
+        self.turns.sample(self._turns(), now)
+        self.busy_ns.sample(self._stats.stage_ns(*WORKING), now)

@@ -11,19 +11,23 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from hashlib import sha1
 from typing import Any
 
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
 from tendis_py.services.histogram import percentiles_ns
-from tendis_py.services.process import cpu_times, physical_memory
+from tendis_py.services.memory import memory_use
+from tendis_py.services.process import cpu_times, main_thread_cpu, physical_memory
 from tendis_py.services.saving import Work
+from tendis_py.services.stages import WORKING
 
 Fields = Iterator[tuple[str, Any]]
 
 _DAY = 86400
 _UNITS = "KMGTP"
 _SYSTEM = "{0.sysname} {0.release} {0.machine}".format(os.uname())
+_BUILD = sha1(f"{__version__} {REDIS_VERSION}".encode()).hexdigest()[:16]
 _PYTHON = platform.python_version()
 
 
@@ -31,12 +35,16 @@ def server(services: Services) -> Fields:
     config = services.config
     uptime = services.clock.now_seconds() - services.started
     yield "redis_version", REDIS_VERSION
+    yield "redis_git_sha1", "00000000"
+    yield "redis_git_dirty", 0
+    yield "redis_build_id", _BUILD
     yield "redis_mode", "standalone"
     yield "os", _SYSTEM
     yield "arch_bits", 64 if sys.maxsize > 2**32 else 32
     yield "monotonic_clock", "POSIX clock_gettime"
     yield "multiplexing_api", "epoll"
     yield "process_id", os.getpid()
+    yield "process_supervised", "no"
     yield "run_id", services.run_id
     yield "tcp_port", services.port
     yield "server_time_usec", services.clock.time_ns() // 1000
@@ -44,6 +52,7 @@ def server(services: Services) -> Fields:
     yield "uptime_in_days", uptime // _DAY
     yield "hz", config.hz
     yield "configured_hz", config.hz
+    yield "lru_clock", services.clock.now_seconds() & 0xFFFFFF
     yield "executable", sys.executable
     yield "config_file", config.config_file or ""
     yield "io_threads_active", int(len(services.stats.traffic) > 1)
@@ -63,32 +72,84 @@ def server(services: Services) -> Fields:
 def clients(services: Services) -> Fields:
     recent = [traffic.recent_largest() for traffic in services.stats.traffic]
     yield "connected_clients", len(services.clients)
+    yield "cluster_connections", 0
     yield "maxclients", services.config.maxclients
     yield "client_recent_max_input_buffer", max((inputs for inputs, _ in recent), default=0)
     yield "client_recent_max_output_buffer", max((outputs for _, outputs in recent), default=0)
     yield "blocked_clients", len(services.clients.blocked)
+    yield "tracking_clients", 0
+    yield "pubsub_clients", 0
+    yield "watching_clients", 0
+    yield "clients_in_timeout_table", 0
+    yield "total_watched_keys", 0
+    yield "total_blocking_keys", 0
+    yield "total_blocking_keys_on_nokey", 0
     yield "peak_connected_clients", services.clients.peak
 
 
 def memory(services: Services) -> Fields:
     """``used_memory`` is what the process has resident: Python, RocksDB and sockets share it."""
-    held = services.holdings.now()
-    used, peak = held.resident, held.peak
-    yield from _memory("used_memory", used)
-    yield from _memory("used_memory_rss", used)
-    yield from _memory("used_memory_peak", peak)
-    yield "used_memory_peak_perc", f"{used * 100 / peak:.2f}%"
-    yield "used_memory_startup", services.startup_memory
+    use, held = memory_use(services), services.holdings.now()
+    yield from _memory("used_memory", use.used)
+    yield from _memory("used_memory_rss", use.resident)
+    yield from _memory("used_memory_peak", use.peak)
+    yield "used_memory_peak_time", use.peak_time
+    yield "used_memory_peak_perc", f"{use.peak_percent:.2f}%"
+    yield "used_memory_overhead", use.overhead
+    yield "used_memory_startup", use.startup
+    yield "used_memory_dataset", use.dataset
+    yield "used_memory_dataset_perc", f"{use.dataset_percent:.2f}%"
+    yield "allocator_allocated", use.used
+    yield "allocator_active", use.resident
+    yield "allocator_resident", use.resident
+    yield "allocator_muzzy", 0
     yield from _memory("total_system_memory", physical_memory())
+    yield from _NO_SCRIPTS
     yield from _memory("maxmemory", services.config.maxmemory)
     yield "maxmemory_policy", services.config.maxmemory_policy
-    yield "mem_clients_normal", sum(it.buffered for it in services.stats.traffic)
+    yield "allocator_frag_ratio", f"{use.fragmentation:.2f}"
+    yield "allocator_frag_bytes", use.fragmentation_bytes
+    yield "allocator_rss_ratio", "1.00"
+    yield "allocator_rss_bytes", 0
+    yield "rss_overhead_ratio", "1.00"
+    yield "rss_overhead_bytes", 0
+    yield "mem_fragmentation_ratio", f"{use.fragmentation:.2f}"
+    yield "mem_fragmentation_bytes", use.fragmentation_bytes
+    yield "mem_not_counted_for_evict", 0
+    yield "mem_replication_backlog", 0
+    yield "mem_total_replication_buffers", 0
+    yield "mem_replica_full_sync_buffer", 0
+    yield "mem_clients_slaves", 0
+    yield "mem_clients_normal", use.clients
+    yield "mem_cluster_links", 0
+    yield "mem_aof_buffer", 0
     yield "mem_allocator", "libc"
+    yield "mem_overhead_db_hashtable_rehashing", 0
+    yield "active_defrag_running", 0
+    yield "lazyfree_pending_objects", held.garbage
+    yield "lazyfreed_objects", services.stats.totals().reclaimed
     yield "mem_row_cache", services.keyspace.cache.statistics().bytes
     yield "mem_row_cache_limit", services.config.cache_size
     yield "mem_block_cache", held.block_cache
     yield "mem_memtables", held.memtables
     yield "mem_table_readers", held.table_readers
+
+
+_NO_SCRIPTS = (
+    ("used_memory_lua", 0),
+    ("used_memory_vm_eval", 0),
+    ("used_memory_lua_human", "0B"),
+    ("used_memory_scripts_eval", 0),
+    ("number_of_cached_scripts", 0),
+    ("number_of_functions", 0),
+    ("number_of_libraries", 0),
+    ("used_memory_vm_functions", 0),
+    ("used_memory_vm_total", 0),
+    ("used_memory_vm_total_human", "0B"),
+    ("used_memory_functions", 0),
+    ("used_memory_scripts", 0),
+    ("used_memory_scripts_human", "0B"),
+)
 
 
 def _memory(name: str, size: int) -> Fields:
@@ -111,6 +172,12 @@ def persistence(services: Services) -> Fields:
     saves, rewrites = saving.figures[Work.SAVE], saving.figures[Work.REWRITE]
     yield "loading", 0
     yield "async_loading", 0
+    yield "current_cow_peak", 0
+    yield "current_cow_size", 0
+    yield "current_cow_size_age", 0
+    yield "current_fork_perc", "0.00"
+    yield "current_save_keys_processed", 0
+    yield "current_save_keys_total", 0
     yield "rdb_changes_since_last_save", saving.unsaved_changes
     yield "rdb_bgsave_in_progress", int(saving.in_background(Work.SAVE))
     yield "rdb_last_save_time", saving.last_time
@@ -118,6 +185,9 @@ def persistence(services: Services) -> Fields:
     yield "rdb_last_bgsave_time_sec", saves.last_seconds
     yield "rdb_current_bgsave_time_sec", saving.background_seconds(Work.SAVE)
     yield "rdb_saves", saves.done
+    yield "rdb_last_cow_size", 0
+    yield "rdb_last_load_keys_expired", 0
+    yield "rdb_last_load_keys_loaded", 0
     yield "aof_enabled", 1
     yield "aof_rewrite_in_progress", int(saving.in_background(Work.REWRITE))
     yield "aof_rewrite_scheduled", int(saving.scheduled(Work.REWRITE))
@@ -127,8 +197,15 @@ def persistence(services: Services) -> Fields:
     yield "aof_rewrites", rewrites.done
     yield "aof_rewrites_consecutive_failures", rewrites.failures
     yield "aof_last_write_status", _status(engine.last_write_ok)
+    yield "aof_last_cow_size", 0
+    yield "module_fork_in_progress", 0
+    yield "module_fork_last_cow_size", 0
     yield "aof_current_size", services.holdings.now().log
+    yield "aof_base_size", saving.log_base
+    yield "aof_pending_rewrite", 0
+    yield "aof_buffer_length", 0
     yield "aof_pending_bio_fsync", int(engine.unsynced)
+    yield "aof_delayed_fsync", 0
 
 
 def _status(ok: bool) -> str:
@@ -153,27 +230,99 @@ def stats(services: Services) -> Fields:
     yield "instantaneous_ops_per_sec", int(rates.commands.per_second)
     yield "total_net_input_bytes", totals.net_input
     yield "total_net_output_bytes", totals.net_output
+    yield "total_net_repl_input_bytes", 0
+    yield "total_net_repl_output_bytes", 0
     yield "instantaneous_input_kbps", f"{rates.net_input.per_second / 1024:.2f}"
     yield "instantaneous_output_kbps", f"{rates.net_output.per_second / 1024:.2f}"
+    yield "instantaneous_input_repl_kbps", "0.00"
+    yield "instantaneous_output_repl_kbps", "0.00"
     yield "rejected_connections", totals.rejected_connections
+    yield "sync_full", 0
+    yield "sync_partial_ok", 0
+    yield "sync_partial_err", 0
+    yield "expired_subkeys", totals.expired_fields
     yield "expired_keys", totals.expired
-    yield "evicted_keys", 0
-    yield "evicted_clients", 0
+    yield "expired_stale_perc", "0.00"
+    yield "expired_time_cap_reached_count", 0
+    yield "expire_cycle_cpu_milliseconds", totals.expire_ns // 1_000_000
+    yield from _NO_EVICTION
     yield "keyspace_hits", totals.hits
     yield "keyspace_misses", totals.misses
+    yield from _NO_CHANNELS_AND_FORKS
     yield "unexpected_error_replies", 0
     yield "total_error_replies", totals.errors
+    yield "dump_payload_sanitizations", 0
     yield "total_reads_processed", totals.reads
     yield "total_writes_processed", totals.writes
+    several = len(services.stats.traffic) > 1
+    yield "io_threaded_reads_processed", totals.reads if several else 0
+    yield "io_threaded_writes_processed", totals.writes if several else 0
+    yield "io_threaded_total_prefetch_batches", 0
+    yield "io_threaded_total_prefetch_entries", 0
     yield "client_query_buffer_limit_disconnections", totals.input_limit_closed
     yield "client_output_buffer_limit_disconnections", totals.output_limit_closed
+    yield from _event_loop(services)
+    yield "acl_access_denied_auth", services.stats.answered("WRONGPASS")
+    yield "acl_access_denied_cmd", 0
+    yield "acl_access_denied_key", 0
+    yield "acl_access_denied_channel", 0
     yield "protocol_errors", totals.protocol_errors
+
+
+_NO_EVICTION = (
+    ("evicted_keys", 0),
+    ("evicted_clients", 0),
+    ("evicted_scripts", 0),
+    ("total_eviction_exceeded_time", 0),
+    ("current_eviction_exceeded_time", 0),
+)
+_NO_CHANNELS_AND_FORKS = (
+    ("pubsub_channels", 0),
+    ("pubsub_patterns", 0),
+    ("pubsubshard_channels", 0),
+    ("latest_fork_usec", 0),
+    ("total_forks", 0),
+    ("migrate_cached_sockets", 0),
+    ("slave_expires_tracked_keys", 0),
+    ("active_defrag_hits", 0),
+    ("active_defrag_misses", 0),
+    ("active_defrag_key_hits", 0),
+    ("active_defrag_key_misses", 0),
+    ("total_active_defrag_time", 0),
+    ("current_active_defrag_time", 0),
+    ("tracking_total_keys", 0),
+    ("tracking_total_items", 0),
+    ("tracking_total_prefixes", 0),
+)
+
+
+def _event_loop(services: Services) -> Fields:
+    """A turn of a reactor is a cycle; its duration is what the stages of its batches took, be it
+    in other threads."""
+    rates, stats = services.rates, services.stats
+    turns = rates.turns.per_second
+    yield "eventloop_cycles", services.turns()
+    yield "eventloop_duration_sum", stats.stage_ns(*WORKING) // 1000
+    yield "eventloop_duration_cmd_sum", stats.stage_ns("execute") // 1000
+    yield "instantaneous_eventloop_cycles_per_sec", int(turns)
+    yield (
+        "instantaneous_eventloop_duration_usec",
+        int(rates.busy_ns.per_second / turns / 1000) if turns else 0,
+    )
 
 
 def replication(services: Services) -> Fields:
     yield "role", "master"
     yield "connected_slaves", 0
     yield "master_failover_state", "no-failover"
+    yield "master_replid", services.replication_id
+    yield "master_replid2", "0" * 40
+    yield "master_repl_offset", 0
+    yield "second_repl_offset", -1
+    yield "repl_backlog_active", 0
+    yield "repl_backlog_size", services.config.repl_backlog_size
+    yield "repl_backlog_first_byte_offset", 0
+    yield "repl_backlog_histlen", 0
 
 
 def cpu(services: Services) -> Fields:
@@ -182,6 +331,9 @@ def cpu(services: Services) -> Fields:
     yield "used_cpu_user", f"{times.user:.6f}"
     yield "used_cpu_sys_children", f"{times.children_system:.6f}"
     yield "used_cpu_user_children", f"{times.children_user:.6f}"
+    system, user = main_thread_cpu()
+    yield "used_cpu_sys_main_thread", f"{system:.6f}"
+    yield "used_cpu_user_main_thread", f"{user:.6f}"
 
 
 def modules(services: Services) -> Fields:

@@ -67,6 +67,8 @@ class Saving:
         self._changes_saved = 0
         self._started = 0.0
         self.figures = {work: BackgroundFigures() for work in Work}
+        self.log_base = engine.log_bytes()
+        """Bytes of the log when it was last begun anew, or at the start."""
         self.last_time = self._clock.now_seconds()
         """Unix time of the last successful save, or of the start of the server."""
 
@@ -119,6 +121,11 @@ class Saving:
             self._next = work
             return Start.SCHEDULED
 
+    def reset(self) -> None:
+        """Count from zero again (CONFIG RESETSTAT)."""
+        for figures in self.figures.values():
+            figures.done = figures.failures = 0
+
     def finish(self) -> None:
         """Wait for the work in the background, if there is any; what is scheduled is dropped."""
         with self._state:
@@ -156,6 +163,7 @@ class Saving:
         changes = self._changes()
         self._engine.flush()
         self._engine.sync()
+        self.log_base = self._engine.log_bytes()
         figures = self.figures[work]
         figures.done += 1
         figures.failures = 0

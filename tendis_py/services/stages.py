@@ -11,6 +11,10 @@ STAGES = ("parse", "queue", "lock", "execute", "commit", "respond", "write")
 replied → written. ``lock`` is the wait for keys that other threads hold."""
 
 
+WORKING = ("parse", "execute", "commit", "respond", "write")
+"""Those that do something, and do not only wait."""
+
+
 class Stamps(Protocol):
     read: int
     queued: int

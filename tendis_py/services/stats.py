@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
 
 from tendis_py.services.clients import Clients
 from tendis_py.services.counters import Counters, Named
 from tendis_py.services.histogram import SUM, WAIT, Buckets, count, merge, minus
-
-if TYPE_CHECKING:
-    from tendis_py.services.stages import StageTimes
+from tendis_py.services.stages import STAGES, StageTimes
 
 RECENT_LOOKS = 16
 """Of a reactor at its connections: eight seconds."""
@@ -58,13 +55,17 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over all threads: ``commands`` that ran, keys that ``expired``, lookups that were
+    """Sums over all threads: ``commands`` that ran, keys that ``expired`` and fields of hashes,
+    what the sweep for them took, values ``reclaimed`` in the background, lookups that were
     ``hits`` and ``misses``, ``errors`` answered, bytes and calls of the network."""
 
     connections: int = 0
     rejected_connections: int = 0
     commands: int = 0
     expired: int = 0
+    expired_fields: int = 0
+    expire_ns: int = 0
+    reclaimed: int = 0
     hits: int = 0
     misses: int = 0
     errors: int = 0
@@ -102,6 +103,8 @@ class _Mark:
     failures: Counter[Named] = field(default_factory=Counter)
     rejections: Counter[Named] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    stages: dict[str, Buckets] = field(default_factory=dict)
+    batches: dict[str, int] = field(default_factory=dict)
 
 
 class Stats:
@@ -133,6 +136,8 @@ class Stats:
             self._all_failures(),
             self._all_rejections(),
             self._all_errors(),
+            {stage: self._all_of_stage(stage) for stage in STAGES},
+            self._all_batches(),
         )
         self.latencies.reset()
 
@@ -142,6 +147,10 @@ class Stats:
     def errors(self) -> Counter[str]:
         """Error code word → how often it was answered."""
         return self._all_errors() - self._mark.errors
+
+    def answered(self, code: str) -> int:
+        """How often an error of that code word was answered, since the start."""
+        return sum(one.errors.get(code, 0) for one in self._threads)
 
     def commands(self) -> dict[Named, CommandFigures]:
         """Every command that was called or refused, in order of name."""
@@ -182,8 +191,22 @@ class Stats:
         return {command: merge(found) for command, found in parts.items()}
 
     def stage_buckets(self, stage: str) -> Buckets:
-        """The histogram of one stage over all threads, since the start."""
-        return merge(times.buckets(stage) for times in self.stage_times)
+        """The histogram of one stage over all threads."""
+        buckets = self._all_of_stage(stage)
+        earlier = self._mark.stages.get(stage)
+        return minus(buckets, earlier) if earlier else buckets
+
+    def stage_ns(self, *stages: str) -> int:
+        """What those stages took, over all threads."""
+        since_start = sum(self._all_of_stage(stage)[SUM] for stage in stages)
+        return since_start - sum(
+            self._mark.stages[stage][SUM] for stage in stages if stage in self._mark.stages
+        )
+
+    def batches(self) -> dict[str, int]:
+        """Executing thread → batches it has executed."""
+        earlier = self._mark.batches
+        return {name: count - earlier.get(name, 0) for name, count in self._all_batches().items()}
 
     def changes(self) -> int:
         """Keys changed since the start."""
@@ -196,9 +219,12 @@ class Stats:
             rejected_connections=self._clients.rejected,
             commands=sum(one.processed - one.refused for one in threads),
             expired=sum(one.expired for one in threads),
+            expired_fields=sum(one.expired_fields for one in threads),
+            expire_ns=sum(one.expire_ns for one in threads),
+            reclaimed=sum(one.reclaimed for one in threads),
             hits=sum(one.hits for one in threads),
             misses=sum(one.misses for one in threads),
-            errors=self._all_errors().total(),
+            errors=sum(sum(one.errors.copy().values()) for one in threads),
             net_input=sum(one.net_input for one in self.traffic),
             net_output=sum(one.net_output for one in self.traffic),
             reads=sum(one.reads for one in self.traffic),
@@ -207,6 +233,12 @@ class Stats:
             input_limit_closed=sum(one.input_limit_closed for one in self.traffic),
             output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
         )
+
+    def _all_of_stage(self, stage: str) -> Buckets:
+        return merge(times.buckets(stage) for times in self.stage_times)
+
+    def _all_batches(self) -> dict[str, int]:
+        return {times.name: times.batches for times in self.stage_times}
 
     def _all_failures(self) -> Counter[Named]:
         return sum((Counter(one.failures) for one in self._threads), Counter())

@@ -107,7 +107,7 @@ class Reactor:
         """Messages to connections that wait for replies first."""
         self._waiting = Waiting(services, self.connections, self._traffic)
         self._stopping = False
-        self._turns = self._requests = self._inline = self._queued = 0
+        self.turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
         services.pause.on_end(lambda: self.responses.post(self._waiting.release_all))
@@ -153,7 +153,7 @@ class Reactor:
             name=self.name,
             connections=len(self.connections),
             held=len(self._held),
-            turns=self._turns,
+            turns=self.turns,
             requests=self._requests,
             inline=self._inline,
             queued=self._queued,
@@ -225,7 +225,7 @@ class Reactor:
         """One turn: read and parse all that is ready, submit it as one batch, answer."""
         read = perf_counter_ns()
         self._now = now = self._monotonic()
-        self._turns += 1
+        self.turns += 1
         items: list[Item[Connection]] = []
         received = reads = 0
         connections = self.connections

@@ -280,6 +280,11 @@ class WorkQueue:
             self._work.append(None)
         self._ready.release()
 
+    def reset_peaks(self) -> None:
+        """Forget what was held before."""
+        with self._lock:
+            self._peak_requests, self._peak_bytes = self._requests, self._bytes
+
     def statistics(self) -> QueueStatistics:
         with self._lock:
             depth = sum(work is not None for work in self._work)

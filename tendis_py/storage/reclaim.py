@@ -78,6 +78,7 @@ class Reclaimer:
             for key in keys:
                 tx.put(family, key, None)
         tx.put(GARBAGE, prefix, None)
+        tx.counters.reclaimed += 1
 
     def _reclaim_namespace(self, tx: Transaction, namespace: int) -> None:
         """Give up what a slice of a namespace's keys own, or, past the last one, the namespace."""
@@ -91,6 +92,8 @@ class Reclaimer:
                 tx.put(EXPIRES, deadline_key(deadline, meta_key), None)
             if version:
                 tx.discard_version(version)
+            else:
+                tx.counters.reclaimed += 1
             self._position = meta_key + b"\0"
             self._rows += 1
         if self._rows == before:

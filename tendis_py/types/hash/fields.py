@@ -149,10 +149,12 @@ class SmallHash:
         """Fields that got a deadline, in the order they got it."""
         self._discarded: set[bytes] = set()
         self._encoding = LISTPACK
+        self._expired = 0
         self._changed = False
         if row is not None:
             self._encoding = row.encoding
             self._values = dict(visible_fields(row, db.now))
+            self._expired = len(row.value) - len(self._values)
             self._deadlines = {field: at for field, at in deadlines_of(row).items() if at > db.now}
 
     def get(self, field: bytes) -> Field | None:
@@ -225,6 +227,7 @@ class SmallHash:
     def save(self, edits: int = 1) -> None:
         if not self._changed:
             return
+        self._db.tx.counters.expired_fields += self._expired
         if self._row is None and not self._values:  # all that was set has expired already
             self._db.edited(self._key, edits=edits)
             return
@@ -365,6 +368,7 @@ class LargeHash:
         self._look_up(due)
         for field in due:
             self.remove(field)
+        self._db.tx.counters.expired_fields += len(due)
 
     def save(self, edits: int = 1) -> None:
         if not self._changed:

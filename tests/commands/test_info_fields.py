@@ -1,0 +1,292 @@
+"""INFO field by field beside a redis-server that logs its writes, as tendis-py does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tendis_py.server import Server
+from tests.support.embedded import config_for, embedded
+from tests.support.resp import RawClient, decode
+from tests.support.servers import HOST, redis_process, running, wait_until
+
+LEFT_OUT = {
+    "atomicvar_api": "Python has no such choice",
+    "gcc_version": "it is not compiled",
+    "module": "there are no modules",
+    "reply_buffer_shrinks": "replies are not kept in a buffer of a client's own",
+    "reply_buffer_expands": "likewise",
+    "Keysizes": "sizes are not counted by type",
+}
+"""Fields of Redis that would mean nothing here, and why."""
+
+OUR_OWN = {
+    "Server": {"tendis_py_version", "python_version", "threading_model"},
+    "Clients": {"peak_connected_clients"},
+    "Memory": {
+        "mem_row_cache",
+        "mem_row_cache_limit",
+        "mem_block_cache",
+        "mem_memtables",
+        "mem_table_readers",
+    },
+    "Stats": {"protocol_errors"},
+}
+BY_NAME = {"Commandstats", "Errorstats", "Latencystats"}
+"""Sections with a field for each command or error there was."""
+OUR_SECTIONS = ["Stages", "RocksDB"]
+
+Fields = dict[str, str]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with embedded(config_for(tmp_path)) as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[RawClient]:
+    with RawClient((HOST, server.port)) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawClient]:
+    process = redis_process(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")
+    with running(process), process.client() as connected:
+        yield connected
+
+
+def ask(client: RawClient, line: str) -> str:
+    reply = decode(client.command(*line.split()))
+    return reply.decode() if isinstance(reply, bytes) else str(reply)
+
+
+def sections(client: RawClient, wanted: str = "everything") -> dict[str, Fields]:
+    """Section → field → value, in order."""
+    found: dict[str, Fields] = {}
+    for line in ask(client, f"INFO {wanted}").split("\r\n"):
+        if line.startswith("# "):
+            fields = found[line[2:]] = {}
+        elif line:
+            name, _, value = line.partition(":")
+            fields[name] = value
+    return found
+
+
+def info(client: RawClient) -> Fields:
+    return {name: value for it in sections(client).values() for name, value in it.items()}
+
+
+ACTIVITY = (
+    "SET k v",
+    "SET k v PX 100000",
+    "GET k",
+    "GET nothing",
+    "RPUSH l 1 2 3 4 5",
+    "HSET h f v",
+    "NOSUCH",
+    "AUTH a b",
+)
+
+
+def test_every_field_is_there_in_redis_order(client: RawClient, real: RawClient) -> None:
+    for line in ACTIVITY:
+        ask(client, line)
+        ask(real, line)
+    ours, theirs = sections(client), sections(real)
+    assert [name for name in ours if name not in OUR_SECTIONS] == [
+        name for name in theirs if name not in LEFT_OUT
+    ]
+    for title, fields in theirs.items():
+        if title in LEFT_OUT or title in BY_NAME:
+            continue
+        here = ours[title]
+        assert fields.keys() - here.keys() - LEFT_OUT.keys() == set(), title
+        extra = here.keys() - fields.keys() - {"io_thread_1"}
+        assert extra == OUR_OWN.get(title, set()), title
+        shared = [name for name in fields if name in here]
+        assert [name for name in here if name in fields] == shared, title
+    assert LEFT_OUT.keys() <= {name for title, it in theirs.items() for name in (title, *it)}
+
+
+SAME = (
+    *("redis_version", "redis_mode", "arch_bits", "multiplexing_api", "process_supervised", "hz"),
+    *("cluster_connections", "blocked_clients", "pubsub_clients", "total_watched_keys"),
+    *("maxmemory", "maxmemory_human", "maxmemory_policy", "number_of_functions"),
+    *("loading", "async_loading", "aof_enabled", "aof_last_write_status", "rdb_last_bgsave_status"),
+    *("expired_keys", "keyspace_hits", "keyspace_misses", "total_error_replies", "evicted_keys"),
+    *("acl_access_denied_cmd", "pubsub_channels", "sync_full"),
+    *("role", "connected_slaves", "master_failover_state", "master_replid2", "repl_backlog_size"),
+    *("second_repl_offset", "repl_backlog_active", "cluster_enabled"),
+    *("errorstat_ERR", "errorstat_WRONGPASS"),
+)
+
+
+def test_what_must_be_equal_is(client: RawClient, real: RawClient) -> None:
+    for each in (client, real):
+        ask(each, "FLUSHALL")
+        ask(each, "CONFIG RESETSTAT")
+        for line in ACTIVITY:
+            ask(each, line)
+    ours, theirs = info(client), info(real)
+    assert {name: ours[name] for name in SAME} == {name: theirs[name] for name in SAME}
+
+
+def _number(value: str) -> bool:
+    try:
+        float(value.removesuffix("%"))
+    except ValueError:
+        return False
+    return True
+
+
+def _decimals(value: str) -> int:
+    return len(value.rstrip("%").partition(".")[2])
+
+
+def test_numbers_are_numbers_in_the_same_notation(client: RawClient, real: RawClient) -> None:
+    ours, theirs = info(client), info(real)
+    for name in theirs.keys() & ours.keys():
+        if theirs[name].isdigit() and not name.endswith(("sha1", "build_id")):
+            assert ours[name].lstrip("-").isdigit(), name
+        elif _number(theirs[name]):
+            assert _number(ours[name]), name
+            assert _decimals(ours[name]) == _decimals(theirs[name]), name
+
+
+def test_fields_that_expire_are_counted(client: RawClient) -> None:
+    ask(client, "HSET h a 1 b 2 c 3")
+    ask(client, "HPEXPIRE h 20 FIELDS 2 a b")
+    wait_until(lambda: info(client)["expired_subkeys"] == "2", "both are swept away")
+    assert info(client)["expired_keys"] == "0"
+    ask(client, "DEBUG SET-ACTIVE-EXPIRE 0")
+    ask(client, "HPEXPIRE h 1 FIELDS 1 c")
+    ask(client, "HSET h d 4 e 5")
+    time.sleep(0.01)
+    ask(client, "HSET h f 6")
+    assert info(client)["expired_subkeys"] == "3"
+
+
+def test_fields_of_a_large_hash_that_expire_are_counted(client: RawClient) -> None:
+    ask(client, "CONFIG SET hash-max-listpack-entries 2")
+    ask(client, "HSET h a 1 b 2 c 3 d 4")
+    ask(client, "HPEXPIRE h 20 FIELDS 3 a b c")
+    wait_until(lambda: info(client)["expired_subkeys"] == "3", "all are swept away")
+
+
+def test_what_is_reclaimed_is_counted(client: RawClient) -> None:
+    members = " ".join(f"member-{number}" for number in range(1000))
+    for key in ("s1", "s2", "s3"):
+        ask(client, f"SADD {key} {members}")
+    ask(client, "UNLINK s1 s2")
+    ask(client, "DEL s3")
+    wait_until(lambda: int(info(client)["lazyfreed_objects"]) == 3, "they are reclaimed")
+    wait_until(lambda: info(client)["lazyfree_pending_objects"] == "0", "nothing waits")
+
+
+def test_what_waits_to_be_reclaimed_shows(server: Server, client: RawClient) -> None:
+    ask(client, "CONFIG SET hz 1")
+    members = " ".join(f"member-{number}" for number in range(1000))
+    for number in range(20):
+        ask(client, f"SADD s{number} {members}")
+    for number in range(20):
+        ask(client, f"UNLINK s{number}")
+    most = 0
+
+    def seen() -> bool:
+        nonlocal most
+        most = max(most, int(info(client)["lazyfree_pending_objects"]))
+        return info(client)["lazyfreed_objects"] == "20"
+
+    wait_until(seen, "they are reclaimed")
+    assert most <= 20
+
+
+def test_memory_figures_agree(client: RawClient) -> None:
+    found = info(client)
+    used, resident = int(found["used_memory"]), int(found["used_memory_rss"])
+    assert found["mem_fragmentation_ratio"] == f"{resident / used:.2f}"
+    assert int(found["mem_fragmentation_bytes"]) == resident - used
+    assert int(found["used_memory_overhead"]) + int(found["used_memory_dataset"]) >= used
+    assert abs(int(found["used_memory_peak_time"]) - time.time()) < 60
+
+
+def test_the_event_loop_turns(client: RawClient) -> None:
+    before = info(client)
+    for _ in range(10):
+        ask(client, "PING")
+    after = info(client)
+    for name in ("eventloop_cycles", "eventloop_duration_sum", "eventloop_duration_cmd_sum"):
+        assert int(after[name]) > int(before[name]), name
+    wait_until(
+        lambda: int(info(client)["instantaneous_eventloop_cycles_per_sec"]) > 0, "a rate of turns"
+    )
+
+
+def test_expiry_costs_time(client: RawClient) -> None:
+    for number in range(300):
+        ask(client, f"SET k{number} v PX 1")
+    wait_until(lambda: info(client)["expired_keys"] == "300", "all are swept away")
+    assert int(info(client)["expire_cycle_cpu_milliseconds"]) >= 0
+
+
+def test_failed_logins_are_counted_for_good(client: RawClient, real: RawClient) -> None:
+    for each in (client, real):
+        before = int(info(each)["acl_access_denied_auth"])
+        ask(each, "AUTH a b")
+        ask(each, "HELLO 3 AUTH a b")
+        ask(each, "AUTH b")
+        ask(each, "CONFIG RESETSTAT")
+        assert int(info(each)["acl_access_denied_auth"]) == before + 2
+
+
+# CONFIG RESETSTAT
+
+RESET_BY_REDIS = (
+    *("total_commands_processed", "total_connections_received", "expired_keys", "keyspace_hits"),
+    *("expired_subkeys", "lazyfreed_objects", "rdb_saves", "aof_rewrites", "total_error_replies"),
+    *("expire_cycle_cpu_milliseconds", "evicted_keys"),
+)
+
+
+def test_resetstat_sets_back_what_redis_does(client: RawClient, real: RawClient) -> None:
+    for each in (client, real):
+        for line in (*ACTIVITY, "SAVE", "HSET h2 a 1 b 2", "HPEXPIRE h2 0 FIELDS 1 a"):
+            ask(each, line)
+        ask(each, "CONFIG RESETSTAT")
+    ours, theirs = info(client), info(real)
+    for name in RESET_BY_REDIS:
+        assert int(ours[name]) == int(theirs[name]), name
+
+
+def test_resetstat_sets_the_stages_back(client: RawClient) -> None:
+    for _ in range(50):
+        ask(client, "SET k v")
+        ask(client, "KEYS *")
+    before = sections(client, "stages")["Stages"]
+    ask(client, "CONFIG RESETSTAT")
+    after = sections(client, "stages")["Stages"]
+    assert before.keys() == after.keys()
+    for name, value in after.items():
+        counts = {
+            part: number for part, _, number in (it.partition("=") for it in value.split(","))
+        }
+        earlier = {part: n for part, _, n in (it.partition("=") for it in before[name].split(","))}
+        for part in GROWING & counts.keys():
+            assert float(counts[part]) <= 3 <= 3 + float(earlier[part]), (name, part)
+    assert "calls=100" not in after["stage_execute"]
+    assert int(before["stage_execute"].partition("calls=")[2].partition(",")[0]) >= 100
+
+
+GROWING = frozenset(
+    (
+        *("calls", "batches", "inline", "queued", "paused_reads", "taken", "refused"),
+        *("contended", "rotations", "stalls", "stalled_seconds", "responses_posted"),
+        *("peak_requests", "responses_wakeups"),
+    )
+)
