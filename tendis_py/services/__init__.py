@@ -22,6 +22,7 @@ from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
 from tendis_py.session import Session
 from tendis_py.storage.engine import Engine
+from tendis_py.storage.key_sizes import KeySizes
 from tendis_py.storage.keyspace import Keyspace
 
 
@@ -47,6 +48,7 @@ class Services:
         self.saving = Saving(keyspace.engine, self.stats.changes, clock)
         self.active_expiry = True
         """Whether keys are swept that have expired and nobody asks for."""
+        self.key_sizes = KeySizes()
         self.holdings = HoldingsSampler(keyspace.engine)
         self.startup_memory = self.holdings.now().resident
         self.run_id = os.urandom(20).hex()

@@ -303,6 +303,11 @@ def stored_type(raw: bytes) -> int:
     return raw[1]
 
 
+def stored_length(raw: bytes) -> int:
+    """The number of elements of a collection's meta row, not decoded."""
+    return int.from_bytes(raw[19:27], "big")
+
+
 def namespace_prefix(namespace: int) -> bytes:
     return namespace.to_bytes(NAMESPACE_SIZE, "big")
 

@@ -67,7 +67,7 @@ def test_sections(client: RawClient) -> None:
     every = [*DEFAULT]
     every.insert(every.index("Errorstats"), "Commandstats")
     every.insert(every.index("Cluster"), "Latencystats")
-    every += ["Stages", "RocksDB"]
+    every += ["Keysizes", "Stages", "RocksDB"]
     assert titles(client) == titles(client, "default") == DEFAULT
     assert titles(client, "all") == titles(client, "EVERYTHING") == every
     assert titles(client, "keyspace", "Server", "keyspace") == ["Server", "Keyspace"]

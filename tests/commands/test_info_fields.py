@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tendis_py.server import Server
+from tendis_py.storage import key_sizes
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import RawClient, decode
-from tests.support.servers import HOST, redis_process, running, wait_until
+from tests.support.servers import HOST, MODELS, redis_process, running, wait_until
 
 LEFT_OUT = {
     "atomicvar_api": "Python has no such choice",
@@ -19,7 +20,6 @@ LEFT_OUT = {
     "module": "there are no modules",
     "reply_buffer_shrinks": "replies are not kept in a buffer of a client's own",
     "reply_buffer_expands": "likewise",
-    "Keysizes": "sizes are not counted by type",
 }
 """Fields of Redis that would mean nothing here, and why."""
 
@@ -95,15 +95,13 @@ ACTIVITY = (
 
 
 def test_every_field_is_there_in_redis_order(client: RawClient, real: RawClient) -> None:
-    for line in ACTIVITY:
+    for line in ("FLUSHALL", *ACTIVITY):
         ask(client, line)
         ask(real, line)
     ours, theirs = sections(client), sections(real)
-    assert [name for name in ours if name not in OUR_SECTIONS] == [
-        name for name in theirs if name not in LEFT_OUT
-    ]
+    assert [name for name in ours if name not in OUR_SECTIONS] == list(theirs)
     for title, fields in theirs.items():
-        if title in LEFT_OUT or title in BY_NAME:
+        if title in BY_NAME:
             continue
         here = ours[title]
         assert fields.keys() - here.keys() - LEFT_OUT.keys() == set(), title
@@ -111,7 +109,7 @@ def test_every_field_is_there_in_redis_order(client: RawClient, real: RawClient)
         assert extra == OUR_OWN.get(title, set()), title
         shared = [name for name in fields if name in here]
         assert [name for name in here if name in fields] == shared, title
-    assert LEFT_OUT.keys() <= {name for title, it in theirs.items() for name in (title, *it)}
+    assert LEFT_OUT.keys() <= {name for it in theirs.values() for name in it}
 
 
 SAME = (
@@ -243,6 +241,96 @@ def test_failed_logins_are_counted_for_good(client: RawClient, real: RawClient) 
         ask(each, "AUTH b")
         ask(each, "CONFIG RESETSTAT")
         assert int(info(each)["acl_access_denied_auth"]) == before + 2
+
+
+# Sizes of keys
+
+SIZED = (
+    "FLUSHALL",
+    "SET a 12345678",
+    "SETRANGE b 0 x",
+    "APPEND b yz",
+    *(f"SETRANGE n{size} {size - 1} x" for size in (2, 3, 4, 7, 8, 15, 16, 1023, 1024, 1025)),
+    "SETRANGE huge 3000000 x",
+    "SETRANGE hugest 536000000 x",
+    "RPUSH l 1 2 3 4 5",
+    "RPUSH l2 1",
+    "LPOP l2",
+    "SADD s 1 2 3",
+    "SADD s2 a b c",
+    f"SADD s3 {' '.join(f'member{number}' for number in range(1000))}",
+    "ZADD z 1 a",
+    "GEOADD g 1 1 x",
+    "HSET h a 1 b 2",
+    "XADD x * a b",
+    "PFADD hll a b",
+    "SETBIT bits 100 1",
+    "INCR counter",
+    "SELECT 3",
+    "SET x y",
+    "SET y zzzz EX 1000",
+    "RPUSH l a",
+    "SELECT 0",
+)
+
+
+def test_key_sizes(client: RawClient, real: RawClient) -> None:
+    for each in (client, real):
+        for line in SIZED:
+            ask(each, line)
+        each.command("SET", "empty", "")
+    ours, theirs = (sections(it, "keysizes")["Keysizes"] for it in (client, real))
+    assert ours == theirs
+    assert list(ours) == list(theirs)
+    assert ours["db0_distrib_lists_items"] == "4=1"
+
+
+def test_key_sizes_follow_every_change(client: RawClient) -> None:
+    for size in range(1, 40):
+        ask(client, f"RPUSH l {size}")
+        shown = sections(client, "keysizes")["Keysizes"]
+        assert shown == {"db0_distrib_lists_items": f"{1 << size.bit_length() >> 1}=1"}
+    client.send(b"DEL l\r\nINFO keysizes\r\n")  # in one batch
+    assert client.reply() == b":1\r\n"
+    assert client.reply() == b"$12\r\n# Keysizes\r\n\r\n"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_key_sizes_of_many_keys(tmp_path: Path, model: str) -> None:
+    with (
+        embedded(config_for(tmp_path, threading_model=model)) as server,
+        RawClient((HOST, server.port)) as client,
+    ):
+        pairs = [word for number in range(3000) for word in (f"k{number}", "x" * (number % 8))]
+        client.command("MSET", *pairs)
+        shown = sections(client, "keysizes")["Keysizes"]
+        assert shown == {"db0_distrib_strings_sizes": "0=375,1=375,2=750,4=1500"}
+
+
+def test_key_sizes_of_very_many_are_an_estimate(
+    client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_sizes, "SCANNED_KEYS", 1000)
+    pairs = [word for number in range(4000) for word in (f"k{number}", "x" * (1 + number % 2))]
+    client.command("MSET", *pairs)
+    shown = sections(client, "keysizes")["Keysizes"]["db0_distrib_strings_sizes"]
+    counts = {size: int(keys) for size, keys in (it.split("=") for it in shown.split(","))}
+    assert counts.keys() == {"1", "2"}
+    assert abs(sum(counts.values()) - 4000) <= 1
+    assert all(1000 < keys < 3000 for keys in counts.values())
+
+
+def test_what_took_long_to_count_is_remembered(
+    server: Server, client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_sizes, "_REMEMBERED_SECONDS", 0.0)
+    monkeypatch.setattr(key_sizes, "_REMEMBERED_TIMES", 10**9)
+    ask(client, "SET k v")
+    before = sections(client, "keysizes")["Keysizes"]
+    ask(client, "SET k2 v")
+    assert sections(client, "keysizes")["Keysizes"] == before
+    ask(client, "FLUSHALL")
+    assert sections(client, "keysizes")["Keysizes"] == {}
 
 
 # CONFIG RESETSTAT
