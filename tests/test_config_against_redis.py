@@ -170,6 +170,68 @@ def test_rewriting_without_a_file_is_refused_alike(real: Real) -> None:
     assert here.value.message == f"ERR {real.refusal('CONFIG', 'REWRITE')}"
 
 
+REWRITTEN = """\
+# comment
+slave-priority 50
+maxmemory 100mb
+save 900 1
+save 300 10
+notify-keyspace-events ""
+lua-time-limit 100
+oom-score-adj-values 1 2 3
+shutdown-on-sigterm save now
+client-output-buffer-limit slave 1 2 3
+tls-ciphers "abc"
+dbfilename x.rdb
+"""
+CHANGES = {
+    "maxmemory": "1gb",
+    "maxmemory-policy": "allkeys-lru",
+    "replica-priority": "100",
+    "notify-keyspace-events": "KEA",
+    "oom-score-adj-values": "0 200 800",
+    "shutdown-on-sigint": "nosave force",
+    "repl-backlog-size": "2mb",
+    "list-compress-depth": "1",
+    "maxmemory-clients": "5%",
+    "tls-ciphers": "",
+    "proc-title-template": "{title} x",
+    "masterauth": "a b",
+    "latency-monitor-threshold": "200",
+    "appendfsync": "always",
+    "cluster-announce-hostname": "h.x",
+    "min-slaves-to-write": "2",
+    "save": "5 6 7 8",
+}
+REWRITTEN_ANYWAY = ("port ", "dir ", "user ", "latency-tracking-info-percentiles ")
+
+
+def test_rewritten_lines_are_the_same(tmp_path: Path) -> None:
+    there, here = tmp_path / "there.conf", tmp_path / "here.conf"
+    for file in (there, here):
+        file.write_text(REWRITTEN)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [SERVER, there, "--port", str(port), "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            server = connected(port)
+            assert [server.refusal("CONFIG", "SET", *it) for it in CHANGES.items()] == ["OK"] * 17
+            server("CONFIG", "REWRITE")
+            server.close()
+        finally:
+            process.terminate()
+    config = load_config(parse_command_line([str(here)]))
+    config.set([(name.encode(), value.encode()) for name, value in CHANGES.items()])
+    config.rewrite()
+    theirs, ours = (
+        sorted(line for line in file.read_text().splitlines() if line) for file in (there, here)
+    )
+    assert [line for line in ours if not line.startswith(REWRITTEN_ANYWAY)] == [
+        line for line in theirs if not line.startswith(REWRITTEN_ANYWAY)
+    ]
+
+
 def test_names_are_answered_in_the_same_spelling(real: Real) -> None:
     patterns = ["HASH-Max-Ziplist-Value", "hash-max-ziplist-*", "Stream-Node-*", "nonsense"]
     assert Config().get([pattern.encode() for pattern in patterns]) == real.get(*patterns)

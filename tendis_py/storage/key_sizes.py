@@ -1,9 +1,9 @@
 """How many keys of each type there are of each size, for INFO keysizes.
 
-Counted when asked, by a scan of the meta rows. Redis counts along with each write, which costs it a
-few ns; here it would be more than a tenth of a SET (what the old value was would have to be known,
-be it not in the cache). So a large database is sampled, and what took long to count is
-remembered for ten times as long. Knows rows and databases, no commands.
+Counted when asked, by a scan of the meta rows. Redis counts along with each write; here that would
+be 30 to 50 ns a string, of 2.2 µs, to compare old lengths with new ones, and up to 250 counters a
+database that each commit has to keep on disk beside DBSIZE's. So a large database is sampled, and
+what took long to count is remembered for ten times as long. Knows rows and databases, no commands.
 """
 
 from __future__ import annotations
