@@ -22,7 +22,13 @@ from tendis_py.config import (
 from tendis_py.config.kinds import Only
 from tendis_py.config.settings import DIRECTIVES
 from tendis_py.glob import compile_glob
-from tests.support.servers import redis_process, redis_server_path, running
+from tests.support.servers import (
+    HOST,
+    ServerProcess,
+    free_port,
+    redis_server_path,
+    running,
+)
 
 SERVER = redis_server_path()
 
@@ -98,8 +104,11 @@ class Real:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    with running(redis_process(tmp_path_factory.mktemp("redis"), "--appendonly", "yes")) as process:
-        server = Real(process.port)
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    command = [str(SERVER), "--port", str(port), "--save", "", "--bind", HOST, "--dir", str(folder)]
+    with running(ServerProcess([*command, "--appendonly", "yes"], folder, (HOST, port))):
+        server = Real(port)
         server("CLIENT", "NO-EVICT", "ON")  # maxmemory-clients is tried, too
         yield server
         server.close()
@@ -210,17 +219,13 @@ def test_rewritten_lines_are_the_same(tmp_path: Path) -> None:
     there, here = tmp_path / "there.conf", tmp_path / "here.conf"
     for file in (there, here):
         file.write_text(REWRITTEN)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [SERVER, there, "--port", str(port), "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            server = connected(port)
-            assert [server.refusal("CONFIG", "SET", *it) for it in CHANGES.items()] == ["OK"] * 17
-            server("CONFIG", "REWRITE")
-            server.close()
-        finally:
-            process.terminate()
+    port = free_port()
+    command = [str(SERVER), str(there), "--port", str(port), "--dir", str(tmp_path)]
+    with running(ServerProcess(command, tmp_path, (HOST, port))):
+        server = Real(port)
+        assert [server.refusal("CONFIG", "SET", *it) for it in CHANGES.items()] == ["OK"] * 17
+        server("CONFIG", "REWRITE")
+        server.close()
     config = load_config(parse_command_line([str(here)]))
     config.set([(name.encode(), value.encode()) for name, value in CHANGES.items()])
     config.rewrite()

@@ -121,14 +121,15 @@ def latency_graph(ctx: Context, args: list[bytes]) -> Reply:
     spikes = ctx.services.latency.events().get(name)
     if spikes is None:
         raise no_samples(args[2])
-    return Verbatim(latency_doctor.graph(name, spikes).encode())
+    return Verbatim(latency_doctor.graph(name, spikes, ctx.services.clock.now_seconds()).encode())
 
 
 @_latency("latency|doctor", 2)
 def latency_doctor_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a human-readable latency analysis report."""
     services = ctx.services
-    return Verbatim(latency_doctor.report(services.latency.events(), services.config).encode())
+    now = services.clock.now_seconds()
+    return Verbatim(latency_doctor.report(services.latency.events(), services.config, now).encode())
 
 
 @command("latency|help", 2, group="server", since="2.8.13", flags="loading stale")

@@ -5,8 +5,6 @@ The words are Redis'. Knows the monitor and the settings it is about, no more.
 
 from __future__ import annotations
 
-import time
-
 from tendis_py.config import Config
 from tendis_py.services.latency import Spikes
 from tendis_py.services.sparkline import sparkline
@@ -54,11 +52,10 @@ _STARVED = (
 """Without Redis' fifth advice, to be compiled with another allocator."""
 
 
-def report(events: dict[str, Spikes], config: Config) -> str:
-    """What LATENCY DOCTOR says of the events recorded."""
+def report(events: dict[str, Spikes], config: Config, now: int) -> str:
+    """What LATENCY DOCTOR says of the events recorded, at Unix second ``now``."""
     if not events:
         return _QUIET if config.latency_monitor_threshold else _OFF
-    now = int(time.time())
     found = [
         _sentence(number, name, spikes, now)
         for number, (name, spikes) in enumerate(events.items(), 1)
@@ -95,10 +92,9 @@ def _advices(events: dict[str, Spikes], config: Config) -> list[str]:
     return advices
 
 
-def graph(name: str, spikes: Spikes) -> str:
-    """What LATENCY GRAPH draws of one event."""
+def graph(name: str, spikes: Spikes, now: int) -> str:
+    """What LATENCY GRAPH draws of one event, at Unix second ``now``."""
     values = [milliseconds for _, milliseconds in spikes.samples]
-    now = int(time.time())
     labelled = [(milliseconds, _ago(now - second)) for second, milliseconds in spikes.samples]
     return (
         f"{name} - high {max(values)} ms, low {min(values)} ms (all time high {spikes.worst} ms)\n"

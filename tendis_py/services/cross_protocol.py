@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from time import monotonic
 
 from tendis_py.session import Session
 
@@ -21,7 +20,7 @@ WARNING_SECONDS = 60.0
 
 
 class CrossProtocolGuard:
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._warn_after = clock()
