@@ -5,12 +5,11 @@ The pictures and the words are a redis-server's, of these very samples.
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tendis_py.commands import latency_doctor
 from tendis_py.config import Config
+from tendis_py.services.clock import Clock
 from tendis_py.services.latency import SAMPLES, LatencyMonitor, Spikes
 from tendis_py.services.sparkline import sparkline
 
@@ -20,8 +19,7 @@ MS = 1_000_000
 
 
 @pytest.fixture
-def spikes(monkeypatch: pytest.MonkeyPatch) -> Spikes:
-    monkeypatch.setattr(time, "time", lambda: NOW + 0.5)
+def spikes() -> Spikes:
     found = Spikes()
     for index, milliseconds in enumerate(HISTORY):
         found.add(NOW - len(HISTORY) + index, milliseconds)
@@ -29,7 +27,7 @@ def spikes(monkeypatch: pytest.MonkeyPatch) -> Spikes:
 
 
 def test_graph(spikes: Spikes) -> None:
-    assert latency_doctor.graph("command", spikes) == (
+    assert latency_doctor.graph("command", spikes, NOW) == (
         "command - high 200 ms, low 12 ms (all time high 200 ms)\n"
         "--------------------------------------------------------------------------------\n"
         " #     \n"
@@ -51,18 +49,17 @@ def test_a_long_graph_goes_on_below() -> None:
     assert drawn == "__oo#\n     \n11111\nmmmmm\n\n##\n  \n11\nmm\n"
 
 
-def test_ages_are_in_the_largest_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time", lambda: NOW)
+def test_ages_are_in_the_largest_unit() -> None:
     spikes = Spikes()
     for ago in (90_000, 7_300, 125, 59):
         spikes.add(NOW - ago, 7)
-    assert latency_doctor.graph("command", spikes).endswith("\n1225\ndhm9\n   s\n")
+    assert latency_doctor.graph("command", spikes, NOW).endswith("\n1225\ndhm9\n   s\n")
 
 
 def test_doctor(spikes: Spikes) -> None:
     config = Config()
     config.latency_monitor_threshold = 10
-    assert latency_doctor.report({"command": spikes}, config) == (
+    assert latency_doctor.report({"command": spikes}, config, NOW) == (
         "Dave, I have observed latency spikes in this Redis instance. You don't mind talking about "
         "it, do you Dave?\n\n"
         "1. command: 7 latency spikes (average 93ms, mean deviation 53ms, period 1.00 sec). Worst "
@@ -85,25 +82,26 @@ def test_doctor_on_the_slow_log(spikes: Spikes, slower_than: int, length: int, a
     config = Config()
     config.latency_monitor_threshold = 10
     config.slowlog_log_slower_than, config.slowlog_max_len = slower_than, length
-    assert advice in latency_doctor.report({"command": spikes}, config)
-    assert advice not in latency_doctor.report({"fast-command": spikes}, config)
+    assert advice in latency_doctor.report({"command": spikes}, config, NOW)
+    assert advice not in latency_doctor.report({"fast-command": spikes}, config, NOW)
 
 
 def test_doctor_on_a_busy_machine(spikes: Spikes) -> None:
-    assert "1) Lower the system load." in latency_doctor.report({"fast-command": spikes}, Config())
+    assert "1) Lower the system load." in latency_doctor.report(
+        {"fast-command": spikes}, Config(), NOW
+    )
 
 
-def test_the_worst_of_a_second_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monitor = LatencyMonitor(10)
-    for now, milliseconds in ((1.0, 20), (1.5, 30), (1.9, 25), (2.0, 11), (3.0, 9)):
-        monkeypatch.setattr(time, "time", lambda now=now: now)
+def test_the_worst_of_a_second_is_kept() -> None:
+    unix = [0.0]
+    monitor = LatencyMonitor(10, Clock(lambda: int(unix[0] * 1e9)))
+    for unix[0], milliseconds in ((1.0, 20), (1.5, 30), (1.9, 25), (2.0, 11), (3.0, 9)):
         monitor.record("command", milliseconds * MS)
     found = monitor.events()["command"]
     assert (list(found.samples), found.worst) == ([(1, 30), (2, 11)], 30)
 
 
-def test_the_threshold_is_in_whole_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time", lambda: 1.0)
+def test_the_threshold_is_in_whole_milliseconds() -> None:
     monitor = LatencyMonitor(10)
     monitor.record("command", 10 * MS - 1)
     assert monitor.events() == {}
@@ -114,7 +112,7 @@ def test_the_threshold_is_in_whole_milliseconds(monkeypatch: pytest.MonkeyPatch)
     assert off.events() == {}
 
 
-def test_old_samples_are_forgotten_and_the_worst_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_samples_are_forgotten_and_the_worst_is_not() -> None:
     spikes = Spikes()
     for second in range(SAMPLES + 5):
         spikes.add(second, 1000 - second)
