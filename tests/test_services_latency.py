@@ -102,7 +102,7 @@ def test_the_worst_of_a_second_is_kept() -> None:
 
 
 def test_the_threshold_is_in_whole_milliseconds() -> None:
-    monitor = LatencyMonitor(10)
+    monitor = LatencyMonitor(10, Clock(lambda: 10**9))
     monitor.record("command", 10 * MS - 1)
     assert monitor.events() == {}
     monitor.record("command", 10 * MS)
