@@ -1,4 +1,4 @@
-"""Imports point one way (docs/design.md §3): a module knows only what stands to its right.
+"""Imports point one way (docs/design.md §2): a module knows only what stands to its right.
 
     __main__ → server → threading_model → stages → dispatch → commands → types → storage
 

@@ -18,7 +18,7 @@ class Clock:
 
     Both are attributes that hold a function, on a real clock that of the ``time`` module itself:
     every batch asks once. From an executor's own attribute ``time_ns() // 1_000_000`` takes 90 ns,
-    as ``time.time_ns() // 1_000_000`` takes 85 (the machine of docs/design.md, while others were
+    as ``time.time_ns() // 1_000_000`` takes 85 (the machine of docs/measurements.md, while others were
     busy on it); by ``now_ms``, a method in Python, 116.
     """
 

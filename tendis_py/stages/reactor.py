@@ -7,7 +7,7 @@ threading model's choice (``Submission``).
 trio gives structure: the loop is one trio task, waits for its epoll with ``wait_readable`` when
 idle, and is cancelled like any other. Under load it polls the epoll itself, for up to a
 millisecond at a time, before it goes back to trio: a trio wake-up costs 40 µs, which at one client
-is a third of a request (docs/design.md has the figures).
+is a third of a request (docs/measurements.md has the figures).
 """
 
 from __future__ import annotations
