@@ -18,8 +18,8 @@ class Clock:
 
     Both are attributes that hold a function, on a real clock that of the ``time`` module itself:
     every batch asks once. From an executor's own attribute ``time_ns() // 1_000_000`` takes 90 ns,
-    as ``time.time_ns() // 1_000_000`` takes 85 (the machine of docs/measurements.md, while others were
-    busy on it); by ``now_ms``, a method in Python, 116.
+    as ``time.time_ns() // 1_000_000`` takes 85 (the machine of docs/measurements.md, while others
+    were busy on it); by ``now_ms``, a method in Python, 116.
     """
 
     __slots__ = ("monotonic", "time_ns")
