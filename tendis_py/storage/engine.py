@@ -1,8 +1,9 @@
 """The only module that imports rocksdict: opening, reading, iterating, writing, fsync.
 
 Knows bytes, not rows. Facts about the GIL (measured with rocksdict 0.3.29, see
-docs/measurements.md): single gets and writes hold it, ``get`` of a list, ``flush``, ``flush_wal`` and ``compact_range``
-release it; so a write is never synced here, fsync is a ``flush_wal`` of its own.
+docs/measurements.md): single gets and writes hold it, ``get`` of a list, ``flush``, ``flush_wal``
+and ``compact_range`` release it; so a write is never synced here, fsync is a ``flush_wal`` of its
+own.
 """
 
 from __future__ import annotations
