@@ -100,6 +100,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         config = Config()
+        config.enable_debug_command = "yes"
         self.engine = Engine(folder)
         keyspace = Keyspace(self.engine, databases=DATABASES, cache_bytes=1 << 20, limits=config)
         services = Services(config, keyspace)
