@@ -250,10 +250,25 @@ class Dispatcher:
     def _run_gated(
         self, session: Session, requests: list[Request], replies: list[bytes], read: int
     ) -> int:
-        """Run requests that have to pass gates, or whose replies may be off, one at a time."""
+        """Run requests that have to pass gates, or whose replies may be off, until one may have
+        changed that."""
         if session.plain and not self._global_gates.closed:
             return self._run_plain(session, requests, replies, read)
-        request = requests[0]
+        for taken, request in enumerate(requests):
+            if not self._run_through_gates(session, request, replies, read):
+                return taken
+            if (
+                session.closing
+                or (session.plain and not self._global_gates.closed)
+                or (replies and len(replies[-1]) > LARGE_REPLY)
+            ):
+                return taken + 1
+        return len(requests)
+
+    def _run_through_gates(
+        self, session: Session, request: Request, replies: list[bytes], read: int
+    ) -> bool:
+        """Run or refuse one request; False when it has to come again."""
         session.begin_request()
         session.last_command = "NULL"
         command = None
@@ -275,10 +290,10 @@ class Dispatcher:
         except (HeldError, TooLargeError) as stop:
             self.stop = Stop.HELD if isinstance(stop, HeldError) else Stop.SLOW
             session.put_off_request()
-            return 0
+            return False
         if session.end_request():
             replies.append(payload)
-        return 1
+        return True
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> bytes:
         """The reply to a request that never ran; none, and the end of the connection, to one of
