@@ -409,6 +409,7 @@ def bury(db: Database, key: bytes, row: CollectionRow) -> bool:
     """Delete a hash if all its fields are due; whether that was done."""
     if not 0 < row.fields_due <= db.now or not _is_dead(db, row):
         return False
+    db.tx.counters.expired_fields += row.count
     db.delete(key, row, edits=0)
     return True
 
