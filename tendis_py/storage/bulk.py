@@ -122,6 +122,16 @@ class BulkRows(KeyRows):
         self._write_all(meta_keys, values, len(new), len(meta_keys))
         self._touch_all(meta_keys)
 
+    def remove_expired(self, meta_keys: list[bytes]) -> None:
+        """Delete rows whose time has come, of keys that own nothing besides; their entries in the
+        expiry index are the caller's. One entry to undo them all."""
+        tx, overlay, number = self.tx, self._overlay, len(meta_keys)
+        before = [overlay.get(meta_key, MISSING) for meta_key in meta_keys]
+        tx.undo.append((overlay, meta_keys, before, self.namespace, -number, -number, 0))
+        overlay.update(dict.fromkeys(meta_keys, ABSENT))
+        tx.count(self.namespace, -number, -number)
+        self._counters.expired += number
+
     def _write_all(self, meta_keys: list[bytes], texts: list[bytes], new: int, edits: int) -> None:
         """Set rows to bare strings; ``new`` of them were not there. One entry to undo them all."""
         overlay = self._overlay

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +103,21 @@ class RowCache:
             if before is not None:
                 added -= len(before) + _ENTRY_BYTES
         self.young_bytes += added
+
+    def drop(self, keys: Iterable[bytes]) -> None:
+        """Drop rows, or elements, whichever of them there are."""
+        young, old = self.young, self.old
+        gone = [what for key in keys if (what := young.pop(key, None)) is not None]
+        fewer = _total_bytes(gone)  # before the look at the figure that others change, too
+        self.young_bytes -= fewer
+        if old:
+            gone = [what for key in keys if (what := old.pop(key, None)) is not None]
+            fewer = _total_bytes(gone)
+            self._old_bytes -= fewer
+
+    def look(self, keys: list[bytes]) -> list[Held | None]:
+        """What is held of ``keys``, which count as little used as before."""
+        return list(map(self.young.get, keys, map(self.old.get, keys)))
 
     def forget(self, key: bytes) -> None:
         """Drop an element."""

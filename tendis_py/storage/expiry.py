@@ -11,26 +11,36 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tendis_py.storage.codec import (
+    ABSENT,
     FIELDS_DUE,
+    KEY_DUE,
     NAMESPACE_SIZE,
     Row,
+    StringRow,
     deadline_key,
+    decode_held,
     split_deadline_key,
 )
 from tendis_py.storage.database import Database
-from tendis_py.storage.families import EXPIRES
+from tendis_py.storage.families import EXPIRES, META
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
-SLICE = 128
-"""Keys a job expires at the most: about half a millisecond."""
+SLICE = 256
+"""Keys a job expires at the most: about a millisecond."""
+
+MOST_WRITES = 2 * SLICE
+"""From so many rows on, a job that removes fields of hashes leaves the rest to the next one."""
+
+Entry = tuple[int, int, bytes]
+"""Deadline in ms, kind, meta key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """``entries``: (deadline in ms, kind, meta key); ``keys``: the user keys to lock."""
+    """``entries`` of the expiry index, in order; ``keys``: the user keys to lock."""
 
-    entries: list[tuple[int, int, bytes]]
+    entries: list[Entry]
     keys: set[bytes]
 
 
@@ -52,30 +62,74 @@ class Expiry:
         after = now + 1
         low_water = self._keyspace.expiry_low_water
         lower = low_water.raise_to(after)
-        found = self._keyspace.engine.keys(
-            EXPIRES, deadline_key(lower, b""), deadline_key(after, b"")
-        )
-        entries = [split_deadline_key(raw) for raw in islice(found, SLICE)]
-        if not entries:
+        found = self._keyspace.engine.keys(EXPIRES, lower, deadline_key(after, b""))
+        raw_entries = list(islice(found, SLICE))
+        if not raw_entries:
             return None
-        low_water.lower(entries[0][0])
+        entries = list(map(split_deadline_key, raw_entries))
+        low_water.lower_to(entries[0][0], raw_entries[0])
         return Due(entries, {meta_key[NAMESPACE_SIZE:] for _, _, meta_key in entries})
 
     def expire(self, tx: Transaction, due: Due) -> None:
-        """Delete what is still due; a job, run with ``due.keys`` locked."""
+        """Delete what is still due; a job, run with ``due.keys`` locked. What is too much for one
+        job stays for the next."""
         if not self._keyspace.may_expire():
             return
-        for deadline, kind, meta_key in due.entries:
+        tx.in_passing = True
+        rows = self._rows(tx, due)
+        whole: dict[bytes, list[bytes]] = {}
+        gone: dict[bytes, bytes | None] = {}
+        others: list[Entry] = []
+        for entry in due.entries:
+            deadline, kind, meta_key = entry
+            row = rows[meta_key]
+            if kind == KEY_DUE and _is_whole(row) and row.expire_at == deadline <= tx.now:
+                whole.setdefault(meta_key[:NAMESPACE_SIZE], []).append(meta_key)
+                gone[deadline_key(deadline, meta_key)] = None
+            else:
+                others.append(entry)
+        for meta_keys in whole.values():
+            db = tx.database_of(meta_keys[0])
+            if db is not None:
+                db.remove_expired(meta_keys)
+        tx.put_many(EXPIRES, gone)
+        begun = len(tx.undo)
+        for deadline, kind, meta_key in others:
             db = tx.database_of(meta_key)
-            if db is None or not self._fulfil(db, meta_key[NAMESPACE_SIZE:], deadline, kind):
+            if db is None or not self._fulfil(db, meta_key, rows[meta_key], deadline, kind):
                 tx.put(EXPIRES, deadline_key(deadline, meta_key, kind), None)
+            if len(tx.undo) - begun > MOST_WRITES:
+                break
 
-    def _fulfil(self, db: Database, key: bytes, deadline: int, kind: int) -> bool:
+    def _rows(self, tx: Transaction, due: Due) -> dict[bytes, Row]:
+        """The rows of what is due by its meta key, ABSENT included. Read together, with the GIL
+        released; the cache does not take in what leaves right away."""
+        meta_keys = [meta_key for _, _, meta_key in due.entries]
+        held = dict(zip(meta_keys, self._keyspace.cache.look(meta_keys), strict=True))
+        unknown = [meta_key for meta_key, what in held.items() if what is None]
+        if unknown:
+            values = self._keyspace.engine.get_many(META, unknown)
+            for meta_key, raw in zip(unknown, values, strict=True):
+                held[meta_key] = ABSENT if raw is None else decode_held(raw)
+        return {
+            meta_key: StringRow(what) if type(what) is bytes else what  # type: ignore[misc]
+            for meta_key, what in held.items()
+        }
+
+    def _fulfil(self, db: Database, meta_key: bytes, row: Row, deadline: int, kind: int) -> bool:
         """Do what is due; False when the entry is stale, or what was done does not see to its
         end."""
-        row = db.peek(key)  # which deletes it if expired
-        if row is None:
+        key = meta_key[NAMESPACE_SIZE:]
+        if meta_key in db.tx.meta:  # by another entry of this slice
+            found = db.peek(key)
+            if found is None:
+                return False
+            row = found
+        if row is ABSENT:
             return False
+        if row.expire_at and row.expire_at <= db.now:
+            db.expire(meta_key, row)
+            return kind == KEY_DUE and row.expire_at == deadline
         if kind != FIELDS_DUE:
             return row.expire_at == deadline  # the clock was set back
         if row.fields_due != deadline:
@@ -83,3 +137,8 @@ class Expiry:
         if deadline <= db.now:
             self._expire_fields(db, key, row)
         return True
+
+
+def _is_whole(row: Row) -> bool:
+    """Whether there is nothing more to a key than its row and its deadline."""
+    return row is not ABSENT and not row.version and not row.fields_due

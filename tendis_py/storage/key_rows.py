@@ -90,7 +90,7 @@ class KeyRows:
             return StringRow(what)
         row: Row = what  # type: ignore[assignment]
         if row.expire_at and row.expire_at <= self.tx.now:
-            self._expire(meta_key, row)
+            self.expire(meta_key, row)
             return None
         return row
 
@@ -119,7 +119,7 @@ class KeyRows:
             self._cache.add(meta_key, what)
         return what
 
-    def _expire(self, meta_key: bytes, row: Row) -> None:
+    def expire(self, meta_key: bytes, row: Row) -> None:
         """Delete a row whose time has come, physically: a later read must not meet it again."""
         if row is not ABSENT and self.tx.keyspace.may_expire():
             self._remove(meta_key, row, 0)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from tendis_py.storage.cache import RowCache
 from tendis_py.storage.changes import Interest
-from tendis_py.storage.codec import namespace_prefix
+from tendis_py.storage.codec import deadline_key, namespace_prefix
 from tendis_py.storage.cursors import Cursors
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.limits import DefaultLimits, Limits
@@ -47,27 +47,37 @@ class Counts:
 
 
 class LowWater:
-    """The lower end of the expiry index: no row has an earlier ``deadline`` (ms).
+    """The lower end of the expiry index: no row stands before ``position``, whose deadline (ms) is
+    ``deadline``.
 
-    A sweep that starts there skips the tombstones of what was swept before. The sweep raises the
-    mark before it looks, and a commit lowers it after it has written, so no row stays below it.
+    A sweep that starts there skips the tombstones of what was swept before, also of keys that had
+    all the same deadline. The sweep raises the mark before it looks, and a commit lowers it after
+    it has written, so no row stays below it.
     """
 
-    __slots__ = ("_lock", "deadline")
+    __slots__ = ("_lock", "deadline", "position")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.deadline = 0
+        self.position = b""
 
     def lower(self, deadline: int) -> None:
-        with self._lock:
-            self.deadline = min(self.deadline, deadline)
+        """Something with this deadline was written, somewhere among the rows that have it."""
+        self.lower_to(deadline, deadline_key(deadline, b""))
 
-    def raise_to(self, deadline: int) -> int:
-        """Raise the mark; where it stood before."""
+    def lower_to(self, deadline: int, position: bytes) -> None:
         with self._lock:
-            before = self.deadline
-            self.deadline = max(before, deadline)
+            if position < self.position:
+                self.deadline, self.position = deadline, position
+
+    def raise_to(self, deadline: int) -> bytes:
+        """Raise the mark to the first row with this deadline; where it stood before."""
+        position = deadline_key(deadline, b"")
+        with self._lock:
+            before = self.position
+            if position > before:
+                self.deadline, self.position = deadline, position
             return before
 
 

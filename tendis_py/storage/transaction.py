@@ -76,6 +76,9 @@ class Transaction:
         """Databases that the batch points to another namespace: index → namespace."""
         self._earliest = NEVER
         """No deadline that the batch indexes is earlier."""
+        self.in_passing = False
+        """Whether nobody is about to ask for what this batch writes: the cache is not to have it.
+        For background jobs; until the next commit."""
         self.settled = False
         """Whether a part of the batch is committed."""
         self._settled_outgoing = 0
@@ -365,6 +368,7 @@ class Transaction:
         self.ranges.clear()
         self.pending.clear()
         self.undo.clear()
+        self.in_passing = False
         self._earliest = NEVER
         if self._building:
             self.keyspace.building -= self._building
@@ -385,15 +389,18 @@ class Transaction:
                 self._forget()
             return self.settled
         keyspace = self.keyspace
-        growth = keyspace.cache.growth(meta)
+        growth = 0 if self.in_passing else keyspace.cache.growth(meta)
         if self.pending:
             self._commit_counts(may_wait)
         else:
             keyspace.engine.write_batch(self._build, may_wait=may_wait)
-        keyspace.cache.update(meta, growth)
+        if self.in_passing:
+            keyspace.cache.drop(meta)
+        else:
+            keyspace.cache.update(meta, growth)
         if self.families[ROWS]:
             keyspace.cache.update_values(self.families[ROWS])
-        if self._earliest < keyspace.expiry_low_water.deadline:
+        if self._earliest <= keyspace.expiry_low_water.deadline:
             keyspace.expiry_low_water.lower(self._earliest)
         if self._moved:
             keyspace.move_databases(self._moved)

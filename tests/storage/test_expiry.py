@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from tendis_py.storage.codec import deadline_key
-from tendis_py.storage.expiry import SLICE, Expiry
-from tendis_py.storage.families import EXPIRES
+from tendis_py.storage.codec import HASH, CollectionRow, Row, deadline_key
+from tendis_py.storage.database import Database
+from tendis_py.storage.expiry import MOST_WRITES, SLICE, Expiry
+from tendis_py.storage.families import EXPIRES, ROWS
 from tendis_py.types.hash.expiry import remove_due
+from tendis_py.types.hash.fields import Dated
 from tests.support.store import NOW, LargeRow, Store
 
 AFTERWARDS = NOW + 1000
@@ -164,3 +166,87 @@ def test_a_deadline_now_is_due(store: Store, expiry: Expiry) -> None:
     store.commit()
     assert expiry.due(NOW + 6) is None
     assert expiry.due(NOW + 7) is not None
+
+
+def test_the_mark_goes_on_among_keys_of_one_deadline(store: Store, expiry: Expiry) -> None:
+    """Or each look would walk over the tombstones of all slices before it."""
+    for number in range(2 * SLICE):
+        store.put(b"%04d" % number, expire_at=NOW + 1)
+    store.commit(AFTERWARDS)
+    due = expiry.due(AFTERWARDS)
+    assert due is not None
+    expiry.expire(store.tx, due)
+    store.commit(AFTERWARDS)
+    assert expiry.due(AFTERWARDS) is not None
+    rest = deadline_key(NOW + 1, store.db.prefix + b"%04d" % SLICE)
+    assert store.keyspace.expiry_low_water.position == rest
+
+
+def test_the_cache_takes_in_nothing_of_a_sweep(store: Store, expiry: Expiry) -> None:
+    for number in range(10):
+        store.put(b"%d" % number, expire_at=NOW + 1)
+    store.commit()
+    sweep(store, expiry)
+    assert store.keyspace.cache.statistics().entries == 0
+    assert store.keyspace.cache.statistics().bytes == 0
+    for number in range(10):
+        store.put(b"%d" % number, expire_at=NOW + 1)
+    store.commit()
+    store.reopen()
+    sweep(store, Expiry(store.keyspace, remove_due))
+    assert store.keyspace.cache.statistics().entries == 0
+    store.put(b"new")
+    store.commit()
+    assert store.keyspace.cache.statistics().entries == 1
+
+
+def test_a_sweep_can_be_taken_back(store: Store, expiry: Expiry) -> None:
+    for number in range(5):
+        store.put(b"%d" % number, expire_at=NOW + 1)
+    store.commit(AFTERWARDS)
+    due = expiry.due(AFTERWARDS)
+    assert due is not None
+    expiry.expire(store.tx, due)
+    assert store.db.counts().keys == 0
+    store.tx.rollback_command()
+    assert (store.db.counts().keys, store.db.counts().expires) == (5, 5)
+    store.tx.rollback()
+    store.check()
+    sweep(store, expiry)
+    assert store.is_empty
+
+
+def test_nothing_goes_while_nothing_may_expire(store: Store, expiry: Expiry) -> None:
+    store.put(b"a", expire_at=NOW + 1)
+    store.commit(AFTERWARDS)
+    due = expiry.due(AFTERWARDS)
+    assert due is not None
+    store.keyspace.may_expire = lambda: False
+    assert expiry.due(AFTERWARDS) is None
+    expiry.expire(store.tx, due)
+    store.commit()
+    assert len(store.meta()) == 1
+    store.keyspace.may_expire = lambda: True
+    sweep(store, expiry)
+    assert store.is_empty
+
+
+def test_a_job_leaves_what_is_too_much_for_it(store: Store) -> None:
+    """Hashes may each have many fields that are due."""
+    removed = []
+
+    def remove_many(db: Database, key: bytes, row: Row) -> None:
+        removed.append(key)
+        for number in range(MOST_WRITES):
+            db.tx.put(ROWS, b"%s%d" % (key, number), None)
+        db.delete(key, row)
+
+    for key in (b"a", b"b", b"c"):
+        row = CollectionRow(HASH, Dated({b"f": b"v"}), 1, encoding=1)
+        row.value.deadlines = {b"f": NOW + 1}
+        row.fields_due = NOW + 1
+        store.db.put(key, row, None)
+    store.commit()
+    assert sweep(store, Expiry(store.keyspace, remove_many)) == 3
+    assert removed == [b"a", b"b", b"c"]
+    assert store.is_empty

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tendis_py.errors import StorageError
+from tendis_py.storage.codec import deadline_key
 from tendis_py.storage.cursors import Place
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace, LowWater
@@ -93,12 +94,25 @@ def test_a_new_folder_is_made(tmp_path: Path) -> None:
 
 def test_the_mark_is_raised_and_lowered() -> None:
     mark = LowWater()
-    assert mark.raise_to(100) == 0
-    assert mark.raise_to(50) == 100
+    assert mark.raise_to(100) == b""
+    assert mark.raise_to(50) == deadline_key(100, b"")
     assert mark.deadline == 100
     mark.lower(70)
     mark.lower(80)
     assert mark.deadline == 70
+    assert mark.raise_to(70) == deadline_key(70, b"")
+
+
+def test_the_mark_stands_among_rows_of_one_deadline() -> None:
+    mark = LowWater()
+    mark.raise_to(71)
+    found = deadline_key(70, b"m")
+    mark.lower_to(70, found)
+    assert mark.deadline == 70
+    assert mark.raise_to(71) == found
+    mark.lower_to(70, found)
+    mark.lower(70)  # a commit with the same deadline, before or after that row
+    assert mark.raise_to(71) == deadline_key(70, b"")
 
 
 def test_no_deadline_is_left_below_the_mark() -> None:
@@ -111,12 +125,12 @@ def test_no_deadline_is_left_below_the_mark() -> None:
     def commit(first: int) -> None:
         for deadline in range(first, 2000, 4):
             written.add(deadline)
-            if deadline < mark.deadline:
+            if deadline <= mark.deadline:
                 mark.lower(deadline)
 
     def sweep() -> None:
         lower = mark.raise_to(5000)
-        swept.update(deadline for deadline in list(written) if deadline >= lower)
+        swept.update(deadline for deadline in list(written) if deadline_key(deadline, b"") >= lower)
 
     threads = [threading.Thread(target=commit, args=(first,)) for first in range(4)]
     for thread in threads:
