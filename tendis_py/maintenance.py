@@ -6,22 +6,28 @@ millisecond, so that clients' batches run in between.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter_ns
 
 import trio
 
+from tendis_py.errors import StorageError
 from tendis_py.services import Services
 from tendis_py.services.rates import SAMPLE_SECONDS
 from tendis_py.storage.expiry import Due, ExpireFields, Expiry
 from tendis_py.storage.reclaim import Reclaimer
 from tendis_py.storage.transaction import Transaction
 
+log = logging.getLogger(__name__)
+
 DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
 FSYNC_SECONDS = 1.0
 GC_SECONDS = 10.0
+GAP_SHARE = 4
+"""Where gaps form all the time, at most a fifth of it goes into compacting them."""
 
 
 class Maintenance:
@@ -39,6 +45,7 @@ class Maintenance:
             nursery.start_soon(self._sweep)
             nursery.start_soon(self._reclaim)
             nursery.start_soon(self._sample)
+            nursery.start_soon(self._close_gaps)
 
     async def _fsync(self) -> None:
         engine = self._services.keyspace.engine
@@ -57,7 +64,9 @@ class Maintenance:
         while True:
             with trio.move_on_after(1 / self._services.config.hz):
                 await self._clock_moved.wait()
-            while self._services.active_expiry and (due := self._expiry.due(now_ms())):
+            while self._services.active_expiry and (
+                due := await trio.to_thread.run_sync(self._expiry.due, now_ms())
+            ):
                 if not await self._do_job(partial(self._expire, due=due), due.keys):
                     break  # it is logged; the next turn tries again
 
@@ -80,3 +89,15 @@ class Maintenance:
                     break
             if self._reclaimer.ranges:
                 await trio.to_thread.run_sync(self._reclaimer.compact)
+
+    async def _close_gaps(self) -> None:
+        engine = self._services.keyspace.engine
+        while True:
+            await trio.sleep(1 / self._services.config.hz)
+            if engine.gaps:
+                started = trio.current_time()
+                try:
+                    await trio.to_thread.run_sync(engine.compact_gaps)
+                except StorageError as error:
+                    log.warning("%s", error)  # it will be met again
+                await trio.sleep(GAP_SHARE * (trio.current_time() - started))

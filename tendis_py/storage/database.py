@@ -96,7 +96,7 @@ class Database(BulkRows):
         on_disk = self.tx.keyspace.counts.get(self.namespace, NO_COUNTS).keys
         if random.randrange(on_disk + len(own)) >= on_disk:
             return random.choice(own)
-        return random_key(self.tx.keyspace.engine, META, self.prefix)
+        return random_key(self.tx.keyspace.engine, META, self.prefix, self.tx.meet_gap)
 
     def _exists(self, meta_key: bytes) -> bool:
         what = self._overlay.get(meta_key)
@@ -107,5 +107,5 @@ class Database(BulkRows):
         """Some key, where all have expired and none may be deleted; else None."""
         if self.tx.keyspace.may_expire():
             return None
-        meta_key = random_key(self.tx.keyspace.engine, META, self.prefix)
+        meta_key = random_key(self.tx.keyspace.engine, META, self.prefix, self.tx.meet_gap)
         return meta_key and meta_key[NAMESPACE_SIZE:]

@@ -1,4 +1,4 @@
-"""The only module that imports rocksdict: opening, reading, iterating, writing, fsync.
+"""With gaps.py the only module that imports rocksdict: opening, reading, iterating, writing, fsync.
 
 Knows bytes, not rows. Facts about the GIL (measured with rocksdict 0.3.29, see
 docs/measurements.md): single gets and writes hold it, ``get`` of a list, ``flush``, ``flush_wal``
@@ -13,14 +13,15 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
 from rocksdict import (
     AccessType,
     BlockBasedOptions,
+    BottommostLevelCompaction,
     Cache,
+    CompactOptions,
     DBCompressionType,
     Options,
     Rdict,
@@ -31,6 +32,7 @@ from rocksdict import (
 
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.storage.families import COLUMN_FAMILIES
+from tendis_py.storage.gaps import OnGap, iterate, nothing
 
 FORMAT_KEY = b"format"
 FORMAT_VALUE = b"tendis-py 1"
@@ -39,6 +41,11 @@ _STALL_POLL_SECONDS = 0.005
 
 RowWrite = tuple[int, bytes, bytes | None]
 """Column family, key, new value (None deletes)."""
+
+Range = tuple[int, bytes, bytes | None]
+"""Column family, from, below."""
+
+MOST_GAPS = 64
 
 
 class Engine:
@@ -79,6 +86,8 @@ class Engine:
         self.stalls = 0
         self.stalled_seconds = 0.0
         self.last_write_ok = True
+        self.gaps: dict[Range, None] = {}
+        """Where iterations had to step over much that was deleted: to be compacted."""
         self.unsynced = False
         """Whether anything was written since the last fsync of the log."""
         self._check_format()
@@ -167,31 +176,60 @@ class Engine:
             yield key, value
 
     def items(
-        self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
+        self,
+        family: int,
+        lower: bytes,
+        upper: bytes | None,
+        *,
+        reverse: bool = False,
+        on_gap: OnGap = nothing,
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with lower <= key < upper, as they were when the first was asked for."""
-        if upper is not None and lower >= upper:
-            return
-        found: Any = self._families[family].items(
-            backwards=reverse, from_key=upper if reverse else lower, read_opt=_below(upper)
-        )
-        yield from takewhile(lambda item: item[0] >= lower, found) if reverse else found
+        """Rows with lower <= key < upper, as they were when the first was asked for; those beyond
+        a gap (see gaps.py), as when that was passed. ``on_gap`` is called where one begins, and may
+        raise."""
+        return self._iterate(family, lower, upper, True, reverse, on_gap)
 
     def keys(
-        self, family: int, lower: bytes, upper: bytes | None, *, reverse: bool = False
+        self,
+        family: int,
+        lower: bytes,
+        upper: bytes | None,
+        *,
+        reverse: bool = False,
+        on_gap: OnGap = nothing,
     ) -> Iterator[bytes]:
         """As ``items``, without the values."""
+        return self._iterate(family, lower, upper, False, reverse, on_gap)
+
+    def _iterate(
+        self,
+        family: int,
+        lower: bytes,
+        upper: bytes | None,
+        values: bool,
+        reverse: bool,
+        on_gap: OnGap,
+    ) -> Iterator[Any]:
         if upper is not None and lower >= upper:
-            return
-        found: Any = self._families[family].keys(
-            backwards=reverse, from_key=upper if reverse else lower, read_opt=_below(upper)
+            return iter(())
+        return iterate(
+            self._families[family],
+            lower,
+            upper,
+            values=values,
+            reverse=reverse,
+            on_gap=on_gap,
+            report=lambda low, high: self._note_gap((family, low, high)),
         )
-        yield from takewhile(lower.__le__, found) if reverse else found
+
+    def _note_gap(self, gap: Range) -> None:
+        if len(self.gaps) < MOST_GAPS:
+            self.gaps[gap] = None
 
     def damage(self, family: int) -> str | None:
         """Read a column family from end to end; what is wrong if that fails. (``items`` and
         ``keys`` then just end: rocksdict 0.3.29 tells it only of iterators stepped by hand.)"""
-        rows = self._families[family].iter(_below(None))
+        rows = self._families[family].iter(ReadOptions())
         rows.seek_to_first()
         while rows.valid():
             rows.next()
@@ -279,6 +317,20 @@ class Engine:
         """Compact a range, with the GIL released: drops what was deleted in it."""
         self._families[family].compact_range(lower, upper)
 
+    def compact_gaps(self) -> None:
+        """Compact away what iterations have had to step over, with the GIL released. StorageError
+        when it fails."""
+        while self.gaps:
+            (family, lower, upper), _ = self.gaps.popitem()
+            options = CompactOptions()
+            options.set_exclusive_manual_compaction(False)
+            # a file alone in its range would just be moved down, with all that was deleted
+            options.set_bottommost_level_compaction(BottommostLevelCompaction.force_optimized())
+            try:
+                self._families[family].compact_range(lower, upper, options)
+            except Exception as error:
+                raise StorageError(f"compaction failed: {error}") from error
+
     def set_options(self, options: Mapping[str, str]) -> None:
         """Change options of the column families at runtime: name → text, as in the configuration.
         StorageError when RocksDB refuses; then nothing has changed."""
@@ -321,19 +373,6 @@ class Engine:
         self._db.close()
         if self._lock is not None:
             os.close(self._lock)
-
-
-def _below(upper: bytes | None) -> ReadOptions:
-    """Options for an iteration that ends below ``upper``.
-
-    Two traps of rocksdict 0.3.29: RocksDB keeps a pointer into ``upper`` and rocksdict no
-    reference, so the caller must hold on to this very object while it iterates; and
-    ``set_iterate_lower_bound`` sets the upper bound, so that end is up to the caller, too.
-    """
-    options = ReadOptions()
-    if upper is not None:
-        options.set_iterate_upper_bound(upper)
-    return options
 
 
 _UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}

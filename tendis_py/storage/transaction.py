@@ -208,7 +208,9 @@ class Transaction:
         """Rows with lower <= key < upper in order: as they are now, this batch's writes included,
         whatever the command writes from now on."""
         scattered = self._scattered(family)
-        engine_rows = self.keyspace.engine.items(family, lower, upper, reverse=reverse)
+        engine_rows = self.keyspace.engine.items(
+            family, lower, upper, reverse=reverse, on_gap=self.meet_gap
+        )
         on_disk = self.pace.over(engine_rows)
         if not scattered:
             return on_disk
@@ -229,7 +231,10 @@ class Transaction:
         """As ``rows``, without the values."""
         if self._scattered(family):
             return map(_first, self.rows(family, lower, upper, reverse=reverse))
-        return self.pace.over(self.keyspace.engine.keys(family, lower, upper, reverse=reverse))
+        keys = self.keyspace.engine.keys(
+            family, lower, upper, reverse=reverse, on_gap=self.meet_gap
+        )
+        return self.pace.over(keys)
 
     def _scattered(self, family: int) -> bool:
         """Whether some rows of ``family`` are not where an engine iteration would find them. What
@@ -276,6 +281,12 @@ class Transaction:
         """To be called, before anything is written, by a command about to read or write this many
         rows: TooLargeError sends it to the slow lane if that is too much for the fast one."""
         if self.fast_rows and rows > self.fast_rows:
+            raise TooLargeError
+
+    def meet_gap(self) -> None:
+        """To be called where an iteration has met so much that was deleted that it takes a while:
+        TooLargeError sends a command to the slow lane. A job goes on."""
+        if self.fast_rows and not self.in_passing:
             raise TooLargeError
 
     def discard_version(self, version: int) -> None:

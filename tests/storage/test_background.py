@@ -10,6 +10,7 @@ import pytest
 from tendis_py.server import Server
 from tendis_py.services.clock import ManualClock
 from tendis_py.storage.families import EXPIRES, META
+from tendis_py.storage.gaps import MOST_SKIPPED
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import RawClient
 from tests.support.servers import HOST, MODELS, wait_until
@@ -61,3 +62,21 @@ def test_a_flushed_database_leaves_the_disk(server: Server, client: RawClient) -
     wait_until(lambda: rows(server, META) == rows(server, EXPIRES) == 1, "it is gone")
     wait_until(lambda: not list(server.keyspace.dead_namespaces()), "it is gone")
     assert client.command("DBSIZE") == b":1\r\n"
+
+
+def test_what_was_deleted_is_walked_over_only_once(server: Server, client: RawClient) -> None:
+    engine = server.keyspace.engine
+    keys = [f"t:{number}" for number in range(3 * MOST_SKIPPED)]
+    client.command("MSET", *(word for key in keys for word in (key, "v")))
+    client.command("SET", "z", "v")
+    client.command("DEL", *keys)
+    assert client.command("SCAN", "0", "COUNT", "100") == b"*2\r\n$1\r\n0\r\n*1\r\n$1\r\nz\r\n"
+    wait_until(lambda: not engine.gaps, "the gap is being compacted away")
+
+    def is_gone() -> bool:
+        assert list(engine.keys(META, b"", None))
+        return not engine.gaps
+
+    wait_until(is_gone, "the gap is compacted away")
+    assert client.command("RANDOMKEY") == b"$1\r\nz\r\n"
+    assert client.command("KEYS", "*") == b"*1\r\n$1\r\nz\r\n"
