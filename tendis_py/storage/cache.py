@@ -59,7 +59,7 @@ class RowCache:
         self.limit = limit
         self.young: dict[bytes, Any] = {}
         self.old: dict[bytes, Any] = {}
-        self._discarding: dict[bytes, Any] = {}
+        self._discarding: list[dict[bytes, Any]] = []
         self.young_bytes = 0
         self._old_bytes = 0
         self._rotations = 0
@@ -124,9 +124,17 @@ class RowCache:
         self.update_values({key: None})
 
     def clear(self) -> None:
-        self._discarding = {}
-        self.young, self.old = {}, {}
-        self.young_bytes = self._old_bytes = 0
+        """Hold nothing any more. The memory comes back in steps (``trim``). The caller holds all
+        keys."""
+        with self._trimming:
+            self._discarding += [self.old, self.young]
+            self.young, self.old = {}, {}
+            self.young_bytes = self._old_bytes = 0
+
+    @property
+    def is_discarding(self) -> bool:
+        """Whether there is memory to give back: ``trim`` again."""
+        return bool(self._discarding)
 
     def trim(self) -> None:
         """Keep to the limit. Called once a batch: freeing a whole generation at a time would hold
@@ -134,19 +142,24 @@ class RowCache:
         if not self._trimming.acquire(blocking=False):
             return  # another thread is at it
         try:
-            discarding = self._discarding
-            if discarding:
-                pop = discarding.popitem
-                for _ in range(min(_DISCARD_PER_STEP, len(discarding))):
-                    pop()
+            if self._discarding:
+                self._discard()
             if self.young_bytes * 2 > self.limit:
                 self._turn()
         finally:
             self._trimming.release()
 
+    def _discard(self) -> None:
+        discarding = self._discarding[-1]
+        pop = discarding.popitem
+        for _ in range(min(_DISCARD_PER_STEP, len(discarding))):
+            pop()
+        if not discarding:
+            self._discarding.pop()
+
     def _turn(self) -> None:
-        self._discarding.clear()
-        self._discarding, self.old, self.young = self.old, self.young, {}
+        self._discarding = [self.old]
+        self.old, self.young = self.young, {}
         self._old_bytes, self.young_bytes = self.young_bytes, 0
         self._rotations += 1
 

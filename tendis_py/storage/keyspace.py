@@ -165,6 +165,9 @@ class Keyspace:
             self.counts.setdefault(namespace, Counts())
             self.namespaces[index] = namespace
         self.layout += 1
+        if not any(self.counts[namespace].keys for namespace in self.namespaces):
+            self.cache.clear()
+            self.orders.clear()
 
     def dead_namespaces(self) -> Iterator[int]:
         """Flushed namespaces whose rows are still on disk."""

@@ -23,6 +23,8 @@ from itertools import islice, pairwise
 from random import random
 from typing import Protocol
 
+_CHUNKS_PER_STEP = 4
+
 CHUNK = 512
 """Keys a chunk is built with; it is cut in two at twice that."""
 
@@ -336,6 +338,12 @@ class OrderIndex:
         self._keys[chunk : chunk + 1] = parts
         self.loaded += len(keys)
 
+    def release(self) -> bool:
+        """Free a few of the keys in memory, for an index that is not used any more; whether there
+        are more."""
+        del self._keys[-_CHUNKS_PER_STEP:]
+        return bool(self._keys)
+
     def forget(self) -> None:
         """Forget the keys in memory; counts and boundaries stay."""
         self._keys = [None] * len(self._firsts)
@@ -352,6 +360,7 @@ class OrderIndexes:
         self._room = limit
         """What of that is left, about: indexes grow, and ``trim`` looks again."""
         self._indexes: OrderedDict[tuple[int, int], OrderIndex] = OrderedDict()
+        self._discarding: list[OrderIndex] = []
 
     def get(self, version: int, family: int) -> OrderIndex | None:
         """The index of a collection if there is one now."""
@@ -368,10 +377,25 @@ class OrderIndexes:
 
     def drop(self, version: int, family: int) -> None:
         """The collection is gone, or its index can't be trusted any more."""
-        self._indexes.pop((version, family), None)
+        index = self._indexes.pop((version, family), None)
+        if index is not None:
+            self._discarding.append(index)
 
     def clear(self) -> None:
-        self._indexes.clear()
+        """Hold nothing any more; nobody uses an index now."""
+        indexes, self._indexes = self._indexes, OrderedDict()
+        self._discarding += indexes.values()
+
+    @property
+    def is_discarding(self) -> bool:
+        """Whether there is memory to give back: ``release``."""
+        return bool(self._discarding)
+
+    def release(self) -> None:
+        """Give back some of the memory of what was dropped: millions of keys at a time would hold
+        the GIL for long."""
+        if self._discarding and not self._discarding[-1].release():
+            self._discarding.pop()
 
     @property
     def memory(self) -> int:

@@ -121,9 +121,41 @@ def test_a_generation_is_freed_in_steps(cache: RowCache, monkeypatch: pytest.Mon
         cache.trim()
     left = []
     for _ in range(4):
-        left.append(len(cache._discarding))
+        left.append(sum(map(len, cache._discarding)))
         cache.trim()
     assert left == [6, 4, 2, 0]
+
+
+def test_what_is_cleared_is_freed_in_steps(
+    cache: RowCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_DISCARD_PER_STEP", 2)
+    for number in range(3):
+        cache.add(b"%d" % number, row())
+    cache.clear()
+    cache.add(b"new", row())
+    left = []
+    while cache.is_discarding:
+        left.append(sum(map(len, cache._discarding)))
+        cache.trim()
+    assert left[0] == 3
+    assert left[-1] <= 2
+    assert list(cache.young) == [b"new"]
+
+
+def test_drop_takes_from_both_generations(cache: RowCache) -> None:
+    cache.add(b"old", row())
+    fill(cache, b"a")
+    cache.trim()
+    before = cache.statistics().bytes
+    cache.add(b"young", row())
+    assert None not in cache.look([b"old", b"young"])
+    cache.drop([b"old", b"young", b"never"])
+    assert cache.look([b"old", b"young"]) == [None, None]
+    assert cache.statistics().bytes < before
+    cache.drop(list(cache.young))
+    cache.drop(list(cache.old))
+    assert (cache.statistics().entries, cache.statistics().bytes) == (0, 0)
 
 
 def test_threads_may_trim_at_the_same_time(

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tendis_py.storage import reclaim as module
-from tendis_py.storage.codec import Collection, CollectionRow, register
+from tendis_py.storage.codec import Collection, CollectionRow, register, version_prefix
 from tendis_py.storage.elements import VersionWriter
 from tendis_py.storage.families import ROWS
+from tendis_py.storage.order import CHUNK, OrderIndex
 from tendis_py.storage.reclaim import FEW_ELEMENTS, SLICE, Reclaimer, backlog
 from tests.support.store import Store
 
@@ -194,3 +195,61 @@ def test_compaction_leaves_the_others_alone(store: Store) -> None:
     store.forget()
     assert [store.value(b"%d" % index, 1) for index in range(6)] == [b"v"] * 5 + [None]
     store.check()
+
+
+# What the cache and the order indexes hold of it
+
+
+def test_nothing_is_held_once_all_databases_are_empty(store: Store) -> None:
+    fill(store, 10)
+    fill(store, 5, database=1)
+    store.keyspace.orders.put(
+        7, ROWS, OrderIndex([b"%05d" % number for number in range(5 * CHUNK)], keep=10 * CHUNK)
+    )
+    flush(store, 0, 1, 2)
+    assert store.keyspace.cache.statistics().entries == 0
+    assert len(store.keyspace.orders) == 0
+    steps = 0
+    while store.keyspace.orders.is_discarding:
+        store.keyspace.orders.release()
+        steps += 1
+    assert steps == 2
+    assert store.value(b"3") is None
+    assert store.value(b"3", 1) is None
+
+
+def test_rows_of_a_dead_namespace_leave_the_cache(store: Store) -> None:
+    fill(store, 10)
+    fill(store, 4, database=1)
+    flush(store, 0)
+    store.put(b"3", b"new")
+    store.commit()
+    reclaim(store)
+    assert store.keyspace.cache.statistics().entries == 5
+    assert store.value(b"3") == b"new"
+    assert store.value(b"3", 1) == b"v"
+
+
+@pytest.mark.parametrize("elements", [5, 3 * FEW_ELEMENTS])
+def test_elements_of_a_dead_version_leave_the_cache(store: Store, elements: int) -> None:
+    version, other = store.keyspace.new_version(), store.keyspace.new_version()
+    names = [b"%05d" % number for number in range(elements)]
+    for one in (version, other):
+        for name in names:
+            store.tx.put(ROWS, version_prefix(one) + name, b"")
+    store.tx.discard_version(version)
+    store.commit()
+    assert store.keyspace.cache.statistics().entries == 2 * elements
+    reclaim(store)
+    assert store.keyspace.cache.statistics().entries == elements
+    assert len(list(store.engine.keys(ROWS, b"", None))) == elements
+
+
+def test_a_version_that_the_cache_does_not_know_is_not_read(store: Store) -> None:
+    version = store.keyspace.new_version()
+    for number in range(3 * FEW_ELEMENTS):
+        store.tx.put(ROWS, version_prefix(version) + b"%05d" % number, b"")
+    store.tx.discard_version(version)
+    store.commit()
+    store.forget()
+    assert reclaim(store) == 1
