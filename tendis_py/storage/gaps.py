@@ -9,7 +9,7 @@ reported, so that it can be compacted away.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 from rocksdict import Rdict, RdictIter, ReadOptions
@@ -21,7 +21,7 @@ _DIGITS = 8
 _GROW, _SHRINK = 4, 8
 """A step over a gap is so many times as wide after one that met little, and so many times narrower
 after one that met too much."""
-_LITTLE_SECONDS = 0.00005
+_LITTLE_NS = 50_000
 """In that time RocksDB skips a few hundred rows."""
 
 Bound = bytes | None
@@ -137,9 +137,9 @@ class _Span:
         self.high = 256**self.size if upper is None else _number(upper, self.size)
         self.step = self._crowded = self.high - self.low
 
-    def worked(self, seconds: float) -> None:
-        """The last step was not too wide, and took so long."""
-        if seconds < _LITTLE_SECONDS:
+    def worked(self, took: int) -> None:
+        """The last step was not too wide, and took so many ns."""
+        if took < _LITTLE_NS:
             self.step *= _GROW
         else:
             self._crowded = self.step
@@ -169,7 +169,7 @@ def _first_from(column: Rdict, lower: bytes, upper: Bound) -> bytes | None:
     while True:
         until = span.low + span.step
         bound = upper if until >= span.high else span.bytes(until)
-        started = perf_counter()
+        started = perf_counter_ns()
         rows = _seek(column, lower, bound)
         if rows.valid():
             key: bytes = rows.key()
@@ -179,7 +179,7 @@ def _first_from(column: Rdict, lower: bytes, upper: Bound) -> bytes | None:
             continue
         if bound is upper:
             return None
-        span.worked(perf_counter() - started)
+        span.worked(perf_counter_ns() - started)
         span.low, lower = until, span.bytes(until)
 
 
@@ -190,7 +190,7 @@ def _last_before(column: Rdict, lower: bytes, upper: Bound) -> bytes | None:
     while True:
         begin = span.high - span.step
         bound = lower if begin <= span.low else span.bytes(begin)
-        started = perf_counter()
+        started = perf_counter_ns()
         rows = _seek(column, bound, upper)
         if rows.valid():  # the last one is among these
             rows = _seek(column, bound, upper, reverse=True)
@@ -202,5 +202,5 @@ def _last_before(column: Rdict, lower: bytes, upper: Bound) -> bytes | None:
             continue
         if bound is lower:
             return None
-        span.worked(perf_counter() - started)
+        span.worked(perf_counter_ns() - started)
         span.high, upper = begin, bound
