@@ -50,7 +50,7 @@ def iterate(
     walk = column.items if values else column.keys
     while True:
         options = _options(upper)
-        witness = column.iter(_options(upper))
+        witness = column.iter(options)
         found: Any = walk(backwards=reverse, from_key=upper if reverse else lower, read_opt=options)
         last = None
         if reverse:
