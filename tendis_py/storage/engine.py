@@ -9,7 +9,6 @@ own.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,6 +31,7 @@ from rocksdict import (
 
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.storage.families import COLUMN_FAMILIES
+from tendis_py.storage.folder import explain_open_failure, file_names, lock_folder
 from tendis_py.storage.gaps import OnGap, iterate, nothing
 
 FORMAT_KEY = b"format"
@@ -67,7 +67,7 @@ class Engine:
         """
         self.path = path
         self._block_cache = Cache(block_cache_bytes)
-        self._lock = _lock_folder(path) if read_only else None
+        self._lock = lock_folder(path) if read_only else None
         self._check_folder()
         db_options = self._options(options or {})
         try:
@@ -78,7 +78,7 @@ class Engine:
                 access_type=AccessType.read_only() if read_only else AccessType.read_write(),
             )
         except Exception as error:
-            raise StorageError(_explain_open_failure(path, str(error))) from None
+            raise StorageError(explain_open_failure(path, str(error))) from None
         self._families = [self._db.get_column_family(name) for name in COLUMN_FAMILIES]
         self._handles = [self._db.get_column_family_handle(name) for name in COLUMN_FAMILIES]
         self._write_options = WriteOptions()
@@ -93,17 +93,12 @@ class Engine:
         self._check_format()
 
     def _check_folder(self) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            names = {entry.name for entry in os.scandir(self.path)}
-        except OSError as error:
-            raise StorageError(f"Can't use data folder '{self.path}': {error.strerror}") from None
-        if "CURRENT" not in names:
+        if "CURRENT" not in file_names(self.path):
             return
         try:
             families = set(Rdict.list_cf(str(self.path), Options(raw_mode=True)))
         except Exception as error:
-            raise StorageError(_explain_open_failure(self.path, str(error))) from None
+            raise StorageError(explain_open_failure(self.path, str(error))) from None
         if not families <= {"default", *COLUMN_FAMILIES}:
             raise StorageError(
                 f"'{self.path}' holds a RocksDB database of another program (column families "
@@ -442,25 +437,3 @@ def _runtime_option(name: str, text: str) -> tuple[str, str]:
     value = _option_value(text)
     shown = str(value).lower() if isinstance(value, bool) else str(value)
     return _RUNTIME_NAMES.get(name, name), shown
-
-
-def _lock_folder(path: Path) -> int:
-    """Hold the lock of a data folder, as RocksDB does only where it writes; the open file."""
-    if not (path / "CURRENT").exists():
-        raise StorageError(f"'{path}' is not a data folder")
-    try:
-        file = os.open(path / "LOCK", os.O_RDWR)
-    except OSError as error:
-        raise StorageError(f"Can't use data folder '{path}': {error.strerror}") from None
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(file)
-        raise StorageError(_explain_open_failure(path, "LOCK")) from None
-    return file
-
-
-def _explain_open_failure(path: Path, reason: str) -> str:
-    if "LOCK" in reason or "lock" in reason:
-        return f"'{path}' is in use by another process (its LOCK file is held)"
-    return f"Can't open data folder '{path}': {reason}"
