@@ -54,10 +54,17 @@ class Maintenance:
 
     async def _fsync(self) -> None:
         engine = self._services.keyspace.engine
+        failing = False
         while True:
             await trio.sleep(FSYNC_SECONDS)
             if engine.unsynced and self._services.config.appendfsync == "everysec":
-                await trio.to_thread.run_sync(engine.sync)
+                try:
+                    await trio.to_thread.run_sync(engine.sync)
+                    failing = False
+                except StorageError as error:
+                    if not failing:
+                        log.error("%s; trying again each second", error)
+                    failing = True
 
     def look_around(self) -> None:
         """The clock was moved: do not wait for the next turn. In trio's thread."""
@@ -95,7 +102,10 @@ class Maintenance:
                     break
                 steps += 1
             if self._reclaimer.ranges:
-                await trio.to_thread.run_sync(self._reclaimer.compact)
+                try:
+                    await trio.to_thread.run_sync(self._reclaimer.compact)
+                except StorageError as error:
+                    log.warning("%s", error)
             if steps >= MANY_STEPS:
                 await trio.to_thread.run_sync(give_back_memory)
 

@@ -309,8 +309,12 @@ class Engine:
             raise StorageError(f"flush failed: {error}") from error
 
     def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
-        """Compact a range, with the GIL released: drops what was deleted in it."""
-        self._families[family].compact_range(lower, upper)
+        """Compact a range, with the GIL released: drops what was deleted in it. StorageError when it
+        fails."""
+        try:
+            self._families[family].compact_range(lower, upper)
+        except Exception as error:
+            raise StorageError(f"compaction failed: {error}") from error
 
     def compact_gaps(self) -> None:
         """Compact away what iterations have had to step over, with the GIL released. StorageError

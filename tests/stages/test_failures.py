@@ -345,3 +345,24 @@ def test_the_slow_lane_does_not_overtake(tmp_path: Path, monkeypatch: pytest.Mon
         replies = client.pipeline([[b"SET", b"a", b"1"], [b"KEYS", b"none"], [b"GET", b"a"]])
     assert replies == [b"+OK\r\n", b"*0\r\n", b"$1\r\n1\r\n"]
     assert forced == [0]
+
+
+def test_a_failing_fsync_in_the_background_does_not_end_the_server(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tendis_py.maintenance.FSYNC_SECONDS", 0.01)
+    failures: list[int] = []
+
+    def refuse() -> None:
+        failures.append(1)
+        server.keyspace.engine.unsynced = True
+        raise StorageError("fsync failed: No space left on device")
+
+    with client_of(server) as client:
+        monkeypatch.setattr(server.keyspace.engine, "sync", refuse)
+        assert client.command("SET", "a", "1") == b"+OK\r\n"
+        wait_until(lambda: len(failures) > 3, "it has failed several times")
+        assert client.command("GET", "a") == b"$1\r\n1\r\n"
+        monkeypatch.undo()
+        wait_until(lambda: not server.keyspace.engine.unsynced, "it goes on")
+    assert caplog.text.count("No space left on device") == 1, "an episode is told once"
