@@ -309,8 +309,8 @@ class Engine:
             raise StorageError(f"flush failed: {error}") from error
 
     def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
-        """Compact a range, with the GIL released: drops what was deleted in it. StorageError when it
-        fails."""
+        """Compact a range, with the GIL released: drops what was deleted in it. StorageError when
+        it fails."""
         try:
             self._families[family].compact_range(lower, upper)
         except Exception as error:
