@@ -60,7 +60,11 @@ class Server:
         ``self.port``). StorageError, also as ListenError, when either can't be."""
         self.config = config
         self.model = MODELS[config.threading_model]
-        engine = Engine(Path(config.dir) / "tendis-data", options=config.rocksdb)
+        engine = Engine(
+            Path(config.dir) / "tendis-data",
+            block_cache_bytes=config.block_cache_size,
+            options=config.rocksdb,
+        )
         try:
             self.keyspace = Keyspace(
                 engine,

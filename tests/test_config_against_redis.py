@@ -35,6 +35,7 @@ SERVER = redis_server_path()
 OURS = {
     "threading-model",
     "executor-threads",
+    "block-cache-size",
     "cache-size",
     "rocksdb",
     "work-queue-max-requests",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tendis_py.config import settings
 from tendis_py.config.buffer_limits import BufferLimit, BufferLimits, OutputBufferLimits
 from tendis_py.config.kinds import (
     Directory,
@@ -205,3 +206,14 @@ def test_cgroup_limits(
         path.write_text(text + "\n")
     assert available_memory(tmp_path) == (limit or physical)
     assert physical > 2**26
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "rows_mb", "blocks_mb"), [(256, 64, 32), (4096, 256, 64), (65536, 512, 128)]
+)
+def test_the_caches_are_sized_by_the_memory(
+    monkeypatch: pytest.MonkeyPatch, memory_mb: int, rows_mb: int, blocks_mb: int
+) -> None:
+    monkeypatch.setattr(settings, "available_memory", lambda: memory_mb << 20)
+    sized = settings.Settings()
+    assert (sized.cache_size >> 20, sized.block_cache_size >> 20) == (rows_mb, blocks_mb)

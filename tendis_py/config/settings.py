@@ -72,6 +72,11 @@ def _default_cache_size() -> int:
     return min(max(sixteenth // MB * MB, 64 * MB), 512 * MB)
 
 
+def _default_block_cache_size() -> int:
+    part = available_memory() // 64
+    return min(max(part // MB * MB, 32 * MB), 128 * MB)
+
+
 def _count(help: str, default: int, *aliases: str, most: int = LONG_MAX) -> int:
     return _directive(Integer(0, most, unsigned=True), default, help, aliases=aliases)
 
@@ -209,6 +214,12 @@ class Settings(AcceptedSettings):
         _default_cache_size,
         "memory for rows kept in cache",
         shown_default="memory / 16, from 64mb to 512mb",
+    )
+    block_cache_size: int = _directive(
+        MemorySize(),
+        _default_block_cache_size,
+        "memory for blocks of RocksDB's files, and for their indexes and filters",
+        shown_default="memory / 64, from 32mb to 128mb",
     )
     rocksdb: dict[str, str] = _directive(
         EngineOptions(), dict, "set the RocksDB option NAME; empty leaves it to tendis-py"

@@ -131,6 +131,7 @@ def memory(services: Services) -> Fields:
     yield "mem_row_cache", services.keyspace.cache.statistics().bytes
     yield "mem_row_cache_limit", services.config.cache_size
     yield "mem_block_cache", held.block_cache
+    yield "mem_block_cache_limit", services.config.block_cache_size
     yield "mem_memtables", held.memtables
     yield "mem_table_readers", held.table_readers
 

@@ -36,6 +36,9 @@ def follow(services: Services) -> None:
     def resize_cache() -> None:
         keyspace.cache.limit = config.cache_size
 
+    def resize_block_cache() -> None:
+        keyspace.engine.resize_block_cache(config.block_cache_size)
+
     def change_engine() -> None:
         nonlocal engine_options
         wanted = dict(config.rocksdb)
@@ -67,4 +70,5 @@ def follow(services: Services) -> None:
         "latency-tracking", lambda: services.stats.latencies.track(config.latency_tracking)
     )
     config.on_change("cache-size", resize_cache)
+    config.on_change("block-cache-size", resize_block_cache)
     config.on_change("rocksdb", change_engine)

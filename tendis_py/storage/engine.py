@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from rocksdict import (
     AccessType,
+    BlockBasedIndexType,
     BlockBasedOptions,
     BottommostLevelCompaction,
     Cache,
@@ -139,8 +140,7 @@ class Engine:
         table.set_block_size(4096)
         table.set_bloom_filter(10, False)
         table.set_format_version(5)
-        table.set_cache_index_and_filter_blocks(True)
-        table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        _keep_indexes_in_pieces(table)
         options.set_block_based_table_factory(table)
         for name, value in overrides.items():
             _set_option(options, name, value)
@@ -360,6 +360,10 @@ class Engine:
     def block_cache_usage(self) -> int:
         return int(self._block_cache.get_usage())
 
+    def resize_block_cache(self, size: int) -> None:
+        """Let the block cache hold ``size`` bytes; what is too much leaves it at once."""
+        self._block_cache.set_capacity(size)
+
     def close(self) -> None:
         with contextlib.suppress(StorageError):
             self.sync()
@@ -372,6 +376,18 @@ class Engine:
         self._db.close()
         if self._lock is not None:
             os.close(self._lock)
+
+
+def _keep_indexes_in_pieces(table: BlockBasedOptions) -> None:
+    """Have the filters and indexes of files in the block cache, by pieces of 4 KB, of which only
+    the lists of pieces are pinned. Memory then keeps to the cache, whatever the data: whole, they
+    are blocks of a megabyte, which a cache that can't hold them all reads anew for every row."""
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    table.set_index_type(BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
+    table.set_metadata_block_size(4096)
+    table.set_pin_top_level_index_and_filter(True)
 
 
 _UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}

@@ -143,6 +143,13 @@ def test_info_is_quick(client: RawClient) -> None:
     assert statistics.median(durations) < 0.02
 
 
+def test_the_block_cache_and_its_limit(server: Server, client: RawClient) -> None:
+    assert ask(client, "CONFIG SET block-cache-size 3mb").text == "OK"
+    assert info(client, "memory")["mem_block_cache_limit"] == 3 * MB
+    assert info(client, "rocksdb")["block_cache_capacity"] == 3 * MB
+    assert server.keyspace.engine.number("block-cache-capacity", 0) == 3 * MB
+
+
 # CONFIG SET
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tendis_py.storage import engine as engine_module
 from tendis_py.storage.engine import FORMAT_KEY, Engine
 from tendis_py.storage.families import META, ROWS, SCORE
 
+MB = 1 << 20
 LETTERS = [bytes([code]) for code in b"abcdef"]
 
 
@@ -120,7 +122,39 @@ def test_flush_and_compact_keep_the_data(letters: Engine) -> None:
     letters.compact(META, b"b", b"f")
     assert b"".join(letters.keys(META, b"", None)) == b"af"
     assert letters.number("live-sst-files-size", META) > 0
-    assert letters.block_cache_usage() >= 0
+
+
+def test_the_block_cache_shrinks_to_its_limit(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, block_cache_bytes=64 * MB)
+    value = random.Random(1).randbytes(1000)
+    engine.write([(META, b"%d" % number, value) for number in range(2000)])
+    engine.flush()
+    assert len(list(engine.items(META, b"", None))) == 2000
+    assert engine.block_cache_usage() > MB
+    engine.resize_block_cache(MB)
+    assert engine.block_cache_usage() <= MB
+    engine.resize_block_cache(0)
+    assert engine.get(META, b"7") == value
+    engine.close()
+
+
+def test_rows_of_many_files_are_found_with_a_small_block_cache(tmp_path: Path) -> None:
+    """Filters and indexes come and go by pieces: 20,000 rows need 40 KB of them."""
+    engine = Engine(tmp_path, block_cache_bytes=64 * 1024)
+    for part in range(4):
+        rows = range(part, 20_000, 4)
+        engine.write([(META, b"%08d" % number, b"v%d" % number) for number in rows])
+        engine.flush()
+    engine.close()
+    again = Engine(tmp_path, block_cache_bytes=64 * 1024)
+    keys = [b"%08d" % number for number in range(0, 25_000, 50)]
+    expected = [b"v%d" % number if number < 20_000 else None for number in range(0, 25_000, 50)]
+    assert [again.get(META, key) for key in keys] == expected
+    assert again.get_many(META, keys) == expected
+    assert [key for key, _ in again.items(META, b"00019990", None)] == [
+        b"%08d" % number for number in range(19_990, 20_000)
+    ]
+    again.close()
 
 
 # Stalls
