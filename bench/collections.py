@@ -125,7 +125,11 @@ def _stream(part: Sequence[int]) -> list[Command]:
     return [(b"XADD", b"stream", b"%d-1" % (at + 1), b"f", wire.value(at)) for at in part]
 
 
-LOADS = (_hash, _list, _set, _other_set, _zset, _stream)
+CommandsOf = Callable[[Sequence[int]], list[Command]]
+"""Numbers of elements → the commands that add them."""
+
+WITHOUT_SETS = (_hash, _list, _zset, _stream)
+LOADS = (*WITHOUT_SETS, _set, _other_set)
 
 Make = Callable[[int, int], Command]
 """(one of the elements, how many there are) → a command."""
@@ -188,18 +192,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-def load(port: int, elements: int) -> None:
-    """One key of each type, and a second set."""
+def load(port: int, elements: int, loads: Sequence[CommandsOf] = LOADS) -> None:
+    """One key of each type, and a second set, or only some of these."""
     with Client(port) as client:
-        for commands_of in LOADS:
+        for commands_of in loads:
             numbers = iter(range(elements))
             while commands := _next_commands(numbers, commands_of):
                 client.pipeline(commands)
 
 
-def _next_commands(
-    numbers: Iterator[int], commands_of: Callable[[Sequence[int]], list[Command]]
-) -> list[Command]:
+def _next_commands(numbers: Iterator[int], commands_of: CommandsOf) -> list[Command]:
     commands: list[Command] = []
     for _ in range(_PIPELINED):
         if part := list(islice(numbers, _AT_ONCE)):

@@ -59,12 +59,12 @@ class Measurement:
     cpu_us: float
 
 
-def run(server: Server, cell: Cell, requests: int) -> Measurement:
-    """Send `requests` requests of this load to a server."""
+def run(server: Server, cell: Cell, requests: int, *, keys: int = KEYS) -> Measurement:
+    """Send `requests` requests of this load to a server, on so many random keys."""
     command = [
         *["redis-benchmark", "-h", HOST, "-p", str(server.port)],
         *["-c", str(cell.clients), "-P", str(cell.pipeline), "-n", str(requests)],
-        *["-d", str(VALUE_SIZE), "-r", str(KEYS), "--precision", "3"],
+        *["-d", str(VALUE_SIZE), "-r", str(keys), "--precision", "3"],
         *_load(cell.test),
     ]
     used = server.cpu_seconds()
@@ -83,13 +83,13 @@ def _load(test: str) -> Sequence[str]:
     return _COMMANDS.get(test) or _TESTS.get(test) or ("-t", test.lower())
 
 
-def requests_for(server: Server, cell: Cell, seconds: float) -> int:
+def requests_for(server: Server, cell: Cell, seconds: float, *, keys: int = KEYS) -> int:
     """How many requests of this load keep a server busy for about `seconds`."""
     requests = 20 * cell.clients * cell.pipeline
-    rate = run(server, cell, requests).rps
+    rate = run(server, cell, requests, keys=keys).rps
     while requests < min(rate * seconds / 8, _CALIBRATION_LIMIT):
         requests *= 4
-        rate = run(server, cell, requests).rps
+        rate = run(server, cell, requests, keys=keys).rps
     return max(int(rate * seconds), requests)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench import (
+    cold,
     collections,
     compare,
     isolation,
@@ -319,6 +320,63 @@ def test_exchange_refuses_a_wrong_answer(answer: bytes) -> None:
         with wire.Connection(port) as connection, pytest.raises(wire.WireError):
             connection.exchange(b"PING\r\n", len(wire.OK))
         server.join()
+
+
+# cold
+
+
+def test_caches_grow_with_the_data() -> None:
+    assert cold.caches(5_000_000) == ("--cache-size", "64mb", "--block-cache-size", "32mb")
+    assert cold.caches(200_000) == ("--cache-size", "2mb", "--block-cache-size", "1mb")
+    assert cold.caches(10) == ("--cache-size", "1mb", "--block-cache-size", "1mb")
+
+
+def test_written_bytes_are_those_that_reached_the_disk() -> None:
+    io = "rchar: 1\nwchar: 22\nread_bytes: 3\nwrite_bytes: 4096\ncancelled_write_bytes: 5\n"
+    assert cold.written_bytes(io) == 4096
+    with pytest.raises(ValueError, match="does not count"):
+        cold.written_bytes("rchar: 1\n")
+    own = Path("/proc/self/io").read_text()
+    assert cold.written_bytes(own) >= 0
+
+
+def test_disk_bytes_are_those_of_all_files(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "one").write_bytes(b"x" * 10)
+    (tmp_path / "two").write_bytes(b"y" * 5)
+    assert cold.disk_bytes(tmp_path) == 15
+
+
+def test_a_cold_ratio_is_the_median_of_the_rounds() -> None:
+    rates = cold.Rates(Cell("GET", 50, 1), [100.0, 200.0, 50.0], [50.0, 20.0, 20.0])
+    assert rates.ratio == 0.4  # neither 20 / 100, of the medians, nor the best or worst round
+
+
+def test_cold_goals() -> None:
+    loaded = [
+        cold.Loaded(REDIS, 100_000.0, 900_000_000, 1, 1.0),
+        cold.Loaded(cold.DEFAULT_MODEL, 29_000.0, 390_000_000, 1, 3.0),
+    ]
+    restarted = [
+        cold.Restarted(REDIS, 9.0, 900_000_000),
+        cold.Restarted(cold.DEFAULT_MODEL, 1.0, 410_000_000),
+    ]
+    points = [
+        cold.Point(REDIS, "HGET", 9.0, 9.0),
+        cold.Point(cold.DEFAULT_MODEL, "HGET", 0.4, 9.0),
+    ]
+    rates = [
+        cold.Rates(Cell("GET", 50, 1), [100.0], [60.0]),
+        cold.Rates(Cell("GET", 50, 16), [100.0], [10.0]),
+    ]
+    verdicts = {one.name: one.verdict for one in cold.goals(loaded, restarted, points, rates)}
+    assert verdicts == {
+        "loading at pipeline 64, ratio": "FAIL",
+        "GET, 50 clients, pipeline 1, ratio": "pass",
+        "cold HGET, median": "pass",
+        "restart": "pass",
+        "resident, at most": "FAIL",
+    }
 
 
 def test_results_do_not_name_the_machine(
