@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ FORMAT_KEY = b"format"
 FORMAT_VALUE = b"tendis-py 1"
 
 _STALL_POLL_SECONDS = 0.005
+_FLUSH_AGAIN_SECONDS = 0.1
 
 RowWrite = tuple[int, bytes, bytes | None]
 """Column family, key, new value (None deletes)."""
@@ -302,15 +304,13 @@ class Engine:
 
     def flush(self) -> None:
         """Write the memtables to disk, with the GIL released. StorageError when it fails."""
-        try:
-            for family in (self._db, *self._families):
-                family.flush()
-        except Exception as error:
-            raise StorageError(f"flush failed: {error}") from error
+        for family in (self._db, *self._families):
+            _flush(family)
 
     def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
         """Compact a range, with the GIL released: drops what was deleted in it. StorageError when
-        it fails."""
+        it fails, or a flush before it."""
+        _flush(self._families[family])  # or RocksDB flushes what lies in the range, see there
         try:
             self._families[family].compact_range(lower, upper)
         except Exception as error:
@@ -321,6 +321,7 @@ class Engine:
         when it fails."""
         while self.gaps:
             (family, lower, upper), _ = self.gaps.popitem()
+            _flush(self._families[family])
             options = CompactOptions()
             options.set_exclusive_manual_compaction(False)
             # a file alone in its range would just be moved down, with all that was deleted
@@ -376,6 +377,31 @@ class Engine:
         self._db.close()
         if self._lock is not None:
             os.close(self._lock)
+
+
+def _flush(family: Rdict) -> None:
+    """Write a column family's memtables to disk, asking for it until it is done.
+
+    Where memtables are flushed several at a time, RocksDB forgets a flush that it is asked for
+    while one of its own begins, if fewer are left than that, and waits for it until somebody
+    writes enough or asks again (rocksdict 0.3.29: half of all flushes right after many writes).
+    """
+    done = threading.Event()
+
+    def ask_again() -> None:
+        while not done.wait(_FLUSH_AGAIN_SECONDS):
+            with contextlib.suppress(Exception):  # the flush that is waited for tells
+                family.flush(wait=False)
+
+    asking = threading.Thread(target=ask_again, name="flush again", daemon=True)
+    asking.start()
+    try:
+        family.flush()
+    except Exception as error:
+        raise StorageError(f"flush failed: {error}") from error
+    finally:
+        done.set()
+        asking.join()
 
 
 def _keep_indexes_in_pieces(table: BlockBasedOptions) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +123,26 @@ def test_flush_and_compact_keep_the_data(letters: Engine) -> None:
     letters.compact(META, b"b", b"f")
     assert b"".join(letters.keys(META, b"", None)) == b"af"
     assert letters.number("live-sst-files-size", META) > 0
+
+
+def test_a_flush_right_after_many_writes_ends(tmp_path: Path) -> None:
+    """RocksDB forgets such a flush when it begins one of its own: 4 MB are memtables enough."""
+    engine = Engine(tmp_path)
+    value = random.Random(1).randbytes(4000)
+    ended = []
+
+    def write_and_flush() -> None:
+        for number in range(20):
+            for part in range(130 + number):
+                engine.write([(META, b"%d" % (part * 8 + at), value) for at in range(8)])
+            engine.flush()
+            ended.append(engine.number("num-immutable-mem-table"))
+
+    writer = threading.Thread(target=write_and_flush, daemon=True)
+    writer.start()
+    writer.join(120)
+    assert ended == [0] * 20
+    engine.close()
 
 
 def test_the_block_cache_shrinks_to_its_limit(tmp_path: Path) -> None:
