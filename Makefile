@@ -27,5 +27,6 @@ bench:
 	python -m bench.compare
 	python -m bench.redis_defaults
 	python -m bench.collections
+	python -m bench.cold
 	python -m bench.isolation
 	python -m bench.memory
