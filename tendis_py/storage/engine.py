@@ -384,7 +384,7 @@ def _flush(family: Rdict) -> None:
 
     Where memtables are flushed several at a time, RocksDB forgets a flush that it is asked for
     while one of its own begins, if fewer are left than that, and waits for it until somebody
-    writes enough or asks again (rocksdict 0.3.29: half of all flushes right after many writes).
+    writes enough or asks again (rocksdict 0.3.29, right after many writes).
     """
     done = threading.Event()
 
