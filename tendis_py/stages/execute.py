@@ -184,7 +184,8 @@ class Executor:
     def _note_settled(self) -> None:
         """What has run so far is committed, in the middle of the last batch that has begun."""
         batch = self._running
-        assert batch is not None
+        if batch is None:  # a job: there is nobody to answer
+            return
         for one in takewhile(lambda one: one is not batch, self._round):
             one.settled = ALL_SETTLED
         batch.settled = len(batch.replies), sum(map(len, self._output))
@@ -214,6 +215,7 @@ class Executor:
         error: BaseException | None = None
         if self.locking is Locking.KEYS:
             claim = self.keyspace.locks.acquire(job.keys)
+        self._running = None
         try:
             self._begin()
             job.work(self.tx)
