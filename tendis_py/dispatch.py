@@ -150,7 +150,7 @@ class Dispatcher:
                 replies += payloads
                 count = len(run)
             taken += count
-            if len(replies[-1]) > LARGE_REPLY:
+            if session.closing or len(replies[-1]) > LARGE_REPLY:
                 break
         return taken
 
