@@ -232,10 +232,12 @@ def test_an_interrupt_from_the_keyboard(tmp_path: Path) -> None:
     program.write_text(
         textwrap.dedent(
             f"""
-            import trio
+            import signal, trio
             from tendis_py.server import serve
             from tests.support.embedded import config_for
             from pathlib import Path
+
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
 
             async def main():
                 async with serve(config_for(Path({str(tmp_path)!r})), port=0):

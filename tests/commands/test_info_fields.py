@@ -30,6 +30,7 @@ OUR_OWN = {
         "mem_row_cache",
         "mem_row_cache_limit",
         "mem_block_cache",
+        "mem_block_cache_limit",
         "mem_memtables",
         "mem_table_readers",
     },
