@@ -215,6 +215,9 @@ class Dispatcher:
                 self.slow.append(SlowCommand(session, request, read, elapsed))
             if special or len(payload) > LARGE_REPLY:
                 break
+        else:
+            session.last_command = "NULL" if command is None else command.name
+            return len(requests)
         session.last_command = "NULL" if command is None else command.name
         return len(requests) - length_hint(left) - put_off
 

@@ -62,8 +62,6 @@ class Executor:
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
-        self._output: list[bytes] = []
-        """The replies so far of the session that is running."""
 
     def execute(self, batch: Batch) -> None:
         """Run the requests, commit and make durable; ``batch.replies`` is complete on return."""
@@ -121,19 +119,18 @@ class Executor:
     def _run(self, batch: Batch) -> None:
         batch.started = perf_counter_ns()
         self._running = batch
-        self.dispatcher.defers = not batch.is_slow
+        is_slow = batch.is_slow
+        self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
         replies = batch.replies
         items = batch.items
-        self._output = []
+        self.dispatcher.context.replies = []
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
         for connection, requests in items:
             session = connection.session
             output: list[bytes] = []
-            self._output = output
-            runnable = requests[:1] if batch.is_slow else requests
-            taken = run(session, runnable, output, session.received)
+            taken = run(session, requests[:1] if is_slow else requests, output, session.received)
             payload = output[0] if len(output) == 1 else b"".join(output)
             if taken == len(requests) or session.closing:
                 replies.append((connection, payload, None))
@@ -188,7 +185,8 @@ class Executor:
             return
         for one in takewhile(lambda one: one is not batch, self._round):
             one.settled = ALL_SETTLED
-        batch.settled = len(batch.replies), sum(map(len, self._output))
+        replies = self.dispatcher.context.replies
+        batch.settled = len(batch.replies), sum(map(len, replies))
 
     def _log_slow(self, batch: Batch) -> None:
         for slow in batch.slow:
