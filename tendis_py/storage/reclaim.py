@@ -18,7 +18,7 @@ from tendis_py.storage.codec import (
     stored_version,
     upper_bound,
 )
-from tendis_py.storage.families import ELEMENT_FAMILIES, EXPIRES, GARBAGE, META, ROWS
+from tendis_py.storage.families import ELEMENT_FAMILIES, EXPIRES, GARBAGE, META
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
@@ -45,8 +45,6 @@ class Reclaimer:
         self._position = b""
         self._rows = 0
         self._version: bytes | None = None
-        self._element = b""
-        """Where the look for elements of the version in the cache goes on."""
         self.ranges: list[tuple[int, bytes, bytes | None]] = []
         """What is to be compacted away: family, from, below."""
 
@@ -70,8 +68,6 @@ class Reclaimer:
         if self._keyspace.engine.get(GARBAGE, prefix) is None:
             return  # it was being written when it was found, and has a key by now
         upper = upper_bound(prefix)
-        if not self._forget_elements(prefix, upper):
-            return
         for family in ELEMENT_FAMILIES:
             self._keyspace.orders.drop(int.from_bytes(prefix, "big"), family)
             keys = list(islice(self._keyspace.engine.keys(family, prefix, upper), FEW_ELEMENTS + 1))
@@ -83,20 +79,6 @@ class Reclaimer:
                 tx.put(family, key, None)
         tx.put(GARBAGE, prefix, None)
         tx.counters.reclaimed += 1
-
-    def _forget_elements(self, prefix: bytes, upper: bytes | None) -> bool:
-        """Have the cache drop what it holds of a dead version, a slice at a time; whether that is
-        done. It is, too, where the cache has none of a slice: mostly it has none at all then."""
-        if not self._element.startswith(prefix):
-            self._element = prefix
-        keys = list(islice(self._keyspace.engine.keys(ROWS, self._element, upper), FEW_ELEMENTS))
-        cached = len(keys) - self._keyspace.cache.look(keys).count(None)
-        self._keyspace.cache.drop(keys)
-        if not cached or len(keys) < FEW_ELEMENTS:
-            self._element = b""
-            return True
-        self._element = keys[-1] + b"\0"
-        return False
 
     def _reclaim_namespace(self, tx: Transaction, namespace: int) -> None:
         """Give up what a slice of a namespace's keys own, or, past the last one, the namespace."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tendis_py.storage import reclaim as module
-from tendis_py.storage.codec import Collection, CollectionRow, register, version_prefix
+from tendis_py.storage.codec import Collection, CollectionRow, register
 from tendis_py.storage.elements import VersionWriter
 from tendis_py.storage.families import ROWS
 from tendis_py.storage.order import CHUNK, OrderIndex
@@ -228,28 +228,3 @@ def test_rows_of_a_dead_namespace_leave_the_cache(store: Store) -> None:
     assert store.keyspace.cache.statistics().entries == 5
     assert store.value(b"3") == b"new"
     assert store.value(b"3", 1) == b"v"
-
-
-@pytest.mark.parametrize("elements", [5, 3 * FEW_ELEMENTS])
-def test_elements_of_a_dead_version_leave_the_cache(store: Store, elements: int) -> None:
-    version, other = store.keyspace.new_version(), store.keyspace.new_version()
-    names = [b"%05d" % number for number in range(elements)]
-    for one in (version, other):
-        for name in names:
-            store.tx.put(ROWS, version_prefix(one) + name, b"")
-    store.tx.discard_version(version)
-    store.commit()
-    assert store.keyspace.cache.statistics().entries == 2 * elements
-    reclaim(store)
-    assert store.keyspace.cache.statistics().entries == elements
-    assert len(list(store.engine.keys(ROWS, b"", None))) == elements
-
-
-def test_a_version_that_the_cache_does_not_know_is_not_read(store: Store) -> None:
-    version = store.keyspace.new_version()
-    for number in range(3 * FEW_ELEMENTS):
-        store.tx.put(ROWS, version_prefix(version) + b"%05d" % number, b"")
-    store.tx.discard_version(version)
-    store.commit()
-    store.forget()
-    assert reclaim(store) == 1
