@@ -105,12 +105,18 @@ def count_union(db: Database, keys: list[bytes]) -> int:
 def _union(db: Database, keys: list[bytes]) -> tuple[bytes, bool]:
     """The registers of all together, and whether any of them is dense."""
     db.tx.admit(_ADMITTED * len(keys))
-    values = [_value(db, db.find(key)) for key in keys]
-    dense = [value for value in values if value and encoding.encoding_of(value) == DENSE]
-    registers = encoding.united(dense)
-    for value in values:
-        if value and encoding.encoding_of(value) == SPARSE:
+    dense: list[bytes] = []
+    registers = bytes(REGISTERS)
+    for key in keys:  # in order: of two that are wrong the first is what is told of
+        value = _value(db, db.find(key))
+        if value is None:
+            continue
+        if encoding.encoding_of(value) == DENSE:
+            dense.append(value)
+        else:
             registers = encoding.maximum(registers, encoding.registers(value))
+    if dense:
+        registers = encoding.maximum(registers, encoding.united(dense))
     return registers, bool(dense)
 
 
