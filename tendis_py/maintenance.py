@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
 FSYNC_SECONDS = 1.0
-GC_SECONDS = 10.0
 DISCARD_SECONDS = 0.001
 MANY_STEPS = 20
 """After so many steps of giving something up, some 10 MB, the system is to have the memory back."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from tendis_py.services.clients import Clients
 from tendis_py.stages.connection import Connection
+
+_FEW = 64
 
 
 class Parking:
@@ -43,8 +45,15 @@ class Parking:
         """Take ``connection`` out; whether it was here."""
         if self._parked.pop(connection, None) is None:
             return False
+        if len(self._deadlines) > 2 * len(self._parked) + _FEW:
+            self._forget_those_gone()
         self._clients.set_blocked(connection.session, False)
         return True
+
+    def _forget_those_gone(self) -> None:
+        """A deadline may be far off: who left long before it is not to be kept until then."""
+        self._deadlines = [one for one in self._deadlines if self._parked.get(one[2]) == one[1]]
+        heapify(self._deadlines)
 
     def call_all(self) -> list[Connection]:
         """Take all out, in the order they came."""

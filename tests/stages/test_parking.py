@@ -67,3 +67,14 @@ def test_who_has_left_and_come_again_waits_for_the_new_time(parking: Parking) ->
     assert parking.call_due(2.0) == []
     assert connection in parking
     assert parking.call_due(3.0) == [connection]
+
+
+def test_who_has_left_is_not_kept_until_its_time(parking: Parking) -> None:
+    (stays,) = some(1)
+    parking.park(stays, 5.0)
+    for connection in some(1000):
+        parking.park(connection, 1e9)
+        parking.leave(connection)
+    assert len(parking._deadlines) < 200
+    assert parking.call_due(5.0) == [stays]
+    assert parking.call_due(2e9) == []
