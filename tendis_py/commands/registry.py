@@ -133,13 +133,6 @@ class Command:
             raise unknown_subcommand(self.name, args[1])
         return found
 
-    def resolve(self, args: list[bytes]) -> Command:
-        """As ``select``; ReplyError on a wrong arity, too."""
-        command = self.select(args)
-        if len(args) not in command.fits:
-            raise wrong_arity(command.name)
-        return command
-
     def keys_in(self, args: Request) -> list[bytes]:
         """The keys that ``args`` name, in order, repeats included; none when the arguments can't
         be right."""

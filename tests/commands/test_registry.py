@@ -68,13 +68,12 @@ def test_what_a_request_names(request_: str, name: str | None) -> None:
     assert (found and found.name) == name
 
 
-def test_subcommands_resolve_with_their_arity() -> None:
+def test_subcommands_are_selected_and_have_their_arity() -> None:
     client = REGISTRY.commands["client"]
-    assert client.resolve(words("client ID")).name == "client|id"
-    with pytest.raises(ReplyError, match=r"'client\|id' command"):
-        client.resolve(words("client id a"))
+    found = client.select(words("client ID"))
+    assert (found.name, 2 in found.fits, 3 in found.fits) == ("client|id", True, False)
     with pytest.raises(ReplyError, match=r"unknown subcommand 'nosuch'"):
-        client.resolve(words("client nosuch"))
+        client.select(words("client nosuch"))
 
 
 @pytest.mark.parametrize(
