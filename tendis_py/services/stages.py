@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tendis_py.services.histogram import Buckets, new_buckets, record
+from tendis_py.services.histogram import SUM, Buckets, new_buckets, record
 
 STAGES = ("parse", "queue", "lock", "execute", "commit", "respond", "write")
 """From one stamp to the next: read → queued (or taken) → taken → started → executed → committed →
@@ -75,6 +75,11 @@ class StageTimes:
         _fold_executed(self._executed.copy(), found)
         _fold_responded(self._responded.copy(), found)
         return found[stage]
+
+    def folded_ns(self, stage: str) -> int:
+        """What one stage took, but for the last batches; asked ten times a second, it has to be
+        cheap."""
+        return self._buckets[stage][SUM]
 
 
 def _fold_executed(batches: list[Executed], buckets: dict[str, Buckets]) -> None:

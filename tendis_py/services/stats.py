@@ -104,6 +104,7 @@ class _Mark:
     rejections: Counter[Named] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     stages: dict[str, Buckets] = field(default_factory=dict)
+    stage_ns: dict[str, int] = field(default_factory=dict)
     batches: dict[str, int] = field(default_factory=dict)
 
 
@@ -137,6 +138,7 @@ class Stats:
             self._all_rejections(),
             self._all_errors(),
             {stage: self._all_of_stage(stage) for stage in STAGES},
+            {stage: self._all_ns_of(stage) for stage in STAGES},
             self._all_batches(),
         )
         self.latencies.reset()
@@ -197,11 +199,9 @@ class Stats:
         return minus(buckets, earlier) if earlier else buckets
 
     def stage_ns(self, *stages: str) -> int:
-        """What those stages took, over all threads."""
-        since_start = sum(self._all_of_stage(stage)[SUM] for stage in stages)
-        return since_start - sum(
-            self._mark.stages[stage][SUM] for stage in stages if stage in self._mark.stages
-        )
+        """What those stages took, over all threads, but for each one's last few batches."""
+        before = self._mark.stage_ns
+        return sum(self._all_ns_of(stage) - before.get(stage, 0) for stage in stages)
 
     def batches(self) -> dict[str, int]:
         """Executing thread → batches it has executed."""
@@ -236,6 +236,9 @@ class Stats:
 
     def _all_of_stage(self, stage: str) -> Buckets:
         return merge(times.buckets(stage) for times in self.stage_times)
+
+    def _all_ns_of(self, stage: str) -> int:
+        return sum(times.folded_ns(stage) for times in self.stage_times)
 
     def _all_batches(self) -> dict[str, int]:
         return {times.name: times.batches for times in self.stage_times}
