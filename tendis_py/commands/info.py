@@ -117,11 +117,12 @@ def _power(size: int) -> str:
 
 def _print(title: str, fields: Fields) -> str:
     lines = [f"# {title}\r\n"]
-    lines += [f"{name}:{_text(value)}\r\n" for name, value in fields]
+    lines += [
+        f"{name}:{value if type(value) is not dict else _joined(value)}\r\n"
+        for name, value in fields
+    ]
     return "".join(lines)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ",".join([f"{name}={part}" for name, part in value.items()])
-    return str(value)
+def _joined(parts: dict[str, Any]) -> str:
+    return ",".join([f"{name}={part}" for name, part in parts.items()])

@@ -1,11 +1,11 @@
-"""What the process and RocksDB hold, in memory and in the log; sampled, since asking takes time."""
+"""What the process and RocksDB hold, and what else takes time to ask for: so it is sampled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from time import monotonic, time
 
-from tendis_py.services.process import peak_memory, resident_memory
+from tendis_py.services.process import main_thread_cpu, peak_memory, resident_memory
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.families import GARBAGE
 
@@ -15,7 +15,7 @@ SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """In bytes."""
+    """In bytes, but for times."""
 
     resident: int
     peak: int
@@ -26,6 +26,8 @@ class Holdings:
     garbage: int
     """Deleted collections that wait to be reclaimed: RocksDB's estimate, for to count them would be
     to walk over the tombstones of those before."""
+    main_thread_cpu: tuple[float, float]
+    """Seconds, in the system and for itself."""
     peak_time: int
     """Unix time at which ``peak`` was noticed."""
 
@@ -59,5 +61,6 @@ class HoldingsSampler:
             table_readers=engine.number("estimate-table-readers-mem"),
             log=engine.log_bytes(),
             garbage=engine.number("estimate-num-keys", GARBAGE),
+            main_thread_cpu=main_thread_cpu(),
             peak_time=self._peak_time,
         )

@@ -18,7 +18,7 @@ from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
 from tendis_py.services.histogram import percentiles_ns
 from tendis_py.services.memory import memory_use
-from tendis_py.services.process import cpu_times, main_thread_cpu, physical_memory
+from tendis_py.services.process import cpu_times, physical_memory
 from tendis_py.services.saving import Work
 from tendis_py.services.stages import WORKING
 
@@ -127,7 +127,7 @@ def memory(services: Services) -> Fields:
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", 0
     yield "lazyfree_pending_objects", held.garbage
-    yield "lazyfreed_objects", services.stats.totals().reclaimed
+    yield "lazyfreed_objects", services.stats.reclaimed()
     yield "mem_row_cache", services.keyspace.cache.statistics().bytes
     yield "mem_row_cache_limit", services.config.cache_size
     yield "mem_block_cache", held.block_cache
@@ -215,12 +215,10 @@ def _status(ok: bool) -> str:
 
 def threads(services: Services) -> Fields:
     """One line per reactor."""
-    stages = services.topology()
     for index, traffic in enumerate(services.stats.traffic):
-        connections = stages.get(traffic.name, {}).get("connections", 0)
         yield (
             f"io_thread_{index}",
-            {"clients": connections, "reads": traffic.reads, "writes": traffic.writes},
+            {"clients": traffic.connections, "reads": traffic.reads, "writes": traffic.writes},
         )
 
 
@@ -332,7 +330,7 @@ def cpu(services: Services) -> Fields:
     yield "used_cpu_user", f"{times.user:.6f}"
     yield "used_cpu_sys_children", f"{times.children_system:.6f}"
     yield "used_cpu_user_children", f"{times.children_user:.6f}"
-    system, user = main_thread_cpu()
+    system, user = services.holdings.now().main_thread_cpu
     yield "used_cpu_sys_main_thread", f"{system:.6f}"
     yield "used_cpu_user_main_thread", f"{user:.6f}"
 

@@ -19,12 +19,13 @@ RECENT_LOOKS = 16
 
 
 class Traffic:
-    """What one reactor counts of its connections. ``buffered`` are the bytes of input and output
-    that waited at its last look."""
+    """What one reactor counts of its ``connections``, and how many those are. ``buffered`` are the
+    bytes of input and output that waited at its last look."""
 
     __slots__ = (
         "_largest",
         "buffered",
+        "connections",
         "input_limit_closed",
         "name",
         "net_input",
@@ -39,7 +40,7 @@ class Traffic:
         self.name = name
         self.net_input = self.net_output = self.reads = self.writes = 0
         self.protocol_errors = self.input_limit_closed = self.output_limit_closed = 0
-        self.buffered = 0
+        self.buffered = self.connections = 0
         self._largest: deque[tuple[int, int]] = deque([(0, 0)], maxlen=RECENT_LOOKS)
 
     def look(self, buffered: int, largest_input: int, largest_output: int) -> None:
@@ -202,6 +203,10 @@ class Stats:
         """What those stages took, over all threads, but for each one's last few batches."""
         before = self._mark.stage_ns
         return sum(self._all_ns_of(stage) - before.get(stage, 0) for stage in stages)
+
+    def reclaimed(self) -> int:
+        """Values that were given up in the background."""
+        return sum(one.reclaimed for one in self._threads) - self._mark.totals.reclaimed
 
     def batches(self) -> dict[str, int]:
         """Executing thread → batches it has executed."""

@@ -51,6 +51,7 @@ class ConnectionTable(dict[int, Connection]):
             self._services.clients.release()
             return
         self[connection.fd] = connection
+        self._traffic.connections = len(self)
         self._services.clients.add(connection.session)
         self._epoll.register(connection.fd, EPOLLIN)
 
@@ -58,6 +59,7 @@ class ConnectionTable(dict[int, Connection]):
         if self.get(connection.fd) is not connection:
             return
         del self[connection.fd]
+        self._traffic.connections = len(self)
         self.parking.leave(connection)
         self._epoll.unregister(connection.fd)
         connection.close_socket()
