@@ -33,12 +33,10 @@ from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.session import Session
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
-
-FAST_ROWS = 2048
-"""Rows a command may take on the fast lane: one or two milliseconds."""
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
@@ -179,7 +177,7 @@ class Dispatcher:
                     command = container.select(request)
                     if len(request) not in command.fits:
                         raise wrong_arity(command.name)
-                    if command.lane is Lane.SLOW and self.defers:
+                    if command.lane_of(request) is Lane.SLOW and self.defers:
                         self.stop = Stop.SLOW
                         put_off = 1
                         break
@@ -199,7 +197,7 @@ class Dispatcher:
                     continue
             append(payload)
             if undo:
-                if interest.active:
+                if interest.active or len(undo) > ITEMS_AT_ONCE:
                     context.tx.end_unit()
                 else:
                     undo.clear()
@@ -229,7 +227,7 @@ class Dispatcher:
         """
         context = self.context
         session = context.session
-        if command.lane is Lane.SLOW and self.defers:
+        if command.lane_of(request) is Lane.SLOW and self.defers:
             raise TooLargeError
         mark = context.tx.mark()
         started = perf_counter_ns()

@@ -14,12 +14,13 @@ from itertools import takewhile
 from time import perf_counter_ns
 
 from tendis_py.commands.redaction import redacted
-from tendis_py.commands.registry import REGISTRY
-from tendis_py.dispatch import FAST_ROWS, Dispatcher, Stop
+from tendis_py.commands.registry import FAST_ROWS, REGISTRY
+from tendis_py.dispatch import Dispatcher, Stop
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
+from tendis_py.storage.journal import MOST_ROWS
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
@@ -122,12 +123,18 @@ class Executor:
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
+        counters = self.dispatcher.counters
+        settle_at = counters.changes + MOST_ROWS
         replies = batch.replies
         items = batch.items
         self.dispatcher.context.replies = []
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
         for connection, requests in items:
+            if counters.changes > settle_at:  # those of different clients need not be one commit
+                self.dispatcher.context.replies = []
+                self.tx.settle()
+                settle_at = counters.changes + MOST_ROWS
             session = connection.session
             output: list[bytes] = []
             taken = run(session, requests[:1] if is_slow else requests, output, session.received)
@@ -144,6 +151,8 @@ class Executor:
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
+        if is_slow and taken:
+            batch.spent = requests[0]
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         try:

@@ -47,6 +47,11 @@ class BulkRows(KeyRows):
             self._touch_all(meta_keys)
         return found
 
+    def load(self, keys: list[bytes]) -> None:
+        """Have the rows of ``keys`` at hand for what follows; it leaves no trace."""
+        meta_keys = self._meta_keys(keys)
+        self._completed(meta_keys, self._at_hand(meta_keys))
+
     def _meta_keys(self, keys: list[bytes]) -> list[bytes]:
         return list(map(add, repeat(self.prefix), keys))
 

@@ -1,8 +1,9 @@
 """The offline check of a data folder (``tendis-py --check DIR``): does everything agree?
 
 Reads in order, one row at a time, and keeps 8 bytes for each large collection, so the size of the
-data does not matter. Changes nothing. What the rows of a type must look like among themselves is
-the type's own business: its *inspector* says. Knows no type; docs/storage.md lists what is checked.
+data does not matter. Changes nothing but what a large commit has left to do. What the rows of a
+type must look like among themselves is the type's own business: its *inspector* says. Knows no
+type; docs/storage.md lists what is checked.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tendis_py.errors import StorageError
+from tendis_py.storage import journal
 from tendis_py.storage.codec import (
     DEADLINE_SIZE,
     FIELDS_DUE,
@@ -305,7 +307,7 @@ def check_folder(
     """Check the data in ``folder``, which no server may be using, and ``say`` what was found, line
     by line; the exit code."""
     try:
-        engine = Engine(folder, read_only=True)
+        engine = _sound_journal(folder, say)
     except StorageError as error:
         say(str(error))
         return CANT_OPEN
@@ -314,6 +316,21 @@ def check_folder(
         return _report(engine, inspectors, say)
     finally:
         engine.close()
+
+
+def _sound_journal(folder: Path, say: Callable[[str], None]) -> Engine:
+    """The folder, read-only. As a file system's check does, this finishes what a crash has left in
+    the journal: until then not all of a large commit is where it belongs."""
+    engine = Engine(folder, read_only=True)
+    if not journal.has_unfinished(engine):
+        return engine
+    engine.close()
+    engine = Engine(folder)
+    try:
+        say(f"finished {journal.finish(engine)} large commits that were interrupted")
+    finally:
+        engine.close()
+    return Engine(folder, read_only=True)
 
 
 def _report(engine: Engine, inspectors: Mapping[int, Inspect], say: Callable[[str], None]) -> int:

@@ -241,7 +241,7 @@ class Engine:
     def write(
         self,
         changes: Iterable[RowWrite],
-        settings: Iterable[tuple[bytes, bytes]] = (),
+        settings: Iterable[tuple[bytes, bytes | None]] = (),
         ranges: Iterable[tuple[int, bytes, bytes]] = (),
     ) -> None:
         """Write everything as one batch: all of it survives a crash or nothing does.
@@ -261,8 +261,11 @@ class Engine:
                     batch.delete(key, handles[family])
                 else:
                     put(key, value, handles[family])
-            for key, value in settings:
-                put(key, value)
+            for key, setting in settings:
+                if setting is None:
+                    batch.delete(key)
+                else:
+                    put(key, setting)
             return batch
 
         self.write_batch(build)

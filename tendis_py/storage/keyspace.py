@@ -8,10 +8,12 @@ number of keys in it, and the row cache.
 from __future__ import annotations
 
 import itertools
+import logging
 import struct
 import threading
 from collections.abc import Callable, Iterator
 
+from tendis_py.storage import journal
 from tendis_py.storage.cache import RowCache
 from tendis_py.storage.changes import Interest
 from tendis_py.storage.codec import deadline_key, namespace_prefix
@@ -20,6 +22,8 @@ from tendis_py.storage.engine import Engine
 from tendis_py.storage.limits import DefaultLimits, Limits
 from tendis_py.storage.locks import KeyLocks
 from tendis_py.storage.order import OrderIndexes
+
+log = logging.getLogger(__name__)
 
 DATABASE_SETTING = b"database:"  # + index (decimal) → namespace
 COUNT_SETTING = b"count:"  # + namespace → keys, keys with an expiry
@@ -120,6 +124,8 @@ class Keyspace:
 
     def _open(self, databases: int) -> None:
         engine = self.engine
+        if finished := journal.finish(engine):
+            log.warning("finished %d large commits that were interrupted", finished)
         stored = {
             int(key[len(DATABASE_SETTING) :]): int.from_bytes(value, "big")
             for key, value in engine.settings(DATABASE_SETTING)

@@ -290,7 +290,7 @@ def test_a_full_queue_holds_back_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """The queue empties just after it has refused: the reactor must not sleep over that."""
-    offer, take = WorkQueue.offer, WorkQueue.take
+    offer, take = WorkQueue.offer, WorkQueue._take_ready
     taken = threading.Condition()
 
     def announced(queue: WorkQueue) -> Work | None:
@@ -309,7 +309,7 @@ def test_a_full_queue_holds_back_and_goes_on(
                 )
         return accepted
 
-    monkeypatch.setattr(WorkQueue, "take", announced)
+    monkeypatch.setattr(WorkQueue, "_take_ready", announced)
     monkeypatch.setattr(WorkQueue, "offer", late)
     config = config_for(
         tmp_path, threading_model=model, work_queue_max_requests="1", io_threads="2"
