@@ -24,7 +24,7 @@ INTENT_SETTING = b"intent:"  # + number of the commit: its slices are true
 MOST_ROWS = 2048
 """Rows of one family that a commit writes at once: up to some 10 ms."""
 
-_SLICE_ROWS = 512
+SLICE_ROWS = 512
 _SLICE_BYTES = 1 << 18
 """With both, a slice is half a millisecond."""
 
@@ -77,14 +77,17 @@ class Journal:
         return self._prefix + number.to_bytes(_SLICE_NUMBER_SIZE, "big")
 
 
-def slices(rows: Iterable[RowWrite]) -> Iterator[list[RowWrite]]:
-    """``rows``, cut so that each part is a short write."""
+def short_writes(rows: list[RowWrite]) -> Iterator[list[RowWrite]]:
+    """SLICE_ROWS at the most, cut so that no part has many bytes but one that is a single row."""
+    if sum([len(key) + len(value or b"") for _, key, value in rows]) <= _SLICE_BYTES:
+        yield rows
+        return
     part: list[RowWrite] = []
     size = 0
     for row in rows:
         part.append(row)
         size += len(row[1]) + len(row[2] or b"")
-        if len(part) >= _SLICE_ROWS or size >= _SLICE_BYTES:
+        if size >= _SLICE_BYTES:
             yield part
             part, size = [], 0
     if part:

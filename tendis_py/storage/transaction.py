@@ -10,7 +10,7 @@ Transaction holds the locks of its keys.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import islice
 from typing import Any
 
 from tendis_py.errors import StorageError, WriteStalledError
@@ -27,7 +27,7 @@ from tendis_py.storage.counters import KeyspaceCounters
 from tendis_py.storage.database import Database
 from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import GARBAGE, META, ROWS
-from tendis_py.storage.journal import MOST_ROWS, DeletedRange, Journal, slices
+from tendis_py.storage.journal import MOST_ROWS, SLICE_ROWS, DeletedRange, Journal, short_writes
 from tendis_py.storage.key_rows import MISSING
 from tendis_py.storage.keyspace import Counts, Keyspace
 from tendis_py.storage.order import OrderIndex
@@ -314,9 +314,12 @@ class Transaction(Overlay):
             raise
         for number, (rows, ranges) in enumerate(self._slices()):
             journal.apply(number, rows, ranges)
-            meta = {key: self.meta[key] for family, key, _ in rows if family == META}
-            values = {key: value for family, key, value in rows if family == ROWS}
-            self._publish(meta, keyspace.cache.growth(meta), values)
+            family = rows[0][0]
+            if family == META:
+                meta = {key: self.meta[key] for _, key, _ in rows}
+                self._publish(meta, keyspace.cache.growth(meta), {})
+            elif family == ROWS:
+                keyspace.cache.update_values({key: value for _, key, value in rows})
             keyspace.cache.trim()
         journal.close()
         drain(self.meta)
@@ -324,20 +327,19 @@ class Transaction(Overlay):
             drain(overlay)
 
     def _slices(self) -> Iterator[tuple[list[RowWrite], list[DeletedRange]]]:
-        """Everything written, with rests in between; the ranges to delete come first."""
-        rows = chain(
-            ((META, key, stored(row)) for key, row in self.meta.items()),
-            (
-                (family, key, value)
-                for family, overlay in self.families.items()
-                for key, value in overlay.items()
-            ),
-        )
+        """Everything written, each slice of one family, with rests in between; the ranges to delete
+        come first."""
         ranges = list(self.ranges)
-        for part in slices(rows):
-            yield part, ranges
-            ranges = []
-            self.pace.rest(2 * ROWS_BETWEEN_RESTS)
+        overlays: list[tuple[int, dict[bytes, Any]]] = [(META, self.meta), *self.families.items()]
+        for family, overlay in overlays:
+            items = iter(overlay.items())
+            while some := list(islice(items, SLICE_ROWS)):
+                if family == META:
+                    some = [(key, stored(row)) for key, row in some]
+                for part in short_writes([(family, key, value) for key, value in some]):
+                    yield part, ranges
+                    ranges = []
+                    self.pace.rest(2 * ROWS_BETWEEN_RESTS)
 
     def _commit_counts(self, write: Callable[[list[tuple[bytes, bytes]]], None]) -> None:
         """``write`` the counters as they will be, and let everybody have them."""

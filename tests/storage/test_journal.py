@@ -10,7 +10,7 @@ import pytest
 from tendis_py.errors import StorageError, WriteStalledError
 from tendis_py.storage import journal, transaction
 from tendis_py.storage.check import CLEAN, check_folder
-from tendis_py.storage.engine import Engine
+from tendis_py.storage.engine import Engine, RowWrite
 from tendis_py.storage.families import ROWS, SCORE
 from tendis_py.types.checks import INSPECTORS
 from tests.support.store import NOW, Store
@@ -22,7 +22,7 @@ MORE = 10**6
 @pytest.fixture(autouse=True)
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction, "MOST_ROWS", 20)
-    monkeypatch.setattr(journal, "_SLICE_ROWS", 7)
+    monkeypatch.setattr(transaction, "SLICE_ROWS", 7)
 
 
 class Fragile:
@@ -166,6 +166,6 @@ def test_ranges_are_deleted_before_rows_are_written(store: Store) -> None:
 
 
 def test_large_values_make_small_slices(store: Store) -> None:
-    rows = [(ROWS, b"%d" % at, bytes(journal._SLICE_BYTES // 2)) for at in range(6)]
-    assert [len(part) for part in journal.slices(rows)] == [2, 2, 2]
-    assert list(journal.slices([])) == []
+    rows: list[RowWrite] = [(ROWS, b"%d" % at, bytes(journal._SLICE_BYTES // 2)) for at in range(7)]
+    assert [len(part) for part in journal.short_writes(rows)] == [2, 2, 2, 1]
+    assert list(journal.short_writes(rows[:1])) == [rows[:1]]
