@@ -23,6 +23,7 @@ from tendis_py.errors import (
     HeldError,
     ReplyError,
     TooLargeError,
+    WriteFailedError,
     unknown_command,
     wrong_arity,
 )
@@ -316,6 +317,8 @@ class Dispatcher:
     ) -> bytes:
         """The reply to a request that raised; what was written since ``mark`` is taken back."""
         self.context.tx.rollback_to(mark)
+        if isinstance(error, WriteFailedError):  # of rows that are written ahead
+            error = ReplyError(self.services.disk.failed(error))
         if not isinstance(error, ReplyError):
             log.error("internal error in %r", request[0][:64], exc_info=error)
             error = ReplyError(INTERNAL)

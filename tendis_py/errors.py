@@ -51,6 +51,14 @@ class StorageError(Exception):
     """The data folder can't be opened or written; the message says why, for an operator."""
 
 
+class WriteFailedError(StorageError):
+    """The disk did not take what was written; ``reason``: the system's words for it."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        super().__init__(f"{what} failed: {error}")
+        self.reason = str(error).rpartition(": ")[2]
+
+
 def printable(raw: bytes | bytearray) -> str:
     """``raw`` as text for an error message: lossless, newlines blanked as Redis does."""
     return raw.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
@@ -396,6 +404,10 @@ def bitop_sources(operation: bytes) -> ReplyError:
     return ReplyError(
         f"ERR BITOP {printable(operation)} must be called with at least two source keys."
     )
+
+
+def write_failure(reason: str) -> str:
+    return f"MISCONF Errors writing to the AOF file: {reason}"
 
 
 def unknown_pfdebug(subcommand: bytes) -> ReplyError:

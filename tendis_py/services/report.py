@@ -196,7 +196,7 @@ def persistence(services: Services) -> Fields:
     yield "aof_last_bgrewrite_status", _status(rewrites.last_ok)
     yield "aof_rewrites", rewrites.done
     yield "aof_rewrites_consecutive_failures", rewrites.failures
-    yield "aof_last_write_status", _status(engine.last_write_ok)
+    yield "aof_last_write_status", _status(not services.disk.failure)
     yield "aof_last_cow_size", 0
     yield "module_fork_in_progress", 0
     yield "module_fork_last_cow_size", 0

@@ -9,6 +9,7 @@ own.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,7 @@ from rocksdict import (
     BottommostLevelCompaction,
     Cache,
     CompactOptions,
+    DbClosedError,
     DBCompressionType,
     Options,
     Rdict,
@@ -31,16 +33,22 @@ from rocksdict import (
     WriteOptions,
 )
 
-from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.errors import StorageError, WriteFailedError, WriteStalledError
 from tendis_py.storage.families import COLUMN_FAMILIES
 from tendis_py.storage.folder import explain_open_failure, file_names, lock_folder
 from tendis_py.storage.gaps import OnGap, iterate, nothing
+from tendis_py.storage.kept_open import KeptOpen
+
+log = logging.getLogger(__name__)
 
 FORMAT_KEY = b"format"
 FORMAT_VALUE = b"tendis-py 1"
 
 _STALL_POLL_SECONDS = 0.005
 _FLUSH_AGAIN_SECONDS = 0.1
+_ROOM_BYTES = 8 * 1024 * 1024
+"""Room that must be on the disk, besides what the log takes once more, to open the folder anew."""
+_ROOM_FILE = "tendis-room"
 
 RowWrite = tuple[int, bytes, bytes | None]
 """Column family, key, new value (None deletes)."""
@@ -52,7 +60,8 @@ MOST_GAPS = 64
 
 
 class Engine:
-    """One open data folder. Thread-safe, as RocksDB is."""
+    """One open data folder. Thread-safe, as RocksDB is; but ``reopen`` has to have nobody beside
+    it, so whoever has no claim on keys says ``with engine.kept_open``."""
 
     def __init__(
         self,
@@ -72,28 +81,36 @@ class Engine:
         self._block_cache = Cache(block_cache_bytes)
         self._lock = lock_folder(path) if read_only else None
         self._check_folder()
-        db_options = self._options(options or {})
-        try:
-            self._db = Rdict(
-                str(path),
-                db_options,
-                column_families=dict.fromkeys(COLUMN_FAMILIES, db_options),
-                access_type=AccessType.read_only() if read_only else AccessType.read_write(),
-            )
-        except Exception as error:
-            raise StorageError(explain_open_failure(path, str(error))) from None
-        self._families = [self._db.get_column_family(name) for name in COLUMN_FAMILIES]
-        self._handles = [self._db.get_column_family_handle(name) for name in COLUMN_FAMILIES]
+        self._db_options = self._options(options or {})
+        self._changed_options: dict[str, str] = {}
+        self._last_sequence = 0
+        self._use(self._open(read_only=read_only))
         self._write_options = WriteOptions()
         self._write_options.no_slowdown = True
         self.stalls = 0
         self.stalled_seconds = 0.0
-        self.last_write_ok = True
+        self.kept_open = KeptOpen()
         self.gaps: dict[Range, None] = {}
         """Where iterations had to step over much that was deleted: to be compacted."""
         self.unsynced = False
         """Whether anything was written since the last fsync of the log."""
         self._check_format()
+
+    def _open(self, *, read_only: bool) -> Rdict:
+        try:
+            return Rdict(
+                str(self.path),
+                self._db_options,
+                column_families=dict.fromkeys(COLUMN_FAMILIES, self._db_options),
+                access_type=AccessType.read_only() if read_only else AccessType.read_write(),
+            )
+        except Exception as error:
+            raise StorageError(explain_open_failure(self.path, str(error))) from None
+
+    def _use(self, db: Rdict) -> None:
+        self._db = db
+        self._families = [db.get_column_family(name) for name in COLUMN_FAMILIES]
+        self._handles = [db.get_column_family_handle(name) for name in COLUMN_FAMILIES]
 
     def _check_folder(self) -> None:
         if "CURRENT" not in file_names(self.path):
@@ -284,8 +301,7 @@ class Engine:
                 break
             except Exception as error:
                 if "Write stall" not in str(error):
-                    self.last_write_ok = False
-                    raise StorageError(f"write failed: {error}") from error
+                    raise WriteFailedError("write", error) from None
             if not may_wait:
                 raise WriteStalledError
             if not started:
@@ -294,55 +310,111 @@ class Engine:
             time.sleep(_STALL_POLL_SECONDS)
         if started:
             self.stalled_seconds += time.monotonic() - started
-        self.unsynced = self.last_write_ok = True
+        self.unsynced = True
 
     def sync(self) -> None:
         """fsync the log, with the GIL released: what was written before is durable."""
         self.unsynced = False
         try:
-            self._db.flush_wal(True)
+            with self.kept_open:
+                self._db.flush_wal(True)
         except Exception as error:
             self.unsynced = True
-            raise StorageError(f"fsync failed: {error}") from error
+            raise WriteFailedError("fsync", error) from None
 
     def flush(self) -> None:
         """Write the memtables to disk, with the GIL released. StorageError when it fails."""
-        for family in (self._db, *self._families):
-            _flush(family)
+        with self.kept_open:
+            for family in (self._db, *self._families):
+                _flush(family)
 
     def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
         """Compact a range, with the GIL released: drops what was deleted in it. StorageError when
         it fails, or a flush before it."""
-        _flush(self._families[family])  # or RocksDB flushes what lies in the range, see there
-        try:
-            self._families[family].compact_range(lower, upper)
-        except Exception as error:
-            raise StorageError(f"compaction failed: {error}") from error
+        with self.kept_open:
+            _flush(self._families[family])  # or RocksDB flushes what lies in the range, see there
+            try:
+                self._families[family].compact_range(lower, upper)
+            except Exception as error:
+                raise StorageError(f"compaction failed: {error}") from error
 
     def compact_gaps(self) -> None:
         """Compact away what iterations have had to step over, with the GIL released. StorageError
         when it fails."""
         while self.gaps:
             (family, lower, upper), _ = self.gaps.popitem()
-            _flush(self._families[family])
             options = CompactOptions()
             options.set_exclusive_manual_compaction(False)
             # a file alone in its range would just be moved down, with all that was deleted
             options.set_bottommost_level_compaction(BottommostLevelCompaction.force_optimized())
-            try:
-                self._families[family].compact_range(lower, upper, options)
-            except Exception as error:
-                raise StorageError(f"compaction failed: {error}") from error
+            with self.kept_open:
+                _flush(self._families[family])
+                try:
+                    self._families[family].compact_range(lower, upper, options)
+                except Exception as error:
+                    raise StorageError(f"compaction failed: {error}") from error
 
     def set_options(self, options: Mapping[str, str]) -> None:
         """Change options of the column families at runtime: name → text, as in the configuration.
         StorageError when RocksDB refuses; then nothing has changed."""
         changes = dict(_runtime_option(name, text) for name, text in options.items())
         try:
-            for family in self._families:
-                family.set_options(changes)
+            with self.kept_open:
+                for family in self._families:
+                    family.set_options(changes)
         except Exception as error:
             raise StorageError(str(error)) from None
+        self._changed_options |= changes
+
+    # After a write has failed
+
+    def prepare_reopening(self) -> None:
+        """StorageError unless the disk has room for ``reopen``, which then finds all that was ever
+        written. May take a second, with the GIL released."""
+        room = self.path / _ROOM_FILE
+        try:
+            with room.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, self.log_bytes() + _ROOM_BYTES)
+        except OSError as error:
+            raise StorageError(f"{error.strerror}") from None
+        finally:
+            with contextlib.suppress(OSError):
+                room.unlink()
+        with self.kept_open:
+            beside = self._open(read_only=True)
+            found, wanted = beside.latest_sequence_number(), self._sequence()
+            beside.close()
+        if found < wanted:
+            raise StorageError(
+                f"the log ends {wanted - found} changes before the last that was acknowledged"
+            )
+
+    def _sequence(self) -> int:
+        """The number of the last change. (Nothing is open when even reading failed.)"""
+        with contextlib.suppress(DbClosedError):
+            self._last_sequence = self._db.latest_sequence_number()
+        return self._last_sequence
+
+    def reopen(self) -> bool:
+        """Close the folder and open it anew: RocksDB takes no write after one that has failed. The
+        caller holds all keys. False when somebody uses the folder without: nothing has happened.
+        StorageError when it can only be read; then that goes on."""
+        with self.kept_open.alone() as alone:
+            if not alone:
+                return False
+            self._sequence()
+            with contextlib.suppress(Exception):  # what could not be written still can't
+                self._release()
+            try:
+                self._use(self._open(read_only=False))
+            except StorageError:
+                self._use(self._open(read_only=True))
+                self._lock = lock_folder(self.path)
+                raise
+            if self._changed_options:
+                for family in self._families:
+                    family.set_options(self._changed_options)
+        return True
 
     # Figures
 
@@ -358,8 +430,9 @@ class Engine:
 
     def number(self, name: str, family: int | None = None) -> int:
         """RocksDB property ``rocksdb.<name>``: of one column family, or summed over all."""
-        families = self._families if family is None else [self._families[family]]
-        return sum(one.property_int_value(f"rocksdb.{name}") or 0 for one in families)
+        with self.kept_open:
+            families = self._families if family is None else [self._families[family]]
+            return sum(one.property_int_value(f"rocksdb.{name}") or 0 for one in families)
 
     def block_cache_usage(self) -> int:
         return int(self._block_cache.get_usage())
@@ -369,17 +442,26 @@ class Engine:
         self._block_cache.set_capacity(size)
 
     def close(self) -> None:
-        with contextlib.suppress(StorageError):
-            self.sync()
-        self._release()
+        """Make all that was written durable, and close the folder. That the disk refuses is only
+        logged: what was acknowledged is in the operating system's hands."""
+        try:
+            if self._lock is None:
+                self.sync()
+        except StorageError as error:
+            log.error("when the data folder was closed: %s", error)
+        with contextlib.suppress(Exception):  # it is the same once more
+            self._release()
 
     def _release(self) -> None:
         """Close the folder, whose lock each column family holds on to."""
         self._families.clear()
         self._handles.clear()
-        self._db.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        lock, self._lock = self._lock, None
+        try:
+            self._db.close()
+        finally:
+            if lock is not None:
+                os.close(lock)
 
 
 def _flush(family: Rdict) -> None:

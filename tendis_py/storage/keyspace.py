@@ -109,8 +109,8 @@ class Keyspace:
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
         self.may_expire: Callable[[], bool] = lambda: True
-        """Whether keys whose time has come may be deleted: until then nobody sees them, but they
-        count. Set by the services."""
+        """Whether keys whose time has come may be deleted, and whatever else is written that nobody
+        has asked for: until then nobody sees such keys, but they count. Set by the services."""
         self.turns = 0
         """Turns begun by all reactors, about: long work sees by it whether there is other work."""
         self.layout = 0
