@@ -1,4 +1,4 @@
-"""A disk that takes no more: writes are refused, reads go on, nothing that was acknowledged is lost.
+"""A disk that takes no more: writes are refused, reads go on, nothing acknowledged is lost.
 
 No file of the server may grow beyond a limit that is set and lifted from outside (RLIMIT_FSIZE):
 the log meets it, and data files that are flushed do.
