@@ -65,11 +65,11 @@ class Maintenance:
             await trio.sleep(FSYNC_SECONDS)
             if self._disk.failure:
                 continue
-            if engine.unsynced and self._services.config.appendfsync == "everysec":
-                try:
-                    await trio.to_thread.run_sync(engine.sync)
-                except WriteFailedError as error:
-                    self._disk.failed(error)
+            sync = self._services.config.appendfsync != "no"
+            try:
+                await trio.to_thread.run_sync(partial(engine.note_files, sync=sync))
+            except WriteFailedError as error:
+                self._disk.failed(error)
 
     async def _recover(self) -> None:
         """Once a disk that has refused a write has room again, open the folder anew: RocksDB takes

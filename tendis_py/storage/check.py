@@ -313,6 +313,8 @@ def check_folder(
         return CANT_OPEN
     try:
         say(f"{folder}: {FORMAT_VALUE.decode()}")
+        for remark in engine.remarks:
+            say(f"remark: {remark}")
         return _report(engine, inspectors, say)
     finally:
         engine.close()

@@ -26,6 +26,7 @@ from rocksdict import (
     CompactOptions,
     DbClosedError,
     DBCompressionType,
+    DBRecoveryMode,
     Options,
     Rdict,
     ReadOptions,
@@ -38,6 +39,13 @@ from tendis_py.storage.families import COLUMN_FAMILIES
 from tendis_py.storage.folder import explain_open_failure, file_names, lock_folder
 from tendis_py.storage.gaps import OnGap, iterate, nothing
 from tendis_py.storage.kept_open import KeptOpen
+from tendis_py.storage.losses import (
+    Sizes,
+    mend_log,
+    refuse_losses,
+    sizes_of,
+    write_note,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +57,8 @@ _FLUSH_AGAIN_SECONDS = 0.1
 _ROOM_BYTES = 8 * 1024 * 1024
 """Room that must be on the disk, besides what the log takes once more, to open the folder anew."""
 _ROOM_FILE = "tendis-room"
+_STRICT = "absolute_consistency"
+_RECOVERY_MODES = (_STRICT, "point_in_time")
 
 RowWrite = tuple[int, bytes, bytes | None]
 """Column family, key, new value (None deletes)."""
@@ -75,16 +85,19 @@ class Engine:
         it must be there, and none of its data changes.
 
         ``options`` are RocksDB options by name. StorageError when the folder has another format,
-        is open in another process, or an option is unknown.
+        has lost some of its content, is open in another process, or an option is unknown.
         """
         self.path = path
         self._block_cache = Cache(block_cache_bytes)
         self._lock = lock_folder(path) if read_only else None
-        self._check_folder()
         self._db_options = self._options(options or {})
+        self._is_strict = (options or {}).get("wal_recovery_mode", _STRICT) == _STRICT
+        self.remarks: list[str] = []
+        """What was not as it should be, and is no reason to refuse the folder."""
+        self._noted: Sizes = {}
         self._changed_options: dict[str, str] = {}
         self._last_sequence = 0
-        self._use(self._open(read_only=read_only))
+        self._use(self._open_first(read_only=read_only))
         self._write_options = WriteOptions()
         self._write_options.no_slowdown = True
         self.stalls = 0
@@ -96,7 +109,32 @@ class Engine:
         """Whether anything was written since the last fsync of the log."""
         self._check_format()
 
-    def _open(self, *, read_only: bool) -> Rdict:
+    def _open_first(self, *, read_only: bool) -> Rdict:
+        """Open a folder of which only its files are known, if nothing is lost."""
+        self._check_folder()
+        try:
+            return self._open(read_only=read_only)
+        except StorageError as error:
+            if not self._is_strict or "Corruption" not in str(error):
+                raise
+            self._remark(mend_log(self.path, error, cut=not read_only))
+        try:
+            return self._open(read_only=read_only, trusting=read_only)
+        except StorageError as error:  # the end of the log was not all
+            self._remark(mend_log(self.path, error, cut=not read_only))
+        return self._open(read_only=read_only)
+
+    def _remark(self, remark: str) -> None:
+        self.remarks.append(remark)
+        if self._lock is None:
+            log.warning("%s", remark)
+
+    def _open(self, *, read_only: bool, trusting: bool = False) -> Rdict:
+        """``trusting``: where the log can't be read it ends, as it is known to."""
+        mode = DBRecoveryMode.absolute_consistency()
+        if trusting or not self._is_strict:
+            mode = DBRecoveryMode.point_in_time()
+        self._db_options.set_wal_recovery_mode(mode)
         try:
             return Rdict(
                 str(self.path),
@@ -115,10 +153,15 @@ class Engine:
     def _check_folder(self) -> None:
         if "CURRENT" not in file_names(self.path):
             return
+        if self._is_strict:
+            for remark in refuse_losses(self.path):
+                self._remark(remark)
         try:
             families = set(Rdict.list_cf(str(self.path), Options(raw_mode=True)))
         except Exception as error:
-            raise StorageError(explain_open_failure(self.path, str(error))) from None
+            refusal = StorageError(explain_open_failure(self.path, str(error)))
+            mend_log(self.path, refusal, cut=False)
+            raise refusal from None
         if not families <= {"default", *COLUMN_FAMILIES}:
             raise StorageError(
                 f"'{self.path}' holds a RocksDB database of another program (column families "
@@ -322,6 +365,22 @@ class Engine:
             self.unsynced = True
             raise WriteFailedError("fsync", error) from None
 
+    def note_files(self, *, sync: bool = True) -> None:
+        """Note how long the log and the MANIFEST are, for the next start; the log only with a
+        ``sync``, which makes it durable first. WriteFailedError when that fails."""
+        sizes = sizes_of(self.path, logs=sync)
+        if sizes == self._noted and not self.unsynced:
+            return
+        if sync:
+            self.sync()
+        self._write_note(sizes)
+
+    def _write_note(self, sizes: Sizes) -> None:
+        if sizes != self._noted:
+            with contextlib.suppress(OSError):  # the note is behind, then
+                write_note(self.path, sizes)
+                self._noted = sizes
+
     def flush(self) -> None:
         """Write the memtables to disk, with the GIL released. StorageError when it fails."""
         with self.kept_open:
@@ -381,7 +440,7 @@ class Engine:
             with contextlib.suppress(OSError):
                 room.unlink()
         with self.kept_open:
-            beside = self._open(read_only=True)
+            beside = self._open(read_only=True, trusting=True)
             found, wanted = beside.latest_sequence_number(), self._sequence()
             beside.close()
         if found < wanted:
@@ -406,9 +465,9 @@ class Engine:
             with contextlib.suppress(Exception):  # what could not be written still can't
                 self._release()
             try:
-                self._use(self._open(read_only=False))
+                self._use(self._open(read_only=False, trusting=True))
             except StorageError:
-                self._use(self._open(read_only=True))
+                self._use(self._open(read_only=True, trusting=True))
                 self._lock = lock_folder(self.path)
                 raise
             if self._changed_options:
@@ -444,13 +503,17 @@ class Engine:
     def close(self) -> None:
         """Make all that was written durable, and close the folder. That the disk refuses is only
         logged: what was acknowledged is in the operating system's hands."""
+        writes = self._lock is None
         try:
-            if self._lock is None:
+            if writes:
                 self.sync()
         except StorageError as error:
             log.error("when the data folder was closed: %s", error)
+            writes = False
         with contextlib.suppress(Exception):  # it is the same once more
             self._release()
+            if writes:
+                self._write_note(sizes_of(self.path, logs=True))
 
     def _release(self) -> None:
         """Close the folder, whose lock each column family holds on to."""
@@ -525,6 +588,10 @@ def _set_option(options: Options, name: str, text: str) -> None:
         if factory is None:
             raise StorageError(f"rocksdb.{name}: unknown compression '{text}'")
         value: Any = factory()
+    elif name == "wal_recovery_mode":
+        if text not in _RECOVERY_MODES:
+            raise StorageError(f"rocksdb.{name}: '{text}' is none of {', '.join(_RECOVERY_MODES)}")
+        value = getattr(DBRecoveryMode, text)()
     elif setter is None:
         raise StorageError(f"rocksdb.{name}: rocksdict has no such option")
     else:

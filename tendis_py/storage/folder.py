@@ -68,6 +68,6 @@ def lock_folder(path: Path) -> int:
 
 
 def explain_open_failure(path: Path, reason: str) -> str:
-    if "LOCK" in reason or "lock" in reason:
+    if "LOCK" in reason:
         return f"'{path}' is in use by another process (its LOCK file is held)"
     return f"Can't open data folder '{path}': {reason}"
