@@ -91,6 +91,7 @@ class Maintenance:
         try:
             if not self._engine.reopen():
                 return
+            self._services.keyspace.finish_commits()
         except StorageError as error:
             self._tell_trouble(error)
         else:

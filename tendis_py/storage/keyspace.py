@@ -146,6 +146,14 @@ class Keyspace:
             self.counts.setdefault(stored[index], Counts())
         engine.write((), settings)
 
+    def finish_commits(self) -> None:
+        """Finish the large commits that a write error has interrupted, now that the folder is open
+        anew. The caller holds all keys."""
+        if journal.finish(self.engine):
+            self.cache.clear()
+            self.orders.clear()
+            self.expiry_low_water.lower(0)
+
     def new_namespace(self) -> tuple[int, tuple[bytes, bytes]]:
         """An unused namespace, and the setting to commit with its first use."""
         namespace = self._next_namespace

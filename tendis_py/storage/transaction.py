@@ -244,8 +244,7 @@ class Transaction(Overlay):
             self._publish(meta, growth, self.families[ROWS])
         if self._earliest <= keyspace.expiry_low_water.deadline:
             keyspace.expiry_low_water.lower(self._earliest)
-        if self._moved:
-            keyspace.move_databases(self._moved)
+        self._publish_moves()
         self._reordered.clear()
         self._forget()
         return True
@@ -292,6 +291,12 @@ class Transaction(Overlay):
         if values:
             cache.update_values(values)
 
+    def _publish_moves(self) -> None:
+        if self._moved:
+            self.keyspace.move_databases(self._moved)
+            self._moved.clear()
+            self._layout = -1
+
     @property
     def _is_large(self) -> bool:
         return len(self.meta) > MOST_ROWS or max(map(len, self.families.values())) > MOST_ROWS
@@ -312,6 +317,7 @@ class Transaction(Overlay):
         except StorageError:
             journal.abandon()
             raise
+        self._publish_moves()
         for number, (rows, ranges) in enumerate(self._slices()):
             journal.apply(number, rows, ranges)
             family = rows[0][0]

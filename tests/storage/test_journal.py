@@ -151,6 +151,24 @@ def test_what_could_not_be_staged_is_taken_back_at_once(store: Store) -> None:
     assert outcome(store) == "before"
 
 
+def test_a_write_error_in_between_is_mended_when_the_folder_is_open_anew(store: Store) -> None:
+    before(store)
+    change(store)
+    store.tx.undo.clear()
+    store.engine.write = Fragile(store.engine, 8)  # type: ignore[method-assign]
+    with pytest.raises(StorageError):
+        store.tx.commit()
+    store.tx.rollback()
+    del store.engine.write  # type: ignore[method-assign]
+    store.tx.begin(NOW)
+    assert store.value(KEYS[0]) is None, "this slice was applied"
+    assert store.value(KEYS[9]) == b"old", "this one was not"
+    assert store.engine.reopen()
+    store.keyspace.finish_commits()
+    assert outcome(store) == "after"
+    assert settings(store) == []
+
+
 def test_ranges_are_deleted_before_rows_are_written(store: Store) -> None:
     store.tx.put_many(ROWS, {b"a%02d" % at: b"old" for at in range(30)})
     store.commit()
