@@ -51,6 +51,11 @@ class StorageError(Exception):
     """The data folder can't be opened or written; the message says why, for an operator."""
 
 
+class UnreadableError(StorageError):
+    """Something on disk can't be read: a block is damaged, a file has gone. The log has it; the
+    message is fit for a client, too."""
+
+
 def printable(raw: bytes | bytearray) -> str:
     """``raw`` as text for an error message: lossless, newlines blanked as Redis does."""
     return raw.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
