@@ -16,7 +16,7 @@ from time import perf_counter_ns
 from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.dispatch import FAST_ROWS, Dispatcher, Stop
-from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.errors import StorageError, UnreadableError, WriteStalledError
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
@@ -221,7 +221,8 @@ class Executor:
             self.tx.commit()
             self.tx.release()
         except Exception as failure:
-            log.exception("background job failed")
+            if not isinstance(failure, UnreadableError):  # it is logged
+                log.exception("background job failed")
             self.tx.rollback()
             self.tx.release(settled_only=True)
             error = failure
