@@ -22,7 +22,9 @@ from tendis_py.errors import (
     CrossProtocolError,
     HeldError,
     ReplyError,
+    StorageError,
     TooLargeError,
+    UnreadableError,
     unknown_command,
     wrong_arity,
 )
@@ -318,7 +320,11 @@ class Dispatcher:
     ) -> bytes:
         """The reply to a request that raised; what was written since ``mark`` is taken back."""
         self.context.tx.rollback_to(mark)
-        if not isinstance(error, ReplyError):
+        if isinstance(error, StorageError):
+            if not isinstance(error, UnreadableError):  # it is logged
+                log.error("%r failed: %s", request[0][:64], error)
+            error = ReplyError(f"ERR storage failure: {error}")
+        elif not isinstance(error, ReplyError):
             log.error("internal error in %r", request[0][:64], exc_info=error)
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:
