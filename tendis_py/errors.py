@@ -335,6 +335,10 @@ def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
     )
 
 
+CANT_LISTEN = "Unable to listen on this port. Check server logs."
+CANT_BIND = "Failed to bind to specified addresses."
+
+
 def too_many_clients(possible: int) -> str:
     """Why CONFIG SET refuses a number of ``maxclients``."""
     return (
