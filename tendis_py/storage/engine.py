@@ -263,6 +263,14 @@ class Engine:
         self._stop_compactions()
         return failure
 
+    def _reason(self, error: Exception) -> str:
+        """RocksDB's words for a write that it has refused: for a compaction that has met a damaged
+        block, it does not say in which family."""
+        if not str(error).startswith("Corruption"):
+            return str(error)
+        self._uncompacted.update(range(len(COLUMN_FAMILIES)))
+        return str(self._failed(None, error))
+
     def _stop_compactions(self) -> None:
         """A compaction that meets a damaged block fails, and has RocksDB refuse every write until
         it is opened anew. Without, reads get slower, and what is whole stays of use."""
@@ -330,7 +338,7 @@ class Engine:
             except Exception as error:
                 if "Write stall" not in str(error):
                     self.last_write_ok = False
-                    raise StorageError(f"write failed: {error}") from error
+                    raise StorageError(f"write failed: {self._reason(error)}") from error
             if not may_wait:
                 raise WriteStalledError
             if not started:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -251,3 +252,22 @@ def test_what_is_damaged_is_not_compacted(tmp_path: Path) -> None:
     assert engine.get(META, b"after") == b"all"
     assert engine.get(META, KEYS[50]) == b"11"
     engine.close()
+
+
+def test_a_compaction_that_meets_it_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """RocksDB takes no more writes then; reads go on."""
+    fill(tmp_path, META)
+    path = damage(tmp_path, "meta")
+    engine = Engine(tmp_path)
+    engine.write([(META, KEYS[300], b"new")])
+    engine.compact(META, None, None)
+    for _ in range(3):
+        with pytest.raises(StorageError, match=r"write failed: Corruption: .* in 0") as caught:
+            engine.write([(ROWS, b"a", b"1")])
+    assert str(tmp_path) not in str(caught.value)
+    assert engine.get(META, KEYS[300]) == b"new"
+    assert engine.get(META, KEYS[0]) == ROWS_OF[KEYS[0]]
+    (line,) = errors_of(caplog)
+    assert path.name in line
+    with contextlib.suppress(Exception):  # it tells once more
+        engine.close()
