@@ -22,7 +22,9 @@ from tendis_py.errors import (
     CrossProtocolError,
     HeldError,
     ReplyError,
+    StorageError,
     TooLargeError,
+    UnreadableError,
     WriteFailedError,
     unknown_command,
     wrong_arity,
@@ -319,7 +321,11 @@ class Dispatcher:
         self.context.tx.rollback_to(mark)
         if isinstance(error, WriteFailedError):  # of rows that are written ahead
             error = ReplyError(self.services.disk.failed(error))
-        if not isinstance(error, ReplyError):
+        elif isinstance(error, StorageError):
+            if not isinstance(error, UnreadableError):  # it is logged
+                log.error("%r failed: %s", request[0][:64], error)
+            error = ReplyError(f"ERR storage failure: {error}")
+        elif not isinstance(error, ReplyError):
             log.error("internal error in %r", request[0][:64], exc_info=error)
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:

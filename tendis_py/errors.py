@@ -54,9 +54,14 @@ class StorageError(Exception):
 class WriteFailedError(StorageError):
     """The disk did not take what was written; ``reason``: the system's words for it."""
 
-    def __init__(self, what: str, error: Exception) -> None:
+    def __init__(self, what: str, error: Exception | str) -> None:
         super().__init__(f"{what} failed: {error}")
         self.reason = str(error).rpartition(": ")[2]
+
+
+class UnreadableError(StorageError):
+    """Something on disk can't be read: a block is damaged, a file has gone. The log has it; the
+    message is fit for a client, too."""
 
 
 def printable(raw: bytes | bytearray) -> str:
@@ -336,6 +341,10 @@ def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
         f"ERR unknown subcommand or wrong number of arguments for '{name}'. "
         f"Try {container.upper()} HELP."
     )
+
+
+CANT_LISTEN = "Unable to listen on this port. Check server logs."
+CANT_BIND = "Failed to bind to specified addresses."
 
 
 def too_many_clients(possible: int) -> str:

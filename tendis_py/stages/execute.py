@@ -16,7 +16,12 @@ from time import perf_counter_ns
 from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import FAST_ROWS, REGISTRY
 from tendis_py.dispatch import Dispatcher, Stop
-from tendis_py.errors import StorageError, WriteFailedError, WriteStalledError
+from tendis_py.errors import (
+    StorageError,
+    UnreadableError,
+    WriteFailedError,
+    WriteStalledError,
+)
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
@@ -243,7 +248,7 @@ class Executor:
         except Exception as failure:
             if isinstance(failure, WriteFailedError):
                 self.services.disk.failed(failure)
-            else:
+            elif not isinstance(failure, UnreadableError):  # it is logged
                 log.exception("background job failed")
             self.tx.rollback()
             self.tx.release(settled_only=True)

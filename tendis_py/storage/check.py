@@ -8,6 +8,7 @@ type; docs/storage.md lists what is checked.
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from tendis_py.errors import StorageError
+from tendis_py.errors import StorageError, UnreadableError
 from tendis_py.storage import journal
 from tendis_py.storage.codec import (
     DEADLINE_SIZE,
@@ -138,16 +139,23 @@ class Check:
     def findings(self) -> Iterator[Finding]:
         yield from self._files()
         yield from self._databases()
-        yield from self._keys()
+        yield from self._as_far_as_readable("the keys", self._keys())
         yield from self._counters()
-        yield from self._deadlines()
-        yield from self._versions()
+        yield from self._as_far_as_readable("the expiry index", self._deadlines())
+        yield from self._as_far_as_readable("the elements", self._versions())
 
     def _files(self) -> Iterator[Finding]:
-        for family, name in enumerate(COLUMN_FAMILIES):
+        for family, name in ((None, "default"), *enumerate(COLUMN_FAMILIES)):
             damage = self._engine.damage(family)
             if damage is not None:
                 yield Finding(f"{name} can't be read to its end: {damage}")
+
+    @staticmethod
+    def _as_far_as_readable(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+        try:
+            yield from findings
+        except UnreadableError as error:
+            yield Finding(f"{what} were checked only so far: {error}")
 
     def _databases(self) -> Iterator[Finding]:
         places = sorted((namespace, index) for index, namespace in self.databases.items())
@@ -316,6 +324,9 @@ def check_folder(
         for remark in engine.remarks:
             say(f"remark: {remark}")
         return _report(engine, inspectors, say)
+    except UnreadableError as error:
+        say(f"ERROR: the settings can't be read: {error}")
+        return FINDINGS
     finally:
         engine.close()
 
@@ -355,7 +366,9 @@ def _report(engine: Engine, inspectors: Mapping[int, Inspect], say: Callable[[st
     for namespace in sorted(check.dead):
         found = check.namespaces.get(namespace, Found())
         say(f"flushed, not yet reclaimed: namespace {namespace}, {found.keys} keys")
-    garbage = sum(1 for _ in engine.keys(GARBAGE, b"", None))
+    garbage = 0
+    with contextlib.suppress(UnreadableError):  # that it can't be read is said
+        garbage = sum(1 for _ in engine.keys(GARBAGE, b"", None))
     if garbage:
         say(f"deleted, not yet reclaimed: {garbage} large collections")
     say(f"{errors} errors, {remarks} remarks")

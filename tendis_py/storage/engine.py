@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +35,12 @@ from rocksdict import (
     WriteOptions,
 )
 
-from tendis_py.errors import StorageError, WriteFailedError, WriteStalledError
+from tendis_py.errors import (
+    StorageError,
+    UnreadableError,
+    WriteFailedError,
+    WriteStalledError,
+)
 from tendis_py.storage.families import COLUMN_FAMILIES
 from tendis_py.storage.folder import explain_open_failure, file_names, lock_folder
 from tendis_py.storage.gaps import OnGap, iterate, nothing
@@ -46,6 +52,7 @@ from tendis_py.storage.losses import (
     sizes_of,
     write_note,
 )
+from tendis_py.storage.unreadable import Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +95,14 @@ class Engine:
         has lost some of its content, is open in another process, or an option is unknown.
         """
         self.path = path
+        self._unreadable = Unreadable(path)
+        self._uncompacted: set[int | None] = set()
+        """Families that are not compacted any more, for what can't be read in them."""
         self._block_cache = Cache(block_cache_bytes)
         self._lock = lock_folder(path) if read_only else None
+        places = (None, *range(len(COLUMN_FAMILIES)))
+        self._on_gap = {place: partial(self._note_gap, place) for place in places}
+        self._on_failure = {place: partial(self._failed, place) for place in places}
         self._db_options = self._options(options or {})
         self._is_strict = (options or {}).get("wal_recovery_mode", _STRICT) == _STRICT
         self.remarks: list[str] = []
@@ -169,7 +182,11 @@ class Engine:
             )
 
     def _check_format(self) -> None:
-        found = self._db.get(FORMAT_KEY)
+        try:
+            found = self._db.get(FORMAT_KEY)
+        except Exception as error:
+            self._release()
+            raise StorageError(explain_open_failure(self.path, str(error))) from None
         fresh = self._lock is None and self._db.latest_sequence_number() == 0
         if found is None and fresh:
             self._db.put(FORMAT_KEY, FORMAT_VALUE)
@@ -208,26 +225,34 @@ class Engine:
             _set_option(options, name, value)
         return options
 
-    # Reading
+    # Reading: UnreadableError when what is asked for, or lies on the way to it, can't be read
 
     def get(self, family: int, key: bytes) -> bytes | None:
-        value: bytes | None = self._families[family].get(key)
+        try:
+            value: bytes | None = self._families[family].get(key)
+        except Exception as error:
+            raise self._failed(family, error) from None
         return value
 
     def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
         """The values of ``keys``, read with the GIL released."""
-        values: Any = self._families[family].get(cast(Any, keys))
+        try:
+            values: Any = self._families[family].get(cast(Any, keys))
+        except Exception as error:
+            raise self._failed(family, error) from None
         return cast("list[bytes | None]", values)
 
     def get_setting(self, key: bytes) -> bytes | None:
         """A row of the default column family: format, database pointers, counters."""
-        value: bytes | None = self._db.get(key)
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failed(None, error) from None
         return value
 
     def settings(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All rows of the default column family under ``prefix``."""
-        rows: Iterator[tuple[Any, Any]] = self._db.items(from_key=prefix)
-        for key, value in rows:
+        for key, value in self._iterate(None, prefix, None, True, False, nothing):
             if not key.startswith(prefix):
                 return
             yield key, value
@@ -260,7 +285,7 @@ class Engine:
 
     def _iterate(
         self,
-        family: int,
+        family: int | None,
         lower: bytes,
         upper: bytes | None,
         values: bool,
@@ -270,23 +295,56 @@ class Engine:
         if upper is not None and lower >= upper:
             return iter(())
         return iterate(
-            self._families[family],
+            self._db if family is None else self._families[family],
             lower,
             upper,
             values=values,
             reverse=reverse,
             on_gap=on_gap,
-            report=lambda low, high: self._note_gap((family, low, high)),
+            report=self._on_gap[family],
+            unreadable=self._on_failure[family],
         )
 
-    def _note_gap(self, gap: Range) -> None:
-        if len(self.gaps) < MOST_GAPS:
-            self.gaps[gap] = None
+    def _note_gap(self, family: int | None, lower: bytes, upper: bytes | None) -> None:
+        if family is not None and len(self.gaps) < MOST_GAPS:
+            self.gaps[family, lower, upper] = None
 
-    def damage(self, family: int) -> str | None:
-        """Read a column family from end to end; what is wrong if that fails. (``items`` and
-        ``keys`` then just end: rocksdict 0.3.29 tells it only of iterators stepped by hand.)"""
-        rows = self._families[family].iter(ReadOptions())
+    def _failed(self, family: int | None, error: Exception) -> UnreadableError:
+        """What to raise for RocksDB's ``error`` about a family; None is the default one. The first
+        of each file is logged, and the family is not compacted any more."""
+        failure, file = self._unreadable.note(error)
+        if file is None or self._lock is not None:
+            return failure
+        log.error(
+            "Data can't be read: %s. What needs it is refused, and %s is not mentioned again. "
+            "Restore the data folder from a backup; tendis-py --check tells what is damaged",
+            str(failure),  # itself it would hold on to the iterator that failed
+            file,
+        )
+        self._uncompacted.add(family)
+        self._stop_compactions()
+        return failure
+
+    def _reason(self, error: Exception) -> str:
+        """RocksDB's words for a write that it has refused: for a compaction that has met a damaged
+        block, it does not say in which family."""
+        if not str(error).startswith("Corruption"):
+            return str(error)
+        self._uncompacted.update(range(len(COLUMN_FAMILIES)))
+        return str(self._failed(None, error))
+
+    def _stop_compactions(self) -> None:
+        """A compaction that meets a damaged block fails, and has RocksDB refuse every write until
+        it is opened anew. Without, reads get slower, and what is whole stays of use."""
+        for family in self._uncompacted:
+            column = self._db if family is None else self._families[family]
+            with contextlib.suppress(Exception):  # then it comes to that
+                column.set_options({"disable_auto_compactions": "true"})
+
+    def damage(self, family: int | None) -> str | None:
+        """Read a column family, None is the default one, from end to end; what is wrong if that
+        fails."""
+        rows = (self._db if family is None else self._families[family]).iter(ReadOptions())
         rows.seek_to_first()
         while rows.valid():
             rows.next()
@@ -344,7 +402,7 @@ class Engine:
                 break
             except Exception as error:
                 if "Write stall" not in str(error):
-                    raise WriteFailedError("write", error) from None
+                    raise WriteFailedError("write", self._reason(error)) from None
             if not may_wait:
                 raise WriteStalledError
             if not started:
@@ -388,8 +446,10 @@ class Engine:
                 _flush(family)
 
     def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
-        """Compact a range, with the GIL released: drops what was deleted in it. StorageError when
-        it fails, or a flush before it."""
+        """Compact a range, with the GIL released: drops what was deleted in it; not where something
+        can't be read. StorageError when it fails, or a flush before it."""
+        if family in self._uncompacted:
+            return
         with self.kept_open:
             _flush(self._families[family])  # or RocksDB flushes what lies in the range, see there
             try:
@@ -402,6 +462,8 @@ class Engine:
         when it fails."""
         while self.gaps:
             (family, lower, upper), _ = self.gaps.popitem()
+            if family in self._uncompacted:
+                continue
             options = CompactOptions()
             options.set_exclusive_manual_compaction(False)
             # a file alone in its range would just be moved down, with all that was deleted
@@ -462,6 +524,8 @@ class Engine:
             if not alone:
                 return False
             self._sequence()
+            if self._uncompacted:  # or what has failed the write would fail the next one
+                self._db_options.set_disable_auto_compactions(True)
             with contextlib.suppress(Exception):  # what could not be written still can't
                 self._release()
             try:

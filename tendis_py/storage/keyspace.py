@@ -75,6 +75,13 @@ class LowWater:
             if position < self.position:
                 self.deadline, self.position = deadline, position
 
+    def raise_past(self, first: bytes, last: bytes, deadline: int) -> None:
+        """Nothing is to be done about the rows from ``first``, where the mark should be, to
+        ``last`` with its ``deadline``."""
+        with self._lock:
+            if self.position == first:
+                self.deadline, self.position = deadline, last + b"\0"
+
     def raise_to(self, deadline: int) -> bytes:
         """Raise the mark to the first row with this deadline; where it stood before."""
         position = deadline_key(deadline, b"")
