@@ -355,7 +355,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scene-seconds",
         type=float,
-        default=8.0,
+        default=5.0,
         help="no further round of a scene begins after so long",
     )
     names = [*(heavy.short for heavy in scenarios(1)), *(scene.name for scene in SCENES)]

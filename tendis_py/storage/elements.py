@@ -29,7 +29,8 @@ half a millisecond."""
 
 
 class VersionWriter:
-    """Writes the elements of a new large collection, in any order and each once.
+    """Writes the elements of a new large collection, in any order; of one that comes again, the
+    last value stays.
 
     Few go into the batch like any other write. Many are written ahead, slice by slice, under a
     version that no key names until the batch commits the meta row: one command stays one commit,
