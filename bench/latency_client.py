@@ -3,12 +3,12 @@
 One thread, one epoll, one request in flight on each connection. Closed-loop clients alternate GET
 and SET without pause; one more client sends PING and one INFO at a fixed pace. A paced request that
 fell due while the server still owed the previous answer counts as answered together with it, so
-that a stall shows in full. Prints percentiles in µs as one line of JSON, `all` for those of all
-commands together.
+that a stall shows in full. Prints percentiles in µs as one line of JSON, those of all commands
+together as `all` where the load is light.
 
 With `--light` there are three clients only, which send PING, GET and SET in turn, a request a
-millisecond. It prints `ready` on a line of its own before the first, and ends when its standard
-input, which has to be a pipe, is closed.
+millisecond, for keys with odd numbers. It prints `ready` on a line of its own before the first, and
+ends when its standard input, which has to be a pipe, is closed.
 """
 
 import argparse
@@ -155,9 +155,9 @@ def summary(latencies: list[int]) -> dict[str, float]:
     return {"count": len(ordered), **figures}
 
 
-def _traffic(keys: int) -> tuple[list[Request], list[Request]]:
-    """GETs and SETs of the same keys."""
-    indexes = [random.randrange(keys) for _ in range(_VARIETY)]
+def _traffic(choices: range) -> tuple[list[Request], list[Request]]:
+    """GETs and SETs of the same keys, whose numbers are among ``choices``."""
+    indexes = random.choices(choices, k=_VARIETY)
     return (
         [("get", wire.get_command(index)) for index in indexes],
         [("set", wire.set_command(index)) for index in indexes],
@@ -171,13 +171,13 @@ def _paced(name: str) -> list[Request]:
 def _closed_loops(port: int, clients: int, keys: int, samples: Samples) -> list[Probe]:
     probes = []
     for _ in range(clients):
-        pairs = zip(*_traffic(keys), strict=True)
+        pairs = zip(*_traffic(range(keys)), strict=True)
         probes.append(Probe(port, itertools.chain.from_iterable(pairs), 0, samples))
     return [*probes, *(Probe(port, _paced(name), _PACE, samples) for name in ("ping", "info"))]
 
 
 def _light_loops(port: int, keys: int, samples: Samples) -> list[Probe]:
-    kinds = (_paced("ping"), *_traffic(keys))
+    kinds = (_paced("ping"), *_traffic(range(1, keys, 2)))
     pace = len(kinds) * _LIGHT_PACE
     return [
         Probe(port, requests, pace, samples, turn * _LIGHT_PACE)

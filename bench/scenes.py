@@ -95,10 +95,12 @@ def _sources(kind: bytes, size: Size) -> list[bytes]:
     return _numbered(b"source-" + kind, size(10_000))
 
 
-def _loaded(size: Size, full: int) -> list[bytes]:
-    """So many of the keys that are loaded, from all over them."""
-    count = min(size(full), size.keys)
-    return [wire.key(number * size.keys // count) for number in range(count)]
+def _loaded(size: Size, full: int, *, shared: bool = False) -> list[bytes]:
+    """So many of the keys that are loaded, from all over them: such that the light client does not
+    ask for, or such that it does."""
+    half = size.keys // 2
+    count = min(size(full), half)
+    return [wire.key(2 * (number * half // count) + shared) for number in range(count)]
 
 
 def _elements(size: Size) -> list[bytes]:
@@ -414,6 +416,11 @@ SCENES = (
             _listing(name.encode(), lambda size: _loaded(size, 100_000)),
         )
         for name in ("MGET", "EXISTS", "TOUCH")
+    ),
+    Scene(
+        "mget-shared",
+        "MGET of 100,000 keys that others want, too",
+        _listing(b"MGET", lambda size: _loaded(size, 100_000, shared=True)),
     ),
     *(
         Scene(name.lower(), f"{name} of 100,000 keys", _listing(name.encode(), _many), _strings)
