@@ -85,6 +85,7 @@ class Executor:
             batch.taken = perf_counter_ns()
             self._run(batch)
         self._finish(batches, self.tx)
+        self._round = []
 
     def execute_inline(self, batch: Batch) -> bool:
         """As ``execute``, for a reactor, which must not wait: False when another thread holds keys
@@ -176,6 +177,8 @@ class Executor:
             if batch.slow_next:
                 batch.defer_slow()
             self.times.record(batch)
+            batch.forget_requests()
+        self._running = None
         self.keyspace.cache.trim()
 
     def _note_settled(self) -> None:

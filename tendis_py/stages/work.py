@@ -108,6 +108,12 @@ class Batch:
             self._plan = union([plan(one.session, requests) for one, requests in self.items])
         return self._plan
 
+    def forget_requests(self) -> None:
+        """They are done, and may be large: whoever keeps the batch does not keep them."""
+        self.items = []
+        self.slow = ()
+        self._plan = None
+
     def fail(self, reason: str) -> None:
         """Nothing but what is ``settled`` has been committed: no other reply may look like success.
         Each reply becomes an error; a push is no reply."""
