@@ -195,6 +195,7 @@ class Transaction(Overlay):
 
     def _forget(self) -> None:
         self.meta.clear()
+        self.deleted.clear()
         for overlay in self.families.values():
             overlay.clear()
         self.settings.clear()
@@ -231,6 +232,8 @@ class Transaction(Overlay):
             keyspace.cache.drop(meta)
         else:
             keyspace.cache.update(meta, growth)
+            if self.deleted:
+                keyspace.cache.note_deleted(self.deleted)
         if self.families[ROWS]:
             keyspace.cache.update_values(self.families[ROWS])
         if self._earliest <= keyspace.expiry_low_water.deadline:
