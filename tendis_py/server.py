@@ -19,7 +19,7 @@ from typing import Any
 
 import trio
 
-from tendis_py.config import Config
+from tendis_py.config import Config, default_memtable_size
 from tendis_py.errors import too_many_clients
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
@@ -63,6 +63,7 @@ class Server:
         engine = Engine(
             Path(config.dir) / "tendis-data",
             block_cache_bytes=config.block_cache_size,
+            memtable_bytes=default_memtable_size(),
             options=config.rocksdb,
         )
         try:
@@ -80,6 +81,7 @@ class Server:
         self.services = Services(config, self.keyspace, clock)
         self.services.topology = self.statistics
         self.services.reset_peaks = self._reset_peaks
+        self.services.memory.queued = self._queued_bytes
         self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
         for listener in self.listeners:
@@ -187,6 +189,9 @@ class Server:
         for queue in (self.queue, self.slow_queue):
             if queue is not None:
                 queue.reset_peaks()
+
+    def _queued_bytes(self) -> int:
+        return sum(queue.bytes for queue in (self.queue, self.slow_queue) if queue is not None)
 
     def statistics(self) -> dict[str, Any]:
         """``statistics()`` of every stage, by name; values are plain numbers."""

@@ -286,6 +286,11 @@ class WorkQueue:
             self._work.append(None)
         self._ready.release()
 
+    @property
+    def bytes(self) -> int:
+        """Of the requests that are queued."""
+        return self._bytes
+
     def reset_peaks(self) -> None:
         """Forget what was held before."""
         with self._lock:
