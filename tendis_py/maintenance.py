@@ -32,7 +32,7 @@ MANY_STEPS = 20
 FEW_BLOCKS = 1 << 20
 """Bytes of RocksDB's cache that don't matter while there is no data; and what is taken from it at
 a time, in a tenth of a millisecond."""
-FEW_ROWS_IN_MEMORY = 4 << 20
+FEW_ROWS_IN_MEMORY = 1 << 20
 """Bytes of memtables that wait for more, however long nobody writes."""
 QUIET_SECONDS = 1.0
 GAP_SHARE = 4

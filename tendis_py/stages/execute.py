@@ -177,9 +177,10 @@ class Executor:
             if batch.slow_next:
                 batch.defer_slow()
             self.times.record(batch)
-            batch.forget_requests()
-        self._running = None
         self.keyspace.cache.trim()
+        self._running = None
+        for batch in batches:
+            batch.forget_requests()
 
     def _note_settled(self) -> None:
         """What has run so far is committed, in the middle of the last batch that has begun."""
