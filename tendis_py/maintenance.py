@@ -27,6 +27,10 @@ DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[b
 
 FSYNC_SECONDS = 1.0
 DISCARD_SECONDS = 0.001
+FEW_TURNS = 2
+YIELD_SECONDS = 0.009
+"""Where reactors have turned more often meanwhile, dropping rows of the cache makes way for so long
+after a step of a millisecond."""
 MANY_STEPS = 20
 """After so many steps of giving something up, some 10 MB, the system is to have the memory back."""
 FEW_BLOCKS = 1 << 20
@@ -105,9 +109,14 @@ class Maintenance:
             await trio.sleep(1 / self._services.config.hz)
             steps = 0
             while await trio.to_thread.run_sync(self._reclaimer.find):
+                turns = self._services.keyspace.turns
                 if not await self._do_job(self._reclaimer.step, set()):
                     break
                 steps += 1
+                if self._reclaimer.is_dropping:
+                    await trio.sleep(DISCARD_SECONDS)
+                    if self._services.keyspace.turns - turns > FEW_TURNS:
+                        await trio.sleep(YIELD_SECONDS)
             if self._reclaimer.ranges:
                 try:
                     await trio.to_thread.run_sync(self._reclaimer.compact)

@@ -98,8 +98,12 @@ class RowCache:
     def growth(self, rows: dict[bytes, Held]) -> int:
         """How many bytes more the young generation will hold after ``update``. A commit asks before
         it writes: what reading these entries costs is cache misses, and RocksDB makes new ones."""
-        before = list(map(self.young.get, rows))
-        return _total_bytes(rows, rows.values()) - _total_bytes(rows, before)
+        before, after = list(map(self.young.get, rows)), rows.values()
+        if before.count(None) == len(before):
+            return _total_bytes(rows, after)
+        if set(map(type, before)) == _BARE == set(map(type, after)):
+            return sum(map(len, after)) - sum(map(len, before))  # type: ignore[arg-type]
+        return _total_bytes(rows, after) - _total_bytes(rows, before)
 
     def update(self, rows: dict[bytes, Held], growth: int) -> None:
         """Add or replace many, whose ``growth`` was asked for."""

@@ -66,6 +66,11 @@ class Reclaimer:
         self._version = self._dropping or next(garbage(self._keyspace), None)
         return self._namespace is not None or self._version is not None
 
+    @property
+    def is_dropping(self) -> bool:
+        """Whether the next steps are about what the cache holds, which is in no hurry."""
+        return self._dropping is not None
+
     def step(self, tx: Transaction) -> None:
         """Do a slice: elements first, for a namespace's keys give up more of them."""
         if self._version is not None:

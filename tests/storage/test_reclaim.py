@@ -289,6 +289,7 @@ def test_what_the_cache_does_not_have_is_not_walked_over(store: Store) -> None:
     """Neither what it surely does not have, nor what it seems not to."""
     large(store, b"gone", 3 * UNCACHED_ELEMENTS)
     store.commit()
+    store.forget()
     delete(store, b"gone")
     assert reclaim(store) == UNCACHED_ELEMENTS // FEW_ELEMENTS
     cached(store, b"flushed", 2 * FEW_ELEMENTS)
