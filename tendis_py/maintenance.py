@@ -6,7 +6,6 @@ millisecond, so that clients' batches run in between.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,6 +16,7 @@ import trio
 
 from tendis_py.errors import StorageError, WriteFailedError
 from tendis_py.services import Services
+from tendis_py.services.process import release_free_memory
 from tendis_py.services.rates import SAMPLE_SECONDS
 from tendis_py.storage.expiry import Due, ExpireFields, Expiry
 from tendis_py.storage.reclaim import Reclaimer
@@ -31,8 +31,18 @@ FSYNC_SECONDS = 1.0
 RECOVERY_SECONDS = 1.0
 """How often a disk that has refused a write is looked at."""
 DISCARD_SECONDS = 0.001
+FEW_TURNS = 2
+YIELD_SECONDS = 0.009
+"""Where reactors have turned more often meanwhile, dropping rows of the cache makes way for so long
+after a step of a millisecond."""
 MANY_STEPS = 20
 """After so many steps of giving something up, some 10 MB, the system is to have the memory back."""
+FEW_BLOCKS = 1 << 20
+"""Bytes of RocksDB's cache that don't matter while there is no data; and what is taken from it at
+a time, in a tenth of a millisecond."""
+FEW_ROWS_IN_MEMORY = 1 << 20
+"""Bytes of memtables that wait for more, however long nobody writes."""
+QUIET_SECONDS = 1.0
 GAP_SHARE = 4
 """Where gaps form all the time, at most a fifth of it goes into compacting them."""
 
@@ -58,6 +68,7 @@ class Maintenance:
             nursery.start_soon(self._sample)
             nursery.start_soon(self._close_gaps)
             nursery.start_soon(self._discard)
+            nursery.start_soon(self._flush_when_quiet)
 
     async def _fsync(self) -> None:
         engine = self._engine
@@ -137,22 +148,28 @@ class Maintenance:
             await trio.sleep(SAMPLE_SECONDS)
             self._services.rates.sample()
             self._services.keyspace.orders.trim()
+            self._services.memory.use()  # the peak must not go unseen
 
     async def _reclaim(self) -> None:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             steps = 0
             while not self._disk.failure and await self._look(self._reclaimer.find):
+                turns = self._services.keyspace.turns
                 if not await self._do_job(self._reclaimer.step, set()):
                     break
                 steps += 1
+                if self._reclaimer.is_dropping:
+                    await trio.sleep(DISCARD_SECONDS)
+                    if self._services.keyspace.turns - turns > FEW_TURNS:
+                        await trio.sleep(YIELD_SECONDS)
             if self._reclaimer.ranges and not self._disk.failure:
                 try:
                     await trio.to_thread.run_sync(self._reclaimer.compact)
                 except StorageError as error:
                     log.warning("%s", error)
             if steps >= MANY_STEPS:
-                await trio.to_thread.run_sync(give_back_memory)
+                await trio.to_thread.run_sync(release_free_memory)
 
     async def _close_gaps(self) -> None:
         engine = self._engine
@@ -168,22 +185,39 @@ class Maintenance:
 
     async def _discard(self) -> None:
         """Give back the memory of what caches have dropped, also while there are no batches."""
-        cache, orders = self._services.keyspace.cache, self._services.keyspace.orders
+        keyspace = self._services.keyspace
+        cache, orders, engine = keyspace.cache, keyspace.orders, keyspace.engine
         while True:
             await trio.sleep(1 / self._services.config.hz)
             steps = 0
-            while cache.is_discarding or orders.is_discarding:
+            while cache.drop_deleted() or cache.is_discarding or orders.is_discarding:
                 cache.trim()
                 orders.release()
                 steps += 1
                 await trio.sleep(DISCARD_SECONDS)
+            cache.turn_if_hollow()
+            while (
+                keyspace.is_empty
+                and engine.block_cache_usage() > FEW_BLOCKS
+                and engine.drop_blocks(FEW_BLOCKS)
+            ):
+                steps += 1
+                await trio.sleep(DISCARD_SECONDS)
             if steps >= MANY_STEPS:
-                await trio.to_thread.run_sync(give_back_memory)
+                await trio.to_thread.run_sync(release_free_memory)
 
-
-def give_back_memory() -> None:
-    """Have the C library return to the system what is free in the middle of its heap. Takes some
-    10 ms for 100 MB, with the GIL released; not every library can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    async def _flush_when_quiet(self) -> None:
+        """Write memtables to disk when nobody has written for a while: the memory of what was
+        deleted comes back, and a restart has less to replay."""
+        engine = self._services.keyspace.engine
+        writes = flushed = engine.writes
+        while True:
+            await trio.sleep(QUIET_SECONDS)
+            before, writes = writes, engine.writes
+            if writes != before or writes == flushed or self._disk.failure:
+                continue
+            flushed = writes
+            try:
+                await trio.to_thread.run_sync(engine.flush_large, FEW_ROWS_IN_MEMORY)
+            except StorageError as error:
+                log.warning("%s", error)

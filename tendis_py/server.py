@@ -20,7 +20,7 @@ from typing import Any
 
 import trio
 
-from tendis_py.config import Config
+from tendis_py.config import Config, default_memtable_size
 from tendis_py.errors import CANT_BIND, CANT_LISTEN, too_many_clients
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
@@ -59,6 +59,7 @@ class Server:
         engine = Engine(
             Path(config.dir) / "tendis-data",
             block_cache_bytes=config.block_cache_size,
+            memtable_bytes=default_memtable_size(),
             options=config.rocksdb,
         )
         try:
@@ -78,6 +79,7 @@ class Server:
         self.services = Services(config, self.keyspace, clock)
         self.services.topology = self.statistics
         self.services.reset_peaks = self._reset_peaks
+        self.services.memory.queued = self._queued_bytes
         self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
         self.services.port = self.doors.port
@@ -192,6 +194,9 @@ class Server:
         for queue in (self.queue, self.slow_queue):
             if queue is not None:
                 queue.reset_peaks()
+
+    def _queued_bytes(self) -> int:
+        return sum(queue.bytes for queue in (self.queue, self.slow_queue) if queue is not None)
 
     def statistics(self) -> dict[str, Any]:
         """``statistics()`` of every stage, by name; values are plain numbers."""

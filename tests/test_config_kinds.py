@@ -27,7 +27,7 @@ from tendis_py.config.kinds import (
     quote,
 )
 from tendis_py.config.machine import available_memory
-from tendis_py.config.settings import DIRECTIVES, Settings
+from tendis_py.config.settings import DIRECTIVES, Settings, default_memtable_size
 from tendis_py.config.syntax import decode, split_words
 
 LIMITS = BufferLimits(BufferLimit(0, 0, 0), BufferLimit(1, 2, 3), BufferLimit(4, 5, 6))
@@ -209,7 +209,8 @@ def test_cgroup_limits(
 
 
 @pytest.mark.parametrize(
-    ("memory_mb", "rows_mb", "blocks_mb"), [(256, 64, 32), (4096, 256, 64), (65536, 512, 128)]
+    ("memory_mb", "rows_mb", "blocks_mb"),
+    [(8, 1, 1), (256, 16, 8), (1024, 64, 32), (4096, 256, 64), (65536, 512, 128)],
 )
 def test_the_caches_are_sized_by_the_memory(
     monkeypatch: pytest.MonkeyPatch, memory_mb: int, rows_mb: int, blocks_mb: int
@@ -217,3 +218,13 @@ def test_the_caches_are_sized_by_the_memory(
     monkeypatch.setattr(settings, "available_memory", lambda: memory_mb << 20)
     sized = settings.Settings()
     assert (sized.cache_size >> 20, sized.block_cache_size >> 20) == (rows_mb, blocks_mb)
+
+
+@pytest.mark.parametrize("memory_mb", [64, 100, 128, 256, 512, 1024, 1536, 2048, 8192])
+def test_the_defaults_fit_into_a_small_container(
+    monkeypatch: pytest.MonkeyPatch, memory_mb: int
+) -> None:
+    monkeypatch.setattr(settings, "available_memory", lambda: memory_mb << 20)
+    sized = settings.Settings()
+    data = sized.cache_size * 5 // 4 + sized.block_cache_size + default_memtable_size()
+    assert data <= (memory_mb << 20) / 5

@@ -11,7 +11,6 @@ from tendis_py.commands.registry import Keys, Lane, command, container
 from tendis_py.errors import syntax_error
 from tendis_py.resp.replies import OK, Reply, Verbatim
 from tendis_py.services import Services
-from tendis_py.services.memory import memory_use
 from tendis_py.services.process import release_free_memory
 from tendis_py.types import keys
 
@@ -67,7 +66,7 @@ def memory_stats(ctx: Context, args: list[bytes]) -> Reply:
     All of Redis' names are there; what does not exist here (replicas, scripts, hash tables) takes
     nothing.
     """
-    use = memory_use(ctx.services)
+    use = ctx.services.memory.use()
     sizes = [ctx.services.keyspace.size(at).keys for at in range(ctx.services.config.databases)]
     key_count = sum(sizes)
     figures: dict[str, Reply] = {
@@ -136,6 +135,15 @@ _PEAK = (
     "MEMORY PURGE command, otherwise the only other option is to shutdown and restart the "
     "instance.\n\n"
 )
+_RESIDENT = (
+    " * High total RSS: This instance has a memory fragmentation and RSS overhead greater than 1.4 "
+    "(this means that the Resident Set Size of the Redis process is much larger than the sum of "
+    "the logical allocations Redis performed). This problem is usually due either to a large peak "
+    "memory (check if there is a peak memory entry above in the report) or may result from a "
+    "workload that causes the allocator to fragment memory a lot. If the problem is a large peak "
+    "memory, then there is no issue. Otherwise, make sure you are using the Jemalloc allocator and "
+    'not the default libc malloc. Note: The currently used allocator is "libc".\n\n'
+)
 _BUFFERS = (
     " * Big client buffers: The clients output buffers in this instance are greater than 200K per "
     "client (on average). This may result from different causes, like Pub/Sub clients subscribed "
@@ -155,12 +163,14 @@ def memory_doctor(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _diagnosis(services: Services) -> str:
-    use = memory_use(services)
+    use = services.memory.use()
     if use.dataset < 5 * MB:
         return _EMPTY
     issues = ""
     if use.peak > use.used * 1.5:
         issues += _PEAK
+    if use.fragmentation > 1.4 and use.fragmentation_bytes > 10 * MB:
+        issues += _RESIDENT
     if use.clients > 200 * KB * len(services.clients):
         issues += _BUFFERS
     return _ISSUES + issues + _CLOSING if issues else _WELL

@@ -9,6 +9,7 @@ from tendis_py.config.buffer_limits import BufferLimit, BufferLimits
 from tendis_py.config.command_line import Invocation, load_config, parse_command_line
 from tendis_py.config.live import Config, ConfigRewriteError, ConfigSetError
 from tendis_py.config.reference import help_text, reference_markdown, version_text
+from tendis_py.config.settings import default_memtable_size
 from tendis_py.config.syntax import ConfigError
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ConfigRewriteError",
     "ConfigSetError",
     "Invocation",
+    "default_memtable_size",
     "help_text",
     "load_config",
     "parse_command_line",

@@ -68,13 +68,20 @@ def _directive(
 
 
 def _default_cache_size() -> int:
-    sixteenth = available_memory() // 16
-    return min(max(sixteenth // MB * MB, 64 * MB), 512 * MB)
+    return _share_of_memory(16, 512 * MB)
 
 
 def _default_block_cache_size() -> int:
-    part = available_memory() // 64
-    return min(max(part // MB * MB, 32 * MB), 128 * MB)
+    return max(_share_of_memory(64, 128 * MB), _share_of_memory(32, 32 * MB))
+
+
+def default_memtable_size() -> int:
+    """What RocksDB's memtables take together, unless ``rocksdb.db_write_buffer_size`` says."""
+    return _share_of_memory(16, 64 * MB)
+
+
+def _share_of_memory(part: int, most: int) -> int:
+    return min(max(available_memory() // part // MB, 1) * MB, most)
 
 
 def _count(help: str, default: int, *aliases: str, most: int = LONG_MAX) -> int:
@@ -209,14 +216,14 @@ class Settings(AcceptedSettings):
     cache_size: int = _directive(
         MemorySize(),
         _default_cache_size,
-        "memory for rows kept in cache",
-        shown_default="memory / 16, from 64mb to 512mb",
+        "memory for rows kept in cache; order indexes may take a quarter of it besides",
+        shown_default="memory / 16, at most 512mb",
     )
     block_cache_size: int = _directive(
         MemorySize(),
         _default_block_cache_size,
         "memory for blocks of RocksDB's files, and for their indexes and filters",
-        shown_default="memory / 64, from 32mb to 128mb",
+        shown_default="memory / 64, at most 128mb; under 2gb memory / 32, at most 32mb",
     )
     rocksdb: dict[str, str] = _directive(
         EngineOptions(), dict, "set the RocksDB option NAME; empty leaves it to tendis-py"

@@ -15,6 +15,7 @@ from tendis_py.services.figures import Figures
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.latency import LatencyMonitor
+from tendis_py.services.memory import Memory
 from tendis_py.services.pause import Pause
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
@@ -51,8 +52,8 @@ class Services:
         self.active_expiry = True
         """Whether keys are swept that have expired and nobody asks for."""
         self.key_sizes = KeySizes()
-        self.holdings = HoldingsSampler(keyspace.engine)
-        self.startup_memory = self.holdings.now().resident
+        self.holdings = HoldingsSampler(keyspace)
+        self.memory = Memory(keyspace, self.stats, self.holdings, clock)
         self.run_id = os.urandom(20).hex()
         self.replication_id = os.urandom(20).hex()
         self.port = config.port

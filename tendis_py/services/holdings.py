@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic, time
+from time import monotonic
 
-from tendis_py.services.process import main_thread_cpu, peak_memory, resident_memory
-from tendis_py.storage.engine import Engine
+from tendis_py.services.process import main_thread_cpu, resident_memory
 from tendis_py.storage.families import GARBAGE
+from tendis_py.storage.keyspace import Keyspace
 
 SAMPLE_SECONDS = 0.1
 """How old a sample may be; Redis takes its own as often."""
@@ -18,7 +18,7 @@ class Holdings:
     """In bytes, but for times."""
 
     resident: int
-    peak: int
+    order_indexes: int
     block_cache: int
     memtables: int
     table_readers: int
@@ -28,16 +28,13 @@ class Holdings:
     to walk over the tombstones of those before."""
     main_thread_cpu: tuple[float, float]
     """Seconds, in the system and for itself."""
-    peak_time: int
-    """Unix time at which ``peak`` was noticed."""
 
 
 class HoldingsSampler:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
         self._sample: Holdings | None = None
         self._valid_until = 0.0
-        self._peak = self._peak_time = 0
 
     def now(self) -> Holdings:
         """What is held now, or was a moment ago."""
@@ -48,19 +45,14 @@ class HoldingsSampler:
         return self._sample
 
     def _take(self) -> Holdings:
-        engine = self._engine
-        resident = resident_memory()
-        peak = max(peak_memory(), resident)
-        if peak > self._peak:
-            self._peak, self._peak_time = peak, int(time())
+        engine = self._keyspace.engine
         return Holdings(
-            resident=resident,
-            peak=peak,
+            resident=resident_memory(),
+            order_indexes=self._keyspace.orders.memory,
             block_cache=engine.block_cache_usage(),
             memtables=engine.number("size-all-mem-tables"),
             table_readers=engine.number("estimate-table-readers-mem"),
             log=engine.log_bytes(),
             garbage=engine.number("estimate-num-keys", GARBAGE),
             main_thread_cpu=main_thread_cpu(),
-            peak_time=self._peak_time,
         )

@@ -17,7 +17,6 @@ from typing import Any
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
 from tendis_py.services.histogram import percentiles_ns
-from tendis_py.services.memory import memory_use
 from tendis_py.services.process import cpu_times, physical_memory
 from tendis_py.services.saving import Work
 
@@ -87,8 +86,9 @@ def clients(services: Services) -> Fields:
 
 
 def memory(services: Services) -> Fields:
-    """``used_memory`` is what the process has resident: Python, RocksDB and sockets share it."""
-    use, held = memory_use(services), services.holdings.now()
+    """``used_memory`` is the sum of ``used_memory_startup``, ``mem_clients_normal`` and those at
+    the end; what they keep to is beside them."""
+    use, limits, config = services.memory.use(), services.memory.limits(), services.config
     yield from _memory("used_memory", use.used)
     yield from _memory("used_memory_rss", use.resident)
     yield from _memory("used_memory_peak", use.peak)
@@ -104,8 +104,8 @@ def memory(services: Services) -> Fields:
     yield "allocator_muzzy", 0
     yield from _memory("total_system_memory", physical_memory())
     yield from _NO_SCRIPTS
-    yield from _memory("maxmemory", services.config.maxmemory)
-    yield "maxmemory_policy", services.config.maxmemory_policy
+    yield from _memory("maxmemory", config.maxmemory)
+    yield "maxmemory_policy", config.maxmemory_policy
     yield "allocator_frag_ratio", f"{use.fragmentation:.2f}"
     yield "allocator_frag_bytes", use.fragmentation_bytes
     yield "allocator_rss_ratio", "1.00"
@@ -125,14 +125,19 @@ def memory(services: Services) -> Fields:
     yield "mem_allocator", "libc"
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", 0
-    yield "lazyfree_pending_objects", held.garbage
+    yield "lazyfree_pending_objects", services.holdings.now().garbage
     yield "lazyfreed_objects", services.stats.reclaimed()
-    yield "mem_row_cache", services.keyspace.cache.statistics().bytes
-    yield "mem_row_cache_limit", services.config.cache_size
-    yield "mem_block_cache", held.block_cache
-    yield "mem_block_cache_limit", services.config.block_cache_size
-    yield "mem_memtables", held.memtables
-    yield "mem_table_readers", held.table_readers
+    yield "mem_work_queues", use.work_queues
+    yield "mem_row_cache", use.row_cache
+    yield "mem_row_cache_limit", limits.row_cache
+    yield "mem_order_indexes", use.order_indexes
+    yield "mem_order_indexes_limit", limits.order_indexes
+    yield "mem_memtables", use.memtables
+    yield "mem_memtables_limit", limits.memtables
+    yield "mem_block_cache", use.block_cache
+    yield "mem_block_cache_limit", limits.block_cache
+    yield "mem_table_readers", use.table_readers
+    yield "mem_total_limit", limits.total
 
 
 _NO_SCRIPTS = (

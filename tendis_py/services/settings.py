@@ -34,7 +34,7 @@ def follow(services: Services) -> None:
         services.global_gates.set(Reason.SLOWLOG, slowlog.threshold_ns < LONGEST_RUN_NS)
 
     def resize_cache() -> None:
-        keyspace.cache.limit = config.cache_size
+        keyspace.limit_caches(config.cache_size)
 
     def resize_block_cache() -> None:
         keyspace.engine.resize_block_cache(config.block_cache_size)

@@ -94,6 +94,7 @@ class Executor:
             batch.taken = perf_counter_ns()
             self._run(batch)
         self._finish(batches, self.tx)
+        self._round = []
 
     def execute_inline(self, batch: Batch) -> bool:
         """As ``execute``, for a reactor, which must not wait: False when another thread holds keys
@@ -195,6 +196,9 @@ class Executor:
                 batch.defer_slow()
             self.times.record(batch)
         self.keyspace.cache.trim()
+        self._running = None
+        for batch in batches:
+            batch.forget_requests()
 
     def _explain(self, error: StorageError, outcome: str) -> str:
         """The reply to those whose commit has failed."""

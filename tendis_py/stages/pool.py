@@ -47,6 +47,7 @@ class ExecutorPool:
             if isinstance(work, Batch):
                 work.responses.post(work)
                 drain(work.spent)
+            del work  # with its replies, lest they stay until there is more to do
 
     def _by_rounds(self, executor: Executor) -> None:
         while True:
@@ -64,6 +65,7 @@ class ExecutorPool:
                 batch.responses.post(batch)
             if round_[-1] is None:
                 return
+            del round_, batches, work
 
 
 def _do(executor: Executor, work: Work) -> None:

@@ -116,6 +116,12 @@ class Batch:
             )
         return self._plan
 
+    def forget_requests(self) -> None:
+        """They are done, and may be large: whoever keeps the batch does not keep them."""
+        self.items = []
+        self.slow = ()
+        self._plan = None
+
     def fail(self, reason: str) -> None:
         """Nothing but what is ``settled`` has been committed: no other reply may look like success.
         Each reply becomes an error; a push is no reply."""
@@ -286,6 +292,11 @@ class WorkQueue:
         with self._lock:
             self._work.append(None)
         self._ready.release()
+
+    @property
+    def bytes(self) -> int:
+        """Of the requests that are queued."""
+        return self._bytes
 
     def reset_peaks(self) -> None:
         """Forget what was held before."""

@@ -96,7 +96,7 @@ class StringRow(Row):
         return _HEAD.pack(FORMAT, STRING, self.form, self.expire_at) + value
 
     def size(self) -> int:
-        return len(self.value)
+        return 56 + len(self.value)
 
     def with_expiry(self, expire_at: int) -> StringRow:
         return StringRow(self.value, expire_at, self.form)

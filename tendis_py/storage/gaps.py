@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, cast
 
 from rocksdict import Rdict, RdictIter, ReadOptions
 
@@ -52,14 +52,17 @@ def iterate(
     on_gap: OnGap,
     report: Report,
     unreadable: Unreadable,
+    fill_cache: bool = True,
 ) -> Iterator[Any]:
     """Rows, or their keys if not ``values``, with lower <= key < upper, in order or in ``reverse``;
     as they were when the first was asked for, those beyond a gap as when it was passed.
-    UnreadableError after the last one before what can't be read."""
+    ``fill_cache``: whether the block cache is to keep what is read. UnreadableError after the last
+    one before what can't be read."""
     walk = column.items if values else column.keys
     while True:
         bound = upper  # RocksDB needs it, see _options
         options = _options(bound)
+        cast(Any, options).fill_cache(fill_cache)  # rocksdict's types leave the argument out
         witness = column.iter(options)
         found: Any = walk(backwards=reverse, from_key=upper if reverse else lower, read_opt=options)
         last = None

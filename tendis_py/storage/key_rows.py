@@ -203,6 +203,7 @@ class KeyRows:
         tx.undo.append((overlay, meta_key, before, self.namespace, -1, expires, edits))
         self._counters.changes += edits
         overlay[meta_key] = ABSENT
+        tx.deleted.append(meta_key)
         tx.count(self.namespace, -1, expires)
 
     def _index_deadline(self, meta_key: bytes, deadline: int, kind: int = KEY_DUE) -> None:

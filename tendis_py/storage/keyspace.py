@@ -39,6 +39,9 @@ _CURSOR_BITS = 32
 _EPOCHS_OF_CURSORS = (1 << 16) - 1
 """With both and their own bits, cursors are below 2**53: a client may keep them in a double."""
 
+ORDER_SHARE = 4
+"""All order indexes together may take such a part of what the row cache may."""
+
 
 class Counts:
     """Live figures of one namespace."""
@@ -108,7 +111,7 @@ class Keyspace:
         self.engine = engine
         self.limits = limits or DefaultLimits()
         self.cache = RowCache(cache_bytes, now)
-        self.orders = OrderIndexes(cache_bytes // 4)
+        self.orders = OrderIndexes(cache_bytes // ORDER_SHARE)
         self.building: set[int] = set()
         """Versions that are being written ahead of their commit, and are not garbage yet."""
         self.locks = KeyLocks()
@@ -161,6 +164,10 @@ class Keyspace:
             self.orders.clear()
             self.expiry_low_water.lower(0)
 
+    def limit_caches(self, size: int) -> None:
+        """Let the row cache hold ``size`` bytes, and the order indexes their share besides."""
+        self.cache.limit, self.orders.limit = size, size // ORDER_SHARE
+
     def new_namespace(self) -> tuple[int, tuple[bytes, bytes]]:
         """An unused namespace, and the setting to commit with its first use."""
         namespace = self._next_namespace
@@ -186,9 +193,14 @@ class Keyspace:
             self.counts.setdefault(namespace, Counts())
             self.namespaces[index] = namespace
         self.layout += 1
-        if not any(self.counts[namespace].keys for namespace in self.namespaces):
-            self.cache.clear()
+        if self.is_empty:
+            self.cache.clear(self.new_version())
             self.orders.clear()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no database has a key."""
+        return not any(self.counts[namespace].keys for namespace in self.namespaces)
 
     def dead_namespaces(self) -> Iterator[int]:
         """Flushed namespaces whose rows are still on disk."""

@@ -39,6 +39,8 @@ class Overlay:
         """Whether nobody is about to ask for what this batch reads and writes: the cache is not to
         have it. For background jobs; until the next commit."""
         self.meta: dict[bytes, Held] = {}
+        self.deleted: list[bytes] = []
+        """Keys of rows that were made ABSENT; some of them may be there again."""
         self.families: dict[int, dict[bytes, bytes | None]] = {
             family: {} for family in range(ROWS, GARBAGE + 1)
         }

@@ -2,9 +2,11 @@
 
 Nothing refers to a dead namespace or version any more, so no locks are needed. What the keys of a
 namespace own besides their meta row is given up key by key, then all of it is deleted as one range.
-A version's elements are deleted one by one where they are few, else as a range. Ranges are
-compacted away, or RocksDB would step over their tombstones for a long time. What can't be read is
-left where it is until the next start.
+A version's elements are deleted one by one where they are few, else as a range, once the row cache
+has dropped them, slice by slice: it would hold them until its generation turns. Ranges are
+compacted away, or RocksDB would step over their tombstones for a long time. What is read here is
+read for the last time, and stays out of the block cache. What can't be read is left where it is
+until the next start.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from tendis_py.storage.codec import (
     stored_version,
     upper_bound,
 )
-from tendis_py.storage.families import ELEMENT_FAMILIES, EXPIRES, GARBAGE, META
+from tendis_py.storage.families import ELEMENT_FAMILIES, EXPIRES, GARBAGE, META, ROWS
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
@@ -35,6 +37,9 @@ COMPACTION_ROWS = 4096
 
 FEW_ELEMENTS = 1024
 """Up to so many, elements are deleted one by one: range tombstones are not for small things."""
+
+UNCACHED_ELEMENTS = 16 * FEW_ELEMENTS
+"""When the cache has none of the first so many, it is taken to have none at all."""
 
 _BACKLOG_CAP = 10_000
 
@@ -54,6 +59,10 @@ class Reclaimer:
         self._version: bytes | None = None
         self._left: set[int | bytes] = set()
         """Namespaces and versions that can't be read."""
+        self._dropping: bytes | None = None
+        """The version whose elements leave the cache."""
+        self._dropped_to = b""
+        self._met = self._dropped = 0
         self.ranges: list[tuple[int, bytes, bytes | None]] = []
         """What is to be compacted away: family, from, below."""
 
@@ -63,11 +72,16 @@ class Reclaimer:
             self._namespace = self._first(self._keyspace.dead_namespaces())
             self._position = b""
             self._rows = 0
-        self._version = self._first(garbage(self._keyspace))
+        self._version = self._dropping or self._first(garbage(self._keyspace))
         return self._namespace is not None or self._version is not None
 
     def _first(self, found: Iterator[T]) -> T | None:
         return next((one for one in _readable(found) if one not in self._left), None)
+
+    @property
+    def is_dropping(self) -> bool:
+        """Whether the next steps are about what the cache holds, which is in no hurry."""
+        return self._dropping is not None
 
     def step(self, tx: Transaction) -> None:
         """Do a slice: elements first, for a namespace's keys give up more of them."""
@@ -79,6 +93,7 @@ class Reclaimer:
                 self._reclaim_namespace(tx, self._namespace)
         except UnreadableError:
             tx.rollback_to(mark)
+            self._dropping = None
             if self._version is not None:
                 self._left.add(self._version)
             elif self._namespace is not None:
@@ -87,11 +102,15 @@ class Reclaimer:
 
     def _reclaim_version(self, tx: Transaction, prefix: bytes) -> None:
         if self._keyspace.engine.get(GARBAGE, prefix) is None:
+            self._dropping = None
             return  # it was being written when it was found, and has a key by now
-        upper = upper_bound(prefix)
         for family in ELEMENT_FAMILIES:
             self._keyspace.orders.drop(int.from_bytes(prefix, "big"), family)
-            keys = list(islice(self._keyspace.engine.keys(family, prefix, upper), FEW_ELEMENTS + 1))
+        if self._drop_slice(prefix):
+            return
+        upper = upper_bound(prefix)
+        for family in ELEMENT_FAMILIES:
+            keys = self._some_keys(family, prefix, upper)
             if len(keys) > FEW_ELEMENTS:
                 tx.delete_range(family, prefix, upper)
                 self.ranges.append((family, prefix, upper))
@@ -101,11 +120,41 @@ class Reclaimer:
         tx.put(GARBAGE, prefix, None)
         tx.counters.reclaimed += 1
 
+    def _some_keys(self, family: int, lower: bytes, upper: bytes | None) -> list[bytes]:
+        keys = self._keyspace.engine.keys(family, lower, upper, fill_cache=False)
+        return list(islice(keys, FEW_ELEMENTS + 1))
+
+    def _drop_slice(self, prefix: bytes) -> bool:
+        """Have the cache drop a slice of the version's elements; whether more are to follow. Few
+        leave it when they are deleted."""
+        cache = self._keyspace.cache
+        if int.from_bytes(prefix, "big") < cache.cleared_at:
+            self._dropping = None
+            return False
+        if self._dropping is None:
+            self._dropped_to = prefix
+            self._met = self._dropped = 0
+        try:
+            keys = self._some_keys(ROWS, self._dropped_to, upper_bound(prefix))
+        except UnreadableError:  # a range is deleted without being read
+            self._dropping = None
+            return False
+        if len(keys) <= FEW_ELEMENTS and self._dropping is None:
+            return False
+        self._met += len(keys)
+        self._dropped += cache.drop(keys)
+        more = len(keys) > FEW_ELEMENTS and (self._dropped > 0 or self._met < UNCACHED_ELEMENTS)
+        self._dropping = prefix if more else None
+        if more:
+            self._dropped_to = keys[-1] + b"\0"
+        return more
+
     def _reclaim_namespace(self, tx: Transaction, namespace: int) -> None:
         """Give up what a slice of a namespace's keys own, or, past the last one, the namespace."""
         prefix = namespace_prefix(namespace)
         upper = upper_bound(prefix)
-        rows = self._keyspace.engine.items(META, self._position or prefix, upper)
+        start = self._position or prefix
+        rows = self._keyspace.engine.items(META, start, upper, fill_cache=False)
         before = self._rows
         gone = []
         for meta_key, raw in list(islice(rows, SLICE)):

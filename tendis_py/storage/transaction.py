@@ -199,6 +199,7 @@ class Transaction(Overlay):
 
     def _forget(self) -> None:
         self.meta.clear()
+        self.deleted.clear()
         for overlay in self.families.values():
             overlay.clear()
         self.settings.clear()
@@ -242,6 +243,8 @@ class Transaction(Overlay):
             else:
                 keyspace.engine.write_batch(self._build, may_wait=may_wait)
             self._publish(meta, growth, self.families[ROWS])
+        if self.deleted and not self.in_passing:
+            keyspace.cache.note_deleted(self.deleted)
         if self._earliest <= keyspace.expiry_low_water.deadline:
             keyspace.expiry_low_water.lower(self._earliest)
         self._publish_moves()

@@ -27,12 +27,17 @@ OUR_OWN = {
     "Server": {"tendis_py_version", "python_version", "threading_model"},
     "Clients": {"peak_connected_clients"},
     "Memory": {
+        "mem_work_queues",
         "mem_row_cache",
         "mem_row_cache_limit",
+        "mem_order_indexes",
+        "mem_order_indexes_limit",
+        "mem_memtables",
+        "mem_memtables_limit",
         "mem_block_cache",
         "mem_block_cache_limit",
-        "mem_memtables",
         "mem_table_readers",
+        "mem_total_limit",
     },
     "Stats": {"protocol_errors"},
 }
@@ -210,12 +215,29 @@ def test_what_waits_to_be_reclaimed_shows(server: Server, client: RawClient) -> 
     assert most <= 20
 
 
+PARTS = (
+    "mem_clients_normal",
+    "mem_work_queues",
+    "mem_row_cache",
+    "mem_order_indexes",
+    "mem_memtables",
+    "mem_block_cache",
+    "mem_table_readers",
+)
+"""What is in use besides the program, by INFO's names."""
+
+
 def test_memory_figures_agree(client: RawClient) -> None:
     found = info(client)
     used, resident = int(found["used_memory"]), int(found["used_memory_rss"])
     assert found["mem_fragmentation_ratio"] == f"{resident / used:.2f}"
     assert int(found["mem_fragmentation_bytes"]) == resident - used
-    assert int(found["used_memory_overhead"]) + int(found["used_memory_dataset"]) >= used
+    assert int(found["used_memory_overhead"]) + int(found["used_memory_dataset"]) == used
+    assert used == int(found["used_memory_startup"]) + sum(int(found[name]) for name in PARTS)
+    assert int(found["mem_total_limit"]) == int(found["used_memory_startup"]) + sum(
+        int(found[f"{name}_limit"]) for name in PARTS if f"{name}_limit" in found
+    )
+    assert int(found["used_memory_peak"]) >= used
     assert abs(int(found["used_memory_peak_time"]) - time.time()) < 60
 
 

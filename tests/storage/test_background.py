@@ -80,3 +80,42 @@ def test_what_was_deleted_is_walked_over_only_once(server: Server, client: RawCl
     wait_until(is_gone, "the gap is compacted away")
     assert client.command("RANDOMKEY") == b"$1\r\nz\r\n"
     assert client.command("KEYS", "*") == b"*1\r\n$1\r\nz\r\n"
+
+
+def test_memtables_are_written_out_when_nobody_writes(server: Server, client: RawClient) -> None:
+    client.command("SET", "long", "v" * 5_000_000)
+    client.command("DEL", "long")
+    engine = server.keyspace.engine
+    wait_until(lambda: engine.number("size-all-mem-tables") < 1 << 20, "they are written out")
+    assert client.command("DBSIZE") == b":0\r\n"
+
+
+def test_blocks_go_with_the_last_key(server: Server, client: RawClient) -> None:
+    engine = server.keyspace.engine
+    for first in range(0, 20_000, 2000):
+        words = (word for number in range(first, first + 2000) for word in (f"{number}", "v" * 200))
+        client.command("MSET", *words)
+    engine.flush()
+    assert len(list(engine.items(META, b"", None))) == 20_000
+    assert engine.block_cache_usage() > 3 << 20
+    client.command("FLUSHALL")
+    wait_until(lambda: engine.block_cache_usage() <= 1 << 20, "they are gone")
+
+
+def test_elements_that_are_gone_leave_the_cache_beside_others(
+    server: Server, client: RawClient
+) -> None:
+    """Also while reactors turn all the time."""
+    cache = server.keyspace.cache
+    members = [f"{number}" for number in range(5000)]
+    for first in range(0, 5000, 100):
+        client.command("SADD", "gone", *members[first : first + 100])
+    client.command("SET", "kept", "v")
+    assert cache.statistics().entries > 5000
+    client.command("UNLINK", "gone")
+
+    def is_gone() -> bool:
+        assert client.command("GET", "kept") == b"$1\r\nv\r\n"
+        return cache.statistics().entries < 10
+
+    wait_until(is_gone, "they have left the cache")

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tendis_py.storage import cache as module
-from tendis_py.storage.cache import RowCache
+from tendis_py.storage.cache import ABSENT_KEPT, RowCache
 from tendis_py.storage.codec import ABSENT, Held, StringRow
 from tests.support.store import Store
 
@@ -86,7 +86,7 @@ def test_what_is_replaced_no_longer_counts(cache: RowCache) -> None:
         update(cache, {b"k": b"bar", b"l": b"e"})
         cache.update_values({b"m": b"short", b"n": None})
         cache.forget(b"gone")
-        assert cache.statistics().bytes == 3 * 200 + len(b"bar") + len(b"e") + len(b"short")
+        assert cache.statistics().bytes == 3 * 129 + len(b"bar") + len(b"e") + len(b"short")
 
 
 def test_an_update_hides_what_is_old(cache: RowCache) -> None:
@@ -194,6 +194,116 @@ def test_a_run_that_names_a_key_twice_counts_it_once(store: Store, more: bytes) 
     store.db.set_all([b"a", b"b", b"a"], [b"long" * 50, b"short", b"new"])
     store.put(more, b"after")
     store.commit()
-    texts = list(store.keyspace.cache.young.values())
-    held = 200 * len(texts) + sum(map(len, texts))
+    held = sum(128 + len(key) + len(text) for key, text in store.keyspace.cache.young.items())
     assert store.keyspace.cache.statistics().bytes == held
+
+
+def test_keys_count(cache: RowCache) -> None:
+    """Members of a set are nothing but keys."""
+    key = b"k" * 5000
+    cache.add(key, b"")
+    update(cache, {key * 2: b"value"})
+    cache.update_values({key * 3: b""})
+    assert cache.bytes >= 30_000
+    cache.drop([key, key * 2])
+    cache.forget(key * 3)
+    assert cache.bytes == 0
+
+
+def test_what_comes_back_counts_once(cache: RowCache) -> None:
+    cache.add(b"row", row(100))
+    cache.add(b"outdated", b"value")
+    before = cache.bytes
+    cache._turn()
+    cache.recall(b"row")
+    assert cache.bytes == before
+    cache.forget(b"outdated")
+    cache.drop([b"row"])
+    assert cache.bytes == 0
+
+
+# Rows of keys that were deleted
+
+
+def deleted(store: Store, number: int) -> list[bytes]:
+    """Keys that are no more, the first deleted the longest ago."""
+    store.keyspace.cache.limit = 1 << 30
+    keys = [b"%05d" % index for index in range(number)]
+    for key in keys:
+        store.put(key)
+    store.commit()
+    for key in keys:
+        row = store.db.peek(key)
+        assert row is not None
+        store.db.delete(key, row)
+        store.tx.end_unit()
+    store.commit()
+    return [store.db.prefix + key for key in keys]
+
+
+def test_deleted_rows_do_not_stay(store: Store) -> None:
+    keys = deleted(store, ABSENT_KEPT + 3000)
+    cache = store.keyspace.cache
+    assert cache.look(keys) == [ABSENT] * len(keys)
+    assert cache.drop_deleted()
+    assert not cache.drop_deleted()
+    assert cache.look(keys) == [None] * 3000 + [ABSENT] * ABSENT_KEPT
+    assert not cache.drop_deleted()
+    store.check()
+
+
+def test_those_that_came_back_stay(store: Store) -> None:
+    keys = deleted(store, ABSENT_KEPT + 3)
+    store.put(b"00001", b"back")
+    store.commit()
+    cache = store.keyspace.cache
+    assert not cache.drop_deleted()
+    assert cache.look(keys[:4]) == [None, b"back", None, ABSENT]
+    assert cache.bytes == sum(
+        128 + len(key) + (0 if what is ABSENT else len(what)) for key, what in cache.young.items()
+    )
+
+
+def test_nothing_outdated_comes_up_when_they_go(store: Store) -> None:
+    """A row that was deleted hides one of the old generation."""
+    cache = store.keyspace.cache
+    store.put(b"00000", b"outdated")
+    store.commit()
+    cache._turn()
+    store.tx.meta[store.db.prefix + b"00000"] = b"new"
+    keys = deleted(store, ABSENT_KEPT + 1)
+    cache.old[keys[0]] = b"outdated"
+    cache.drop_deleted()
+    assert store.db.peek(b"00000") is None
+    assert keys[0] not in cache.old
+
+
+def test_what_was_taken_back_is_no_deletion(store: Store) -> None:
+    store.put(b"k", b"v")
+    store.commit()
+    row = store.db.peek(b"k")
+    assert row is not None
+    store.db.delete(b"k", row)
+    store.tx.rollback()
+    store.put(b"other", b"v")
+    store.commit()
+    assert not store.keyspace.cache._deleted
+
+
+def test_a_hollow_generation_turns(cache: RowCache) -> None:
+    cache.limit = 1 << 30
+    keys = [b"%d" % number for number in range(40_000)]
+    for key in keys:
+        cache.add(key, b"v")
+    cache.turn_if_hollow()
+    assert len(cache.young) == len(keys)
+    cache.drop(keys[10:])
+    assert sys.getsizeof(cache.young) > 1 << 20
+    cache.turn_if_hollow()
+    assert cache.recall(keys[0]) == b"v"
+    cache.trim()
+    cache.turn_if_hollow()
+    while cache.is_discarding:
+        cache.trim()
+    assert sys.getsizeof(cache.young) + sys.getsizeof(cache.old) < 10_000
+    assert cache.look(keys[:2]) == [b"v", None]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -314,3 +315,54 @@ def test_it_takes_options_by_name(tmp_path: Path) -> None:
     stored = "".join(path.read_text() for path in tmp_path.glob("OPTIONS-*"))
     assert "write_buffer_size=16777216" in stored
     assert "compression=kZSTD" in stored
+
+
+# What can be given up of memory
+
+
+def test_blocks_are_dropped_a_part_at_a_time(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "data", block_cache_bytes=8 << 20)
+    for first in range(0, 20_000, 1000):
+        rows = range(first, first + 1000)
+        engine.write([(META, b"%08d" % row, os.urandom(200)) for row in rows])
+    engine.flush()
+    assert len(list(engine.keys(META, b"", None, fill_cache=False))) == 20_000
+    unused = engine.block_cache_usage()
+    assert len(list(engine.keys(META, b"", None))) == 20_000
+    full = engine.block_cache_usage()
+    assert unused < 1 << 20 < full
+    assert engine.drop_blocks(1 << 20)
+    assert engine.block_cache_usage() < full - (1 << 19)
+    while engine.drop_blocks(1 << 20):
+        pass
+    assert engine.block_cache_usage() < 1 << 19
+    assert len(list(engine.keys(META, b"", None))) == 20_000
+    assert engine.block_cache_usage() > 1 << 20
+    engine.close()
+
+
+def test_large_memtables_are_flushed(engine: Engine) -> None:
+    engine.write([(META, b"%d" % number, b"v" * 1000) for number in range(300)])
+    engine.write([(ROWS, b"small", b"v")])
+    engine.flush_large(1 << 20)
+    assert engine.number("live-sst-files-size") == 0
+    engine.flush_large(100_000)
+    assert engine.number("live-sst-files-size", META) > 0
+    assert engine.number("live-sst-files-size", ROWS) == 0
+
+
+def test_writes_are_seen(engine: Engine) -> None:
+    before = engine.writes
+    assert engine.get(META, b"k") is None
+    assert engine.writes == before
+    engine.write([(META, b"k", b"v")])
+    assert engine.writes > before
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"), [({}, 5 << 20), ({"db_write_buffer_size": "7mb"}, 7 << 20)]
+)
+def test_the_limit_of_memtables(tmp_path: Path, options: dict[str, str], limit: int) -> None:
+    engine = Engine(tmp_path / "data", memtable_bytes=5 << 20, options=options)
+    assert engine.memtable_limit == limit
+    engine.close()

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tendis_py.storage import reclaim as module
 from tendis_py.storage.codec import Collection, CollectionRow, register
-from tendis_py.storage.elements import VersionWriter
+from tendis_py.storage.elements import Elements, VersionWriter
 from tendis_py.storage.families import ROWS
 from tendis_py.storage.order import CHUNK, OrderIndex
-from tendis_py.storage.reclaim import FEW_ELEMENTS, SLICE, Reclaimer, backlog
+from tendis_py.storage.reclaim import FEW_ELEMENTS, SLICE, UNCACHED_ELEMENTS, Reclaimer, backlog
 from tests.support.damage import damage
 from tests.support.store import Store
 
@@ -279,3 +280,93 @@ def test_the_backlog_counts_what_can_be_read(store: Store) -> None:
     assert 100 < collections < 1900
     reclaim(store)
     assert backlog(store.keyspace) == (0, 0)
+
+
+def cached(store: Store, key: bytes, elements: int, first: int = 0) -> int:
+    """Make a large collection and have the cache hold its elements from ``first`` on; its
+    version."""
+    large(store, key, elements)
+    store.commit()
+    row = store.db.peek(key)
+    assert row is not None
+    wanted = [b"%06d" % number for number in range(first, elements)]
+    assert None not in Elements(store.tx, row.version).get_many(wanted)
+    return row.version
+
+
+def delete(store: Store, key: bytes) -> None:
+    row = store.db.peek(key)
+    assert row is not None
+    store.db.delete(key, row)
+    store.tx.end_unit()
+    store.commit()
+
+
+def held_of(store: Store, version: int) -> int:
+    cache, prefix = store.keyspace.cache, version.to_bytes(8, "big")
+    return sum(key.startswith(prefix) for key in [*cache.young, *cache.old])
+
+
+@pytest.mark.parametrize("elements", [10, FEW_ELEMENTS, FEW_ELEMENTS + 1, 5 * FEW_ELEMENTS])
+def test_elements_leave_the_cache(store: Store, elements: int) -> None:
+    store.keyspace.cache.limit = 1 << 30
+    kept = cached(store, b"kept", 2000)
+    gone = cached(store, b"gone", elements)
+    store.keyspace.cache._turn()
+    cached(store, b"other", 3)
+    before = held_of(store, gone)
+    delete(store, b"gone")
+    reclaim(store)
+    assert (before, held_of(store, gone)) == (elements, 0)
+    assert held_of(store, kept) == 2000
+    assert store.garbage() == []
+
+
+def test_they_leave_it_slice_by_slice(store: Store) -> None:
+    store.keyspace.cache.limit = 1 << 30
+    gone = cached(store, b"gone", 4 * FEW_ELEMENTS)
+    delete(store, b"gone")
+    reclaimer = Reclaimer(store.keyspace)
+    left = []
+    while reclaimer.find():
+        reclaimer.step(store.tx)
+        store.commit()
+        left.append(held_of(store, gone))
+    assert len(left) == 4
+    assert all(before - after <= FEW_ELEMENTS + 1 for before, after in pairwise(left))
+
+
+def test_what_the_cache_does_not_have_is_not_walked_over(store: Store) -> None:
+    """Neither what it surely does not have, nor what it seems not to."""
+    large(store, b"gone", 3 * UNCACHED_ELEMENTS)
+    store.commit()
+    store.forget()
+    delete(store, b"gone")
+    assert reclaim(store) == UNCACHED_ELEMENTS // FEW_ELEMENTS
+    cached(store, b"flushed", 2 * FEW_ELEMENTS)
+    flush(store, 0)
+    assert store.keyspace.cache.bytes == 0
+    assert reclaim(store) == 3
+
+
+def test_a_restart_in_between_leaves_nothing_behind(store: Store) -> None:
+    cached(store, b"gone", 3 * FEW_ELEMENTS)
+    delete(store, b"gone")
+    reclaimer = Reclaimer(store.keyspace)
+    assert reclaimer.find()
+    reclaimer.step(store.tx)
+    store.commit()
+    assert store.garbage()
+    store.reopen()
+    reclaim(store)
+    assert store.garbage() == []
+    assert not list(store.engine.keys(ROWS, b"", None))
+
+
+def test_the_reclaimer_leaves_the_block_cache_alone(store: Store) -> None:
+    fill(store, 20 * SLICE)
+    store.engine.flush()
+    flush(store, 0)
+    before = store.engine.block_cache_usage()
+    reclaim(store)
+    assert store.engine.block_cache_usage() < before + 100_000
