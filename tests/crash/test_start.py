@@ -27,15 +27,18 @@ print(flush=True)
 while True:
     for _ in range(50):
         number += 1
-        engine.write([(META, b"%012d" % number, b"x" * 1000)])
+        other = 1 + number // 400 % 5
+        engine.write([(META, b"%012d" % number, b"x" * 1000), (other, b"%d" % number, b"")])
+    if number % 700 == 0:
+        engine.flush()
     print(number, flush=True)
     engine.note_files()
 """
 
 
 def run_cycles(folder: Path, cycles: int) -> None:
-    """Each kills a writer before it has opened the folder, or after some writes, each of 50 rows;
-    their notes are written far more often than a server's."""
+    """Each kills a writer before it has opened the folder, or after some writes; their notes are
+    written far more often than a server's."""
     least = -1
     for _ in range(cycles):
         writer = subprocess.Popen(

@@ -129,6 +129,21 @@ def test_the_newest_log_is_missing(tmp_path: Path) -> None:
     assert keys_of(folder) == 0
 
 
+def test_an_older_log_is_missing(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "alive", options={"write_buffer_size": "64kb"})
+    for number in range(KEYS):
+        engine.write([(META, b"%06d" % number, bytes(100))])
+    engine.note_files()
+    shutil.copytree(engine.path, tmp_path / "dead")
+    engine.flush()
+    engine.close()
+    first, *later = sorted((tmp_path / "dead").glob("*.log"))
+    assert later
+    first.unlink()
+    assert f"'{first}' is missing" in refusal(tmp_path / "dead")
+    assert keys_of(engine.path) == KEYS, "they were deleted because they were not needed"
+
+
 @pytest.mark.parametrize("after", ["a kill", "a stop"])
 def test_the_manifest_is_cut_in_half(tmp_path: Path, after: str) -> None:
     folder = killed(tmp_path)
