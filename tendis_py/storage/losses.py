@@ -156,6 +156,9 @@ def _end(log: Path, damage: Damage, cut: bool) -> str:
         return f"{told}: {what} will be cut off"
     lock = lock_folder(log.parent)
     try:
+        noted = read_note(log.parent)
+        if noted.get(log.name, 0) > damage.offset:  # or a start after this one would miss it
+            write_note(log.parent, {**noted, log.name: damage.offset})
         with log.open("r+b") as file:
             file.truncate(damage.offset)
             os.fsync(file.fileno())
