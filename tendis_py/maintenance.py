@@ -73,14 +73,13 @@ class Maintenance:
     async def _fsync(self) -> None:
         engine = self._engine
         while True:
+            if not self._disk.failure:
+                sync = self._services.config.appendfsync != "no"
+                try:
+                    await trio.to_thread.run_sync(partial(engine.note_files, sync=sync))
+                except WriteFailedError as error:
+                    self._disk.failed(error)
             await trio.sleep(FSYNC_SECONDS)
-            if self._disk.failure:
-                continue
-            sync = self._services.config.appendfsync != "no"
-            try:
-                await trio.to_thread.run_sync(partial(engine.note_files, sync=sync))
-            except WriteFailedError as error:
-                self._disk.failed(error)
 
     async def _recover(self) -> None:
         """Once a disk that has refused a write has room again, open the folder anew: RocksDB takes

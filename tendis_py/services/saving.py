@@ -162,7 +162,7 @@ class Saving:
     def _save(self, work: Work) -> None:
         changes = self._changes()
         self._engine.flush()
-        self._engine.sync()
+        self._engine.note_files()
         self.log_base = self._engine.log_bytes()
         figures = self.figures[work]
         figures.done += 1

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tendis_py.errors import StorageError
 from tendis_py.storage.folder import lock_folder
+from tendis_py.storage.manifest import first_needed_log
 from tendis_py.storage.wal import BLOCK, Damage, find_cut, find_damage
 
 NOTE = "tendis-files"
@@ -98,6 +99,7 @@ def refuse_losses(path: Path) -> list[str]:
 def _losses(path: Path, logs: list[Path]) -> list[_Loss]:
     noted = read_note(path)
     losses = []
+    first_needed = first_needed_log(_manifest(path)) if noted else None
     with contextlib.suppress(OSError):  # which RocksDB refuses
         manifest = _manifest(path)
         size = manifest.stat().st_size
@@ -111,9 +113,17 @@ def _losses(path: Path, logs: list[Path]) -> list[_Loss]:
             left = log.stat().st_size
             if left < size:
                 losses.append(_Loss(log, size, left))
-        elif size and not any(_number(other) > _number(log) for other in logs):
-            losses.append(_Loss(log, size, None))  # others go when a newer one is there
+        elif size and _is_needed(log, logs, first_needed):
+            losses.append(_Loss(log, size, None))
     return losses
+
+
+def _is_needed(log: Path, logs: list[Path], first_needed: int | None) -> bool:
+    """Whether RocksDB has not deleted a log that is not there: those that it has are not needed,
+    and older than another."""
+    if first_needed is not None:
+        return _number(log) >= first_needed
+    return not any(_number(other) > _number(log) for other in logs)
 
 
 def mend_log(path: Path, refusal: StorageError, *, cut: bool) -> str:
@@ -146,6 +156,9 @@ def _end(log: Path, damage: Damage, cut: bool) -> str:
         return f"{told}: {what} will be cut off"
     lock = lock_folder(log.parent)
     try:
+        noted = read_note(log.parent)
+        if noted.get(log.name, 0) > damage.offset:  # or a start after this one would miss it
+            write_note(log.parent, {**noted, log.name: damage.offset})
         with log.open("r+b") as file:
             file.truncate(damage.offset)
             os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,31 @@ def find_cut(path: Path) -> Damage | None:
 def find_damage(path: Path) -> Damage | None:
     """The first damage of a file; every checksum is verified."""
     return _walk(_content(path), checks=True)
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """The records of a file up to the first that is not whole; no checksum is verified."""
+    data = _content(path)
+    size = len(data)
+    place = 0
+    parts: list[bytes] = []
+    while place + _HEADER.size <= size:
+        left = BLOCK - place % BLOCK
+        if left < _HEADER.size:
+            place += left
+            continue
+        _, length, kind = _HEADER.unpack_from(data, place)
+        end = place + _HEADER.size + length
+        if kind == _NOTHING and not length:
+            place += left
+            continue
+        if kind not in _TYPES or end > size:
+            return
+        parts.append(data[place + _HEADER.size : end])
+        if kind not in (_FIRST, _MIDDLE):
+            yield b"".join(parts)
+            parts.clear()
+        place = end
 
 
 def _content(path: Path) -> mmap.mmap | bytes:

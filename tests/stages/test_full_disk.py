@@ -97,6 +97,21 @@ def test_writes_are_refused_until_there_is_room(
     assert server.log.count(TOLD) == server.log.count(SOLVED) == 1
 
 
+def test_a_server_is_killed_while_there_is_no_room(tmp_path: Path) -> None:
+    """The write that failed has left its beginning at the end of the log."""
+    server = tendis_process(tmp_path)
+    server.start()
+    try:
+        with server.client() as client, no_room(server):
+            written = fill(client)
+            server.kill()
+        server.start()
+        check_keys(server, written)
+        server.stop()
+    finally:
+        server.kill()
+
+
 @pytest.mark.parametrize("appendfsync", ["always", "everysec", "no"])
 def test_a_server_ends_in_order_while_there_is_no_room(tmp_path: Path, appendfsync: str) -> None:
     server = tendis_process(tmp_path, "--appendfsync", appendfsync)

@@ -17,7 +17,7 @@ from tendis_py.errors import StorageError
 from tendis_py.storage.check import CANT_OPEN, check_folder
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.families import META
-from tendis_py.storage.losses import NOTE
+from tendis_py.storage.losses import NOTE, mend_log, refuse_losses
 from tendis_py.storage.wal import BLOCK, Damage, find_cut, find_damage
 from tendis_py.types.checks import INSPECTORS
 from tests.support.servers import tendis_process
@@ -127,6 +127,21 @@ def test_the_newest_log_is_missing(tmp_path: Path) -> None:
     (folder / NOTE).unlink()
     assert NOTE in reason
     assert keys_of(folder) == 0
+
+
+def test_an_older_log_is_missing(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "alive", options={"write_buffer_size": "64kb"})
+    for number in range(KEYS):
+        engine.write([(META, b"%06d" % number, bytes(100))])
+    engine.note_files()
+    shutil.copytree(engine.path, tmp_path / "dead")
+    engine.flush()
+    engine.close()
+    first, *later = sorted((tmp_path / "dead").glob("*.log"))
+    assert later
+    first.unlink()
+    assert f"'{first}' is missing" in refusal(tmp_path / "dead")
+    assert keys_of(engine.path) == KEYS, "they were deleted because they were not needed"
 
 
 @pytest.mark.parametrize("after", ["a kill", "a stop"])
@@ -272,3 +287,19 @@ def test_the_server_says_what_is_lost(tmp_path: Path) -> None:
     with server.client() as client:
         assert 0 < client.value("DBSIZE") < KEYS
     server.stop()
+
+
+def test_a_start_that_is_killed_after_it_has_cut_off_a_long_write(tmp_path: Path) -> None:
+    """The next one misses nothing, though it is more than a crash would leave."""
+    engine = Engine(tmp_path / "alive")
+    engine.write([(META, b"000000", b"")])
+    engine.write([(META, b"000001", random.Random(1).randbytes(4 * BLOCK))])
+    engine.note_files()
+    folder = tmp_path / "dead"
+    shutil.copytree(engine.path, folder)
+    engine.close()
+    shorten(log_of(folder), 10)
+    assert refuse_losses(folder)
+    mend_log(folder, StorageError("damaged"), cut=True)
+    assert refuse_losses(folder) == []
+    assert keys_of(folder) == 1
