@@ -105,3 +105,15 @@ def test_a_version_committed_after_the_reclaimer_saw_it_stays(store: Store) -> N
     reclaimer.step(store.tx)
     store.commit()
     assert len(rows_of(store, version)) == 7
+
+
+def test_the_cache_takes_the_beginning(store: Store) -> None:
+    cache = store.keyspace.cache
+    writer = VersionWriter(store.tx)
+    for at in range(1000):
+        writer.add(b"%04d" % at, b"v" * 100, SCORE if at % 2 else ROWS)
+    prefix = writer.finish().to_bytes(8, "big")
+    store.commit()
+    held = [key for key in cache.young if key.startswith(prefix)]
+    assert held == [prefix + b"%04d" % at for at in range(0, 2 * len(held), 2)]
+    assert 0 <= cache.bytes - cache.limit // module.CACHED_SHARE < 5 * 300
