@@ -76,7 +76,10 @@ def sadd(ctx: Context, args: list[bytes]) -> Reply:
 )
 def srem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a set. Deletes the set if the last member was removed."""
-    return sets.remove(ctx.db, args[1], args[2:])
+    members = rest(args, 2)
+    removed = sets.remove(ctx.db, args[1], members)
+    drain(members)
+    return removed
 
 
 @_command(

@@ -214,3 +214,49 @@ def test_shards_are_a_dict() -> None:
     assert dict(shards.items()) == wanted
     shards.clear()
     assert len(shards) == 0
+
+
+REMOVALS: dict[str, Callable[[Database, bytes, list[bytes]], int]] = {
+    "hash": hashes.delete,
+    "set": sets.remove,
+    "zset": zsets.remove,
+}
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+@pytest.mark.parametrize("kind", REMOVALS)
+def test_many_are_removed_as_a_few_at_a_time(store: Store, kind: str, all_of_them: bool) -> None:
+    add, content = KINDS[kind]
+    remove = REMOVALS[kind]
+    db, counters = store.db, store.tx.counters
+    for key in (KEY, TWIN):
+        add(db, key, MANY, together=True)
+    store.commit()
+    unwanted = names(MANY, 2 * MANY)
+    if not all_of_them:
+        unwanted = [*unwanted[500:], b"none"]
+    start = counters.changes
+    together = remove(db, KEY, unwanted)
+    edits = counters.changes - start
+    assert together == sum(remove(db, TWIN, part) for part in parts(unwanted)) > ITEMS_AT_ONCE
+    assert counters.changes - start == 2 * edits
+    store.commit()
+    store.forget()
+    if all_of_them:
+        assert db.peek(KEY) is db.peek(TWIN) is None
+    else:
+        assert content(db, KEY) == content(db, TWIN)
+    store.check()
+
+
+@pytest.mark.parametrize("before", [10, MANY], ids=["small", "large"])
+def test_many_are_looked_up_as_each_is(store: Store, before: int) -> None:
+    db = store.db
+    wanted = names(MANY, 2 * MANY)
+    add_to_hash(db, b"hash", before, together=True)
+    add_to_zset(db, b"zset", before, together=True)
+    add_to_set(db, b"set", before, together=True)
+    assert hashes.get_many(db, b"hash", wanted) == [hashes.get(db, b"hash", it) for it in wanted]
+    assert zsets.scores(db, b"zset", wanted) == [zsets.score(db, b"zset", it) for it in wanted]
+    row = row_of(db, b"set")
+    assert sets.contains_many(db, row, wanted) == [sets.contains(db, row, it) for it in wanted]

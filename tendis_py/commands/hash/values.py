@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer, two_by_two
+from tendis_py.commands.arguments import columns, integer, rest, two_by_two
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -230,7 +230,10 @@ def hdel(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or more fields and their values from a hash.
     Deletes the hash if no fields remain.
     """
-    return hashes.delete(ctx.db, args[1], args[2:])
+    fields = rest(args, 2)
+    removed = hashes.delete(ctx.db, args[1], fields)
+    drain(fields)
+    return removed
 
 
 # Counting

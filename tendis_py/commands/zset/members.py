@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer, natural, real, two_by_two
+from tendis_py.commands.arguments import columns, integer, natural, real, rest, two_by_two
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -209,7 +209,10 @@ def zrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a sorted set.
     Deletes the sorted set if all members were removed.
     """
-    return zsets.remove(ctx.db, args[1], args[2:])
+    members = rest(args, 2)
+    removed = zsets.remove(ctx.db, args[1], members)
+    drain(members)
+    return removed
 
 
 _rank_command = partial(

@@ -91,7 +91,10 @@ def get_many(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None
         return [None] * len(fields)
     if row.version:
         db.tx.admit(len(fields))
-    return _values(db, key, row, fields)
+    found: list[bytes | None] = []
+    for cut in db.tx.pace.cuts(len(fields)):
+        found += _values(db, key, row, fields[cut])
+    return found
 
 
 def _values(
@@ -401,6 +404,9 @@ def delete(db: Database, key: bytes, fields: list[bytes]) -> int:
     row = collection.peek(db, key, HASH)
     if row is None:
         return 0
+    if len(fields) > ITEMS_AT_ONCE:
+        db.tx.admit(len(fields))
+        return sum(delete(db, key, fields[cut]) for cut in db.tx.pace.cuts(len(fields)))
     changing = open_fields(db, key, row, fields)
     deleted = sum([changing.discard(field) for field in fields])
     changing.save(deleted)

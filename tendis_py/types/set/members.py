@@ -185,7 +185,11 @@ def contains_many(db: Database, row: CollectionRow, wanted: list[bytes]) -> list
     """As ``contains`` for each."""
     if row.version:
         db.tx.admit(len(wanted))
-        return [value is not None for value in elements(db, row).get_many(wanted)]
+        rows = elements(db, row)
+        found: list[bool] = []
+        for cut in db.tx.pace.cuts(len(wanted)):
+            found += [value is not None for value in rows.get_many(wanted[cut])]
+        return found
     return [contains(db, row, member) for member in wanted]
 
 
@@ -288,6 +292,8 @@ def remove(db: Database, key: bytes, unwanted: list[bytes]) -> int:
     if row is None:
         return 0
     db.tx.admit(len(unwanted))
+    if len(unwanted) > ITEMS_AT_ONCE:
+        return sum(remove(db, key, unwanted[cut]) for cut in db.tx.pace.cuts(len(unwanted)))
     distinct = list(dict.fromkeys(unwanted))
     present = list(compress(distinct, contains_many(db, row, distinct)))
     remove_present(db, key, row, present)

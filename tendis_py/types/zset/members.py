@@ -63,7 +63,14 @@ def score(db: Database, key: bytes, member: bytes) -> float | None:
 def scores(db: Database, key: bytes, members: list[bytes]) -> list[float | None]:
     """The score of each of ``members``, None for one that is not there."""
     row = find(db, key)
-    return [None] * len(members) if row is None else view(db, row).scores_of(members)
+    if row is None:
+        return [None] * len(members)
+    db.tx.admit(len(members))
+    there = view(db, row)
+    found: list[float | None] = []
+    for cut in db.tx.pace.cuts(len(members)):
+        found += there.scores_of(members[cut])
+    return found
 
 
 def items(
@@ -420,6 +427,8 @@ def remove(db: Database, key: bytes, members: list[bytes]) -> int:
     if row is None:
         return 0
     db.tx.admit(len(members))
+    if len(members) > ITEMS_AT_ONCE:
+        return sum(remove(db, key, members[cut]) for cut in db.tx.pace.cuts(len(members)))
     edit = Edit(db, key, row)
     known = edit.scores_of(members)
     pairs = [(score, member) for member, score in known.items() if score is not None]
