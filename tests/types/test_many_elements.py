@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from tendis_py.types.hash import values as hashes
 from tendis_py.types.list import elements as lists
 from tendis_py.types.set import members as sets
 from tendis_py.types.shards import Shards
+from tendis_py.types.tail import Tail
 from tendis_py.types.zset import members as zsets
 from tendis_py.types.zset.forms import Pair
 from tests.support.store import NOW, Store
@@ -60,7 +61,7 @@ def add_to_hash(db: Database, key: bytes, number: int, *, together: bool) -> int
 def add_to_set(db: Database, key: bytes, number: int, *, together: bool) -> int:
     members = names(number, 2 * MANY)
     if together:
-        return sets.add(db, key, members)
+        return sets.add(db, key, Tail([key, *members], 1))
     return sum(sets.add(db, key, part) for part in parts(members))
 
 
@@ -73,14 +74,14 @@ def add_to_zset(db: Database, key: bytes, number: int, *, together: bool) -> int
 def add_to_list(db: Database, key: bytes, number: int, *, together: bool) -> int:
     values = names(number, 2 * MANY)
     if together:
-        return lists.push(db, key, values, left=False)
+        return lists.push(db, key, Tail([key, *values], 1), left=False)
     return [lists.push(db, key, part, left=False) for part in parts(values)][-1]
 
 
 def add_to_head(db: Database, key: bytes, number: int, *, together: bool) -> int:
     values = names(number, 2 * MANY)
     if together:
-        return lists.push(db, key, values, left=True)
+        return lists.push(db, key, Tail([key, *values], 1), left=True)
     return [lists.push(db, key, part, left=True) for part in parts(values)][-1]
 
 
@@ -216,7 +217,7 @@ def test_shards_are_a_dict() -> None:
     assert len(shards) == 0
 
 
-REMOVALS: dict[str, Callable[[Database, bytes, list[bytes]], int]] = {
+REMOVALS: dict[str, Callable[[Database, bytes, Sequence[bytes]], int]] = {
     "hash": hashes.delete,
     "set": sets.remove,
     "zset": zsets.remove,
@@ -236,7 +237,7 @@ def test_many_are_removed_as_a_few_at_a_time(store: Store, kind: str, all_of_the
     if not all_of_them:
         unwanted = [*unwanted[500:], b"none"]
     start = counters.changes
-    together = remove(db, KEY, unwanted)
+    together = remove(db, KEY, Tail([KEY, *unwanted], 1))
     edits = counters.changes - start
     assert together == sum(remove(db, TWIN, part) for part in parts(unwanted)) > ITEMS_AT_ONCE
     assert counters.changes - start == 2 * edits

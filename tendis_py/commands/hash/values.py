@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer, rest, two_by_two
+from tendis_py.commands.arguments import columns, integer, two_by_two
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -21,6 +21,7 @@ from tendis_py.resp.replies import OK, PairStream, Replies, Reply, Stream
 from tendis_py.storage.pacing import drain
 from tendis_py.types import long_double
 from tendis_py.types.hash import values as hashes
+from tendis_py.types.tail import rest
 
 _command = partial(command, group="hash")
 
@@ -66,7 +67,7 @@ def hget(ctx: Context, args: list[bytes]) -> Reply:
 )
 def hmget(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the values of all fields in a hash."""
-    return hashes.get_many(ctx.db, args[1], args[2:])
+    return hashes.get_many(ctx.db, args[1], rest(args, 2))
 
 
 @_command("hexists", 3, since="2.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key field")
@@ -230,10 +231,7 @@ def hdel(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or more fields and their values from a hash.
     Deletes the hash if no fields remain.
     """
-    fields = rest(args, 2)
-    removed = hashes.delete(ctx.db, args[1], fields)
-    drain(fields)
-    return removed
+    return hashes.delete(ctx.db, args[1], rest(args, 2))
 
 
 # Counting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer, natural, real, rest, two_by_two
+from tendis_py.commands.arguments import columns, integer, natural, real, two_by_two
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -22,6 +22,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, Replies, Reply, Stream
 from tendis_py.storage.pacing import drain
+from tendis_py.types.tail import rest
 from tendis_py.types.zset import members as zsets
 from tendis_py.types.zset import ranges, runs
 from tendis_py.types.zset.forms import Pair
@@ -209,10 +210,7 @@ def zrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a sorted set.
     Deletes the sorted set if all members were removed.
     """
-    members = rest(args, 2)
-    removed = zsets.remove(ctx.db, args[1], members)
-    drain(members)
-    return removed
+    return zsets.remove(ctx.db, args[1], rest(args, 2))
 
 
 _rank_command = partial(

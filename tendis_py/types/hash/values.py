@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, compress
 
 from tendis_py.errors import (
@@ -85,15 +85,17 @@ def get_run(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]
     return _values(db, key, row, fields)
 
 
-def get_many(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
+def get_many(db: Database, key: bytes, fields: Sequence[bytes]) -> list[bytes | None]:
     row = find(db, key)
     if row is None:
         return [None] * len(fields)
     if row.version:
         db.tx.admit(len(fields))
+    if len(fields) <= ITEMS_AT_ONCE:
+        return _values(db, key, row, list(fields))
     found: list[bytes | None] = []
     for cut in db.tx.pace.cuts(len(fields)):
-        found += _values(db, key, row, fields[cut])
+        found += _values(db, key, row, list(fields[cut]))
     return found
 
 
@@ -399,7 +401,7 @@ def put_new(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
     return True
 
 
-def delete(db: Database, key: bytes, fields: list[bytes]) -> int:
+def delete(db: Database, key: bytes, fields: Sequence[bytes]) -> int:
     """Delete fields; how many there were: one that is due counts, as it does for Redis."""
     row = collection.peek(db, key, HASH)
     if row is None:
@@ -407,7 +409,7 @@ def delete(db: Database, key: bytes, fields: list[bytes]) -> int:
     if len(fields) > ITEMS_AT_ONCE:
         db.tx.admit(len(fields))
         return sum(delete(db, key, fields[cut]) for cut in db.tx.pace.cuts(len(fields)))
-    changing = open_fields(db, key, row, fields)
+    changing = open_fields(db, key, row, list(fields))
     deleted = sum([changing.discard(field) for field in fields])
     changing.save(deleted)
     return deleted

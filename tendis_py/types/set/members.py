@@ -204,7 +204,7 @@ def scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[bytes], byt
 # Writing
 
 
-def add(db: Database, key: bytes, new: list[bytes]) -> int:
+def add(db: Database, key: bytes, new: Sequence[bytes]) -> int:
     """Add members; how many were not there."""
     row = collection.peek(db, key, SET)
     if row is not None and row.version:
@@ -226,7 +226,7 @@ def add(db: Database, key: bytes, new: list[bytes]) -> int:
     return added
 
 
-def _add_to_large(db: Database, key: bytes, row: CollectionRow | None, new: list[bytes]) -> int:
+def _add_to_large(db: Database, key: bytes, row: CollectionRow | None, new: Sequence[bytes]) -> int:
     """Make a large set of a small one, or of none, and these: a few at a time, others get the GIL
     in between."""
     before = [] if row is None else list(members(db, row))
@@ -249,7 +249,7 @@ def _distinct(found: Iterable[bytes], known: Shards[None]) -> Iterator[bytes]:
             yield member
 
 
-def _add_rows(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) -> int:
+def _add_rows(db: Database, key: bytes, row: CollectionRow, new: Sequence[bytes]) -> int:
     if len(new) > ITEMS_AT_ONCE:
         db.tx.admit(len(new))
         return sum(add(db, key, new[cut]) for cut in db.tx.pace.cuts(len(new)))
@@ -286,7 +286,7 @@ def add_run(db: Database, key: bytes, new: list[bytes]) -> list[int] | None:
     return first_times(new, set(absent))
 
 
-def remove(db: Database, key: bytes, unwanted: list[bytes]) -> int:
+def remove(db: Database, key: bytes, unwanted: Sequence[bytes]) -> int:
     """Remove members; how many were there."""
     row = collection.peek(db, key, SET)
     if row is None:
@@ -307,9 +307,7 @@ def remove_present(db: Database, key: bytes, row: CollectionRow, present: list[b
     count = row.count - len(present)
     if row.version:
         if count:
-            rows = elements(db, row)
-            for member in present:
-                rows.remove(member)
+            elements(db, row).remove_many(present)
         keep(db, key, row.changed(count=count), row, edits=len(present))
         return
     value: object

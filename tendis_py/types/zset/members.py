@@ -7,7 +7,7 @@ their own. Knows no RESP.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 
@@ -421,7 +421,7 @@ def _total(
     return total
 
 
-def remove(db: Database, key: bytes, members: list[bytes]) -> int:
+def remove(db: Database, key: bytes, members: Sequence[bytes]) -> int:
     """Remove members; how many there were."""
     row = peek(db, key)
     if row is None:
@@ -430,7 +430,7 @@ def remove(db: Database, key: bytes, members: list[bytes]) -> int:
     if len(members) > ITEMS_AT_ONCE:
         return sum(remove(db, key, members[cut]) for cut in db.tx.pace.cuts(len(members)))
     edit = Edit(db, key, row)
-    known = edit.scores_of(members)
+    known = edit.scores_of(list(members))
     pairs = [(score, member) for member, score in known.items() if score is not None]
     edit.remove_pairs(pairs)
     return len(pairs)
