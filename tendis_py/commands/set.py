@@ -119,7 +119,7 @@ def smismember(ctx: Context, args: list[bytes]) -> Reply:
     row = sets.find(ctx.db, args[1])
     if row is None:
         return [0] * (len(args) - 2)
-    return list(map(int, sets.contains_many(ctx.db, row, args[2:])))
+    return [int(there) for there in sets.contains_many(ctx.db, row, rest(args, 2))]
 
 
 @_command(

@@ -131,8 +131,9 @@ def hvals(ctx: Context, args: list[bytes]) -> Reply:
 def hrandfield(ctx: Context, args: list[bytes]) -> Reply:
     """Returns one or more random fields from a hash."""
     if len(args) == 2:
-        drawn = hashes.random_fields(ctx.db, args[1], 1)
-        return drawn[0][0] if drawn else None
+        for field, _ in hashes.random_fields(ctx.db, args[1], 1):
+            return field
+        return None
     count = integer(args[2], -INT64_MAX, INT64_MAX)
     with_values = len(args) == 4 and args[3].upper() == b"WITHVALUES"
     if len(args) > 3 and not with_values:

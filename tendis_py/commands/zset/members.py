@@ -191,7 +191,7 @@ def zscore(ctx: Context, args: list[bytes]) -> Reply:
 )
 def zmscore(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the score of one or more members in a sorted set."""
-    return zsets.scores(ctx.db, args[1], args[2:])
+    return zsets.scores(ctx.db, args[1], rest(args, 2))
 
 
 @_command(

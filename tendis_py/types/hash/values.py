@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress
 
 from tendis_py.errors import (
@@ -190,23 +190,20 @@ def _scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[Pair], byt
 # Random fields
 
 
-def random_fields(db: Database, key: bytes, count: int) -> list[Pair]:
+def random_fields(db: Database, key: bytes, count: int) -> Iterable[Pair]:
     """``count`` different fields with their values; all of them when there are fewer."""
     row = find(db, key)
     if row is None or not count or bury(db, key, row):
         return []
     if count >= row.count:
-        return list(_items(db, row))
+        return _items(db, row)
     present = _all_if_known(db, row)
     if present is not None:
         return random.sample(present, min(count, len(present)))
     if count <= _FEW_DRAWS:
         db.tx.admit(count)
         return _with_values(db, row, collection.elements(db, row).random(count))
-    drawn = bytearray(row.count)
-    for rank in random.sample(range(row.count), count):
-        drawn[rank] = 1
-    return list(compress(_items(db, row), drawn))
+    return compress(_items(db, row), collection.lots(row.count, count))
 
 
 def random_draws(db: Database, key: bytes, count: int) -> Iterator[Pair]:

@@ -181,14 +181,14 @@ def contains(db: Database, row: CollectionRow, member: bytes) -> bool:
     return at < row.count and bool(row.value[at] == number)
 
 
-def contains_many(db: Database, row: CollectionRow, wanted: list[bytes]) -> list[bool]:
+def contains_many(db: Database, row: CollectionRow, wanted: Sequence[bytes]) -> list[bool]:
     """As ``contains`` for each."""
     if row.version:
         db.tx.admit(len(wanted))
         rows = elements(db, row)
         found: list[bool] = []
         for cut in db.tx.pace.cuts(len(wanted)):
-            found += [value is not None for value in rows.get_many(wanted[cut])]
+            found += [value is not None for value in rows.get_many(list(wanted[cut]))]
         return found
     return [contains(db, row, member) for member in wanted]
 

@@ -60,7 +60,7 @@ def score(db: Database, key: bytes, member: bytes) -> float | None:
     return None if packed is None else unpack_score(packed)
 
 
-def scores(db: Database, key: bytes, members: list[bytes]) -> list[float | None]:
+def scores(db: Database, key: bytes, members: Sequence[bytes]) -> list[float | None]:
     """The score of each of ``members``, None for one that is not there."""
     row = find(db, key)
     if row is None:
@@ -69,7 +69,7 @@ def scores(db: Database, key: bytes, members: list[bytes]) -> list[float | None]
     there = view(db, row)
     found: list[float | None] = []
     for cut in db.tx.pace.cuts(len(members)):
-        found += there.scores_of(members[cut])
+        found += there.scores_of(list(members[cut]))
     return found
 
 
