@@ -65,24 +65,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     servers.end_on_terminate()
     before = options.before
-    chosen = set(options.scenes)
-    loads = [heavy for heavy in scenarios(options.keys) if heavy.short in chosen]
     results: Results = {}
-    besides: list[Beside] = []
     with revisions.running([DEFAULT_MODEL], before, *_DIRECTIVES) as running:
         for server in running:
             wire.load(server.port, options.keys)
+        loads = [one for one in scenarios(options.keys) if one.short in options.scenes]
         for turn in range(options.rounds):
             for heavy in loads:
                 for server in servers.in_turn(running, turn):
                     found = measure(server, heavy, options.seconds, options.keys)
                     results.setdefault((heavy.name, server.name), []).append(found)
                     print(f"{heavy.name}: {server.name} {found}", file=sys.stderr)
-        stage = Stage(Size(options.keys, options.share))
-        for scene in SCENES:
-            if scene.name in chosen:
-                rounds = _rounds(options.rounds, options.scene_seconds)
-                besides += stage.play(scene, running, rounds)
+        stage = Stage(Size(options.keys, options.share), running)
+        besides = [
+            beside
+            for scene in SCENES
+            if scene.name in options.scenes
+            for beside in stage.play(scene, _rounds(options.rounds, options.scene_seconds))
+        ]
     medians = {place: _median(rounds) for place, rounds in results.items()}
     sections = {}
     if results:
@@ -165,27 +165,34 @@ class Beside:
 class Stage:
     """Plays scenes on servers, and remembers which fixtures they have."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, running: Sequence[Server]) -> None:
         self._size = size
+        self._running = running
         self._fixtures: set[tuple[str, str]] = set()
 
-    def play(self, scene: Scene, running: Sequence[Server], rounds: Iterator[int]) -> list[Beside]:
-        """Each round on each server."""
-        besides = {server.name: Beside.of(scene, server) for server in running}
-        act = scene.heavy(self._size)
-        for server in running:
-            self._furnish(scene, server)
-        for turn in rounds:
-            for server in servers.in_turn(running, turn):
-                scenes.send(server.port, scene.setup(self._size))
-                _wait_until_idle(server)
-                seconds, figures = measure_scene(server, scene.name, act, self._size.keys)
-                scenes.send(server.port, scene.cleanup(self._size))
-                beside = besides[server.name]
-                beside.seconds.append(seconds)
-                beside.figures.append(figures)
-                print(f"{scene.name}: {server.name} {seconds:.2f} s {figures}", file=sys.stderr)
+    def play(self, scene: Scene, rounds: Iterator[int]) -> list[Beside]:
+        """Each round on each server. A scene that fails, which is told, ends there: the others of
+        a run of minutes shall not be lost."""
+        besides = {server.name: Beside.of(scene, server) for server in self._running}
+        try:
+            act = scene.heavy(self._size)
+            for server in self._running:
+                self._furnish(scene, server)
+            for turn in rounds:
+                for server in servers.in_turn(self._running, turn):
+                    self._round(scene, server, act, besides[server.name])
+        except (ValueError, OSError, wire.WireError) as error:
+            print(f"{scene.name} FAILED: {error!r}", file=sys.stderr)
         return list(besides.values())
+
+    def _round(self, scene: Scene, server: Server, act: scenes.Act, beside: Beside) -> None:
+        scenes.send(server.port, scene.setup(self._size))
+        _wait_until_idle(server)
+        seconds, figures = measure_scene(server, scene.name, act, self._size.keys)
+        scenes.send(server.port, scene.cleanup(self._size))
+        beside.seconds.append(seconds)
+        beside.figures.append(figures)
+        print(f"{scene.name}: {server.name} {seconds:.2f} s {figures}", file=sys.stderr)
 
     def _furnish(self, scene: Scene, server: Server) -> None:
         for name in scene.fixtures:
@@ -248,6 +255,7 @@ def scenes_table(besides: Sequence[Beside]) -> str:
             f"{max(beside.milliseconds('max')):.2f}",
         )
         for beside in besides
+        if beside.seconds
     ]
     header = ("scene", "heavy client", "server", "heavy s", "rounds", "p50 ms", "p99 ms", "max ms")
     return report.table((*header, "largest max"), rows)
@@ -259,7 +267,7 @@ def scene_goals(besides: Sequence[Beside]) -> list[Goal]:
         Goal(
             f"{beside.scene}: longest PING, GET or SET",
             _SCENE_LIMIT_MS,
-            statistics.median(beside.milliseconds("max")),
+            statistics.median(beside.milliseconds("max")) if beside.figures else None,
             " ms",
         )
         for beside in besides

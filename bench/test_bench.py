@@ -366,7 +366,7 @@ def test_scenes_have_names_of_their_own_and_fixtures() -> None:
 
 def test_a_scene_is_measured_beside_a_light_client(both: list[Server]) -> None:
     (scene,) = (scene for scene in SCENES if scene.name == "sadd")
-    besides = isolation.Stage(SMALL).play(scene, both, iter(range(2)))
+    besides = isolation.Stage(SMALL, both).play(scene, iter(range(2)))
     assert [beside.server for beside in besides] == [REDIS, DEFAULT_MODEL]
     for beside in besides:
         assert len(beside.seconds) == len(beside.figures) == 2
@@ -377,6 +377,17 @@ def test_a_scene_is_measured_beside_a_light_client(both: list[Server]) -> None:
             )
     table = isolation.scenes_table(besides).splitlines()
     assert table[-1].startswith("| sadd ")
+
+
+def test_a_scene_that_fails_does_not_end_the_run(
+    both: list[Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene("broken", "", scenes._one(b"NO-SUCH-COMMAND"))
+    besides = isolation.Stage(SMALL, both).play(scene, iter(range(2)))
+    assert "broken FAILED" in capsys.readouterr().err
+    (goal,) = isolation.scene_goals(besides)
+    assert goal.verdict == "not measured"
+    assert len(isolation.scenes_table(besides).splitlines()) == 2
 
 
 def test_a_scene_is_judged_by_the_median_of_its_longest_waits() -> None:

@@ -31,15 +31,6 @@ SECOND, MILLISECOND = 1000, 1
 # Many
 
 
-def rest(args: list[bytes], start: int) -> list[bytes]:
-    """The arguments from ``start`` on; others get the GIL in between where there are many. To be
-    let go of by ``drain``, then."""
-    found = args[start : start + ITEMS_AT_ONCE]
-    for at in range(start + ITEMS_AT_ONCE, len(args), ITEMS_AT_ONCE):
-        found += args[at : at + ITEMS_AT_ONCE]
-    return found
-
-
 def two_by_two(args: list[bytes], start: int) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """The arguments from ``start`` on, of which there is an even number: the first, third … and the
     second, fourth … of some of them, then of the next; others get the GIL in between."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import islice
 
-from tendis_py.commands.arguments import Option, columns, integer, natural, options, rest
+from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -22,10 +22,10 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, OK, Replies, Reply, Stream
 from tendis_py.storage.codec import LIST
-from tendis_py.storage.pacing import drain
 from tendis_py.types import collection
 from tendis_py.types.list import edit as list_edit
 from tendis_py.types.list import elements as lists
+from tendis_py.types.tail import rest
 
 _command = partial(command, group="list")
 
@@ -149,10 +149,7 @@ def lpos(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _push(ctx: Context, args: list[bytes], *, left: bool, create: bool = True) -> int:
-    values = rest(args, 2)
-    length = lists.push(ctx.db, args[1], values, left=left, create=create)
-    drain(values)
-    return length
+    return lists.push(ctx.db, args[1], rest(args, 2), left=left, create=create)
 
 
 def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> Replies | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tendis_py.commands.arguments import Option, columns, integer, natural, options, rest
+from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -16,10 +16,10 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import Replies, Reply, SetStream, Stream
-from tendis_py.storage.pacing import drain
 from tendis_py.types.set import algebra
 from tendis_py.types.set import members as sets
 from tendis_py.types.set import random as randomly
+from tendis_py.types.tail import rest
 
 _command = partial(command, group="set")
 
@@ -59,10 +59,7 @@ def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
 )
 def sadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
-    members = rest(args, 2)
-    added = sets.add(ctx.db, args[1], members)
-    drain(members)
-    return added
+    return sets.add(ctx.db, args[1], rest(args, 2))
 
 
 @_command(
@@ -76,7 +73,7 @@ def sadd(ctx: Context, args: list[bytes]) -> Reply:
 )
 def srem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a set. Deletes the set if the last member was removed."""
-    return sets.remove(ctx.db, args[1], args[2:])
+    return sets.remove(ctx.db, args[1], rest(args, 2))
 
 
 @_command(
@@ -122,7 +119,7 @@ def smismember(ctx: Context, args: list[bytes]) -> Reply:
     row = sets.find(ctx.db, args[1])
     if row is None:
         return [0] * (len(args) - 2)
-    return list(map(int, sets.contains_many(ctx.db, row, args[2:])))
+    return [int(there) for there in sets.contains_many(ctx.db, row, rest(args, 2))]
 
 
 @_command(

@@ -6,6 +6,9 @@ Python value; a large one has its elements in rows of their own (``elements``).
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+
 from tendis_py.errors import VALUE_RANGE, ReplyError, wrong_type
 from tendis_py.storage.codec import CollectionRow, Row
 from tendis_py.storage.database import Database
@@ -21,6 +24,17 @@ def admit_draws(db: Database, count: int) -> None:
     if count > MAX_DRAWS:
         raise ReplyError(VALUE_RANGE)
     db.tx.admit(count)
+
+
+def lots(size: int, count: int) -> Iterator[bool]:
+    """Which ``count`` of ``size`` are drawn at random, each choice with the same chance: True or
+    False for one after the other. (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S; no
+    set of millions, as ``random.sample`` makes it.)"""
+    draw = random.random
+    for left in range(size, 0, -1):
+        chosen = draw() * left < count
+        count -= chosen
+        yield chosen
 
 
 def checked(row: Row | None, type_: int) -> CollectionRow | None:

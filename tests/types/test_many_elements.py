@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from tendis_py.types.hash import values as hashes
 from tendis_py.types.list import elements as lists
 from tendis_py.types.set import members as sets
 from tendis_py.types.shards import Shards
+from tendis_py.types.tail import Tail
 from tendis_py.types.zset import members as zsets
 from tendis_py.types.zset.forms import Pair
 from tests.support.store import NOW, Store
@@ -60,7 +61,7 @@ def add_to_hash(db: Database, key: bytes, number: int, *, together: bool) -> int
 def add_to_set(db: Database, key: bytes, number: int, *, together: bool) -> int:
     members = names(number, 2 * MANY)
     if together:
-        return sets.add(db, key, members)
+        return sets.add(db, key, Tail([key, *members], 1))
     return sum(sets.add(db, key, part) for part in parts(members))
 
 
@@ -73,14 +74,14 @@ def add_to_zset(db: Database, key: bytes, number: int, *, together: bool) -> int
 def add_to_list(db: Database, key: bytes, number: int, *, together: bool) -> int:
     values = names(number, 2 * MANY)
     if together:
-        return lists.push(db, key, values, left=False)
+        return lists.push(db, key, Tail([key, *values], 1), left=False)
     return [lists.push(db, key, part, left=False) for part in parts(values)][-1]
 
 
 def add_to_head(db: Database, key: bytes, number: int, *, together: bool) -> int:
     values = names(number, 2 * MANY)
     if together:
-        return lists.push(db, key, values, left=True)
+        return lists.push(db, key, Tail([key, *values], 1), left=True)
     return [lists.push(db, key, part, left=True) for part in parts(values)][-1]
 
 
@@ -214,3 +215,49 @@ def test_shards_are_a_dict() -> None:
     assert dict(shards.items()) == wanted
     shards.clear()
     assert len(shards) == 0
+
+
+REMOVALS: dict[str, Callable[[Database, bytes, Sequence[bytes]], int]] = {
+    "hash": hashes.delete,
+    "set": sets.remove,
+    "zset": zsets.remove,
+}
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+@pytest.mark.parametrize("kind", REMOVALS)
+def test_many_are_removed_as_a_few_at_a_time(store: Store, kind: str, all_of_them: bool) -> None:
+    add, content = KINDS[kind]
+    remove = REMOVALS[kind]
+    db, counters = store.db, store.tx.counters
+    for key in (KEY, TWIN):
+        add(db, key, MANY, together=True)
+    store.commit()
+    unwanted = names(MANY, 2 * MANY)
+    if not all_of_them:
+        unwanted = [*unwanted[500:], b"none"]
+    start = counters.changes
+    together = remove(db, KEY, Tail([KEY, *unwanted], 1))
+    edits = counters.changes - start
+    assert together == sum(remove(db, TWIN, part) for part in parts(unwanted)) > ITEMS_AT_ONCE
+    assert counters.changes - start == 2 * edits
+    store.commit()
+    store.forget()
+    if all_of_them:
+        assert db.peek(KEY) is db.peek(TWIN) is None
+    else:
+        assert content(db, KEY) == content(db, TWIN)
+    store.check()
+
+
+@pytest.mark.parametrize("before", [10, MANY], ids=["small", "large"])
+def test_many_are_looked_up_as_each_is(store: Store, before: int) -> None:
+    db = store.db
+    wanted = names(MANY, 2 * MANY)
+    add_to_hash(db, b"hash", before, together=True)
+    add_to_zset(db, b"zset", before, together=True)
+    add_to_set(db, b"set", before, together=True)
+    assert hashes.get_many(db, b"hash", wanted) == [hashes.get(db, b"hash", it) for it in wanted]
+    assert zsets.scores(db, b"zset", wanted) == [zsets.score(db, b"zset", it) for it in wanted]
+    row = row_of(db, b"set")
+    assert sets.contains_many(db, row, wanted) == [sets.contains(db, row, it) for it in wanted]

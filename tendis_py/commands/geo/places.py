@@ -9,6 +9,7 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import GEO_UNIT, ReplyError, not_on_map, syntax_error
 from tendis_py.resp.replies import NULL_ARRAY, Reply
+from tendis_py.storage.pacing import drain
 from tendis_py.types.geo import geohash
 from tendis_py.types.geo import places as geo
 from tendis_py.types.geo.geohash import Position
@@ -75,6 +76,7 @@ def geoadd(ctx: Context, args: list[bytes]) -> Reply:
     added, changed = zset.add(
         ctx.db, args[1], pairs, only_new=b"NX" in chosen, only_existing=b"XX" in chosen
     )
+    drain(pairs)
     return added + changed if b"CH" in chosen else added
 
 

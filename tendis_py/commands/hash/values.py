@@ -21,6 +21,7 @@ from tendis_py.resp.replies import OK, PairStream, Replies, Reply, Stream
 from tendis_py.storage.pacing import drain
 from tendis_py.types import long_double
 from tendis_py.types.hash import values as hashes
+from tendis_py.types.tail import rest
 
 _command = partial(command, group="hash")
 
@@ -66,7 +67,7 @@ def hget(ctx: Context, args: list[bytes]) -> Reply:
 )
 def hmget(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the values of all fields in a hash."""
-    return hashes.get_many(ctx.db, args[1], args[2:])
+    return hashes.get_many(ctx.db, args[1], rest(args, 2))
 
 
 @_command("hexists", 3, since="2.0.0", flags="readonly fast", keys=Keys("RO"), syntax="key field")
@@ -130,8 +131,9 @@ def hvals(ctx: Context, args: list[bytes]) -> Reply:
 def hrandfield(ctx: Context, args: list[bytes]) -> Reply:
     """Returns one or more random fields from a hash."""
     if len(args) == 2:
-        drawn = hashes.random_fields(ctx.db, args[1], 1)
-        return drawn[0][0] if drawn else None
+        for field, _ in hashes.random_fields(ctx.db, args[1], 1):
+            return field
+        return None
     count = integer(args[2], -INT64_MAX, INT64_MAX)
     with_values = len(args) == 4 and args[3].upper() == b"WITHVALUES"
     if len(args) > 3 and not with_values:
@@ -230,7 +232,7 @@ def hdel(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or more fields and their values from a hash.
     Deletes the hash if no fields remain.
     """
-    return hashes.delete(ctx.db, args[1], args[2:])
+    return hashes.delete(ctx.db, args[1], rest(args, 2))
 
 
 # Counting

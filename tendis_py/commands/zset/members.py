@@ -22,6 +22,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, Replies, Reply, Stream
 from tendis_py.storage.pacing import drain
+from tendis_py.types.tail import rest
 from tendis_py.types.zset import members as zsets
 from tendis_py.types.zset import ranges, runs
 from tendis_py.types.zset.forms import Pair
@@ -190,7 +191,7 @@ def zscore(ctx: Context, args: list[bytes]) -> Reply:
 )
 def zmscore(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the score of one or more members in a sorted set."""
-    return zsets.scores(ctx.db, args[1], args[2:])
+    return zsets.scores(ctx.db, args[1], rest(args, 2))
 
 
 @_command(
@@ -209,7 +210,7 @@ def zrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a sorted set.
     Deletes the sorted set if all members were removed.
     """
-    return zsets.remove(ctx.db, args[1], args[2:])
+    return zsets.remove(ctx.db, args[1], rest(args, 2))
 
 
 _rank_command = partial(

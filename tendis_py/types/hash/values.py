@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, compress
 
 from tendis_py.errors import (
@@ -85,13 +85,18 @@ def get_run(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]
     return _values(db, key, row, fields)
 
 
-def get_many(db: Database, key: bytes, fields: list[bytes]) -> list[bytes | None]:
+def get_many(db: Database, key: bytes, fields: Sequence[bytes]) -> list[bytes | None]:
     row = find(db, key)
     if row is None:
         return [None] * len(fields)
     if row.version:
         db.tx.admit(len(fields))
-    return _values(db, key, row, fields)
+    if len(fields) <= ITEMS_AT_ONCE:
+        return _values(db, key, row, list(fields))
+    found: list[bytes | None] = []
+    for cut in db.tx.pace.cuts(len(fields)):
+        found += _values(db, key, row, list(fields[cut]))
+    return found
 
 
 def _values(
@@ -185,23 +190,20 @@ def _scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[Pair], byt
 # Random fields
 
 
-def random_fields(db: Database, key: bytes, count: int) -> list[Pair]:
+def random_fields(db: Database, key: bytes, count: int) -> Iterable[Pair]:
     """``count`` different fields with their values; all of them when there are fewer."""
     row = find(db, key)
     if row is None or not count or bury(db, key, row):
         return []
     if count >= row.count:
-        return list(_items(db, row))
+        return _items(db, row)
     present = _all_if_known(db, row)
     if present is not None:
         return random.sample(present, min(count, len(present)))
     if count <= _FEW_DRAWS:
         db.tx.admit(count)
         return _with_values(db, row, collection.elements(db, row).random(count))
-    drawn = bytearray(row.count)
-    for rank in random.sample(range(row.count), count):
-        drawn[rank] = 1
-    return list(compress(_items(db, row), drawn))
+    return compress(_items(db, row), collection.lots(row.count, count))
 
 
 def random_draws(db: Database, key: bytes, count: int) -> Iterator[Pair]:
@@ -396,12 +398,15 @@ def put_new(db: Database, key: bytes, field: bytes, value: bytes) -> bool:
     return True
 
 
-def delete(db: Database, key: bytes, fields: list[bytes]) -> int:
+def delete(db: Database, key: bytes, fields: Sequence[bytes]) -> int:
     """Delete fields; how many there were: one that is due counts, as it does for Redis."""
     row = collection.peek(db, key, HASH)
     if row is None:
         return 0
-    changing = open_fields(db, key, row, fields)
+    if len(fields) > ITEMS_AT_ONCE:
+        db.tx.admit(len(fields))
+        return sum(delete(db, key, fields[cut]) for cut in db.tx.pace.cuts(len(fields)))
+    changing = open_fields(db, key, row, list(fields))
     deleted = sum([changing.discard(field) for field in fields])
     changing.save(deleted)
     return deleted

@@ -6,7 +6,7 @@ Pushing and popping one element, and reading a range of a few hundred, are the h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from tendis_py.numbers import strict_integer
@@ -106,25 +106,27 @@ def store(db: Database, key: bytes, values: Iterable[bytes]) -> int:
     return row.count
 
 
-def push(db: Database, key: bytes, values: list[bytes], *, left: bool, create: bool = True) -> int:
+def push(
+    db: Database, key: bytes, values: Sequence[bytes], *, left: bool, create: bool = True
+) -> int:
     """Add elements one after the other at an end; the length. Without ``create`` only if there is
     a list."""
     old = collection.peek(db, key, LIST)
     if old is None and not create:
         return 0
     if len(values) <= ITEMS_AT_ONCE:
-        return _push(db, key, old, values, sum(map(len, values)), left).count
+        return _push(db, key, old, list(values), sum(map(len, values)), left).count
     db.tx.admit(len(values))
     if old is not None and old.version:
         for cut in db.tx.pace.cuts(len(values)):
-            old = _push(db, key, old, values[cut], 0, left)
+            old = _push(db, key, old, list(values[cut]), 0, left)
         return old.count
     cuts = db.tx.pace.cuts
     added = sum(sum(map(len, values[cut])) for cut in cuts(len(values)))
     packed = Packed([], listpack.EMPTY) if old is None else old.value
     limit = db.limits.list_max_listpack_size
     if not listpack.exceeds(limit, packed.size + added, len(packed.items) + len(values)):
-        return _push(db, key, old, values, added, left).count
+        return _push(db, key, old, list(values), added, left).count
     size = packed.size + sum(listpack.entries_size(values[cut]) for cut in cuts(len(values)))
     everything = chain(reversed(values), packed.items) if left else chain(packed.items, values)
     row = row_with_rows(db, everything, size, 0 if old is None else old.expire_at)

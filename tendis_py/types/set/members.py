@@ -181,11 +181,15 @@ def contains(db: Database, row: CollectionRow, member: bytes) -> bool:
     return at < row.count and bool(row.value[at] == number)
 
 
-def contains_many(db: Database, row: CollectionRow, wanted: list[bytes]) -> list[bool]:
+def contains_many(db: Database, row: CollectionRow, wanted: Sequence[bytes]) -> list[bool]:
     """As ``contains`` for each."""
     if row.version:
         db.tx.admit(len(wanted))
-        return [value is not None for value in elements(db, row).get_many(wanted)]
+        rows = elements(db, row)
+        found: list[bool] = []
+        for cut in db.tx.pace.cuts(len(wanted)):
+            found += [value is not None for value in rows.get_many(list(wanted[cut]))]
+        return found
     return [contains(db, row, member) for member in wanted]
 
 
@@ -200,7 +204,7 @@ def scan(db: Database, row: CollectionRow, step: Step) -> tuple[list[bytes], byt
 # Writing
 
 
-def add(db: Database, key: bytes, new: list[bytes]) -> int:
+def add(db: Database, key: bytes, new: Sequence[bytes]) -> int:
     """Add members; how many were not there."""
     row = collection.peek(db, key, SET)
     if row is not None and row.version:
@@ -222,7 +226,7 @@ def add(db: Database, key: bytes, new: list[bytes]) -> int:
     return added
 
 
-def _add_to_large(db: Database, key: bytes, row: CollectionRow | None, new: list[bytes]) -> int:
+def _add_to_large(db: Database, key: bytes, row: CollectionRow | None, new: Sequence[bytes]) -> int:
     """Make a large set of a small one, or of none, and these: a few at a time, others get the GIL
     in between."""
     before = [] if row is None else list(members(db, row))
@@ -245,7 +249,7 @@ def _distinct(found: Iterable[bytes], known: Shards[None]) -> Iterator[bytes]:
             yield member
 
 
-def _add_rows(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) -> int:
+def _add_rows(db: Database, key: bytes, row: CollectionRow, new: Sequence[bytes]) -> int:
     if len(new) > ITEMS_AT_ONCE:
         db.tx.admit(len(new))
         return sum(add(db, key, new[cut]) for cut in db.tx.pace.cuts(len(new)))
@@ -282,12 +286,14 @@ def add_run(db: Database, key: bytes, new: list[bytes]) -> list[int] | None:
     return first_times(new, set(absent))
 
 
-def remove(db: Database, key: bytes, unwanted: list[bytes]) -> int:
+def remove(db: Database, key: bytes, unwanted: Sequence[bytes]) -> int:
     """Remove members; how many were there."""
     row = collection.peek(db, key, SET)
     if row is None:
         return 0
     db.tx.admit(len(unwanted))
+    if len(unwanted) > ITEMS_AT_ONCE:
+        return sum(remove(db, key, unwanted[cut]) for cut in db.tx.pace.cuts(len(unwanted)))
     distinct = list(dict.fromkeys(unwanted))
     present = list(compress(distinct, contains_many(db, row, distinct)))
     remove_present(db, key, row, present)
@@ -301,9 +307,7 @@ def remove_present(db: Database, key: bytes, row: CollectionRow, present: list[b
     count = row.count - len(present)
     if row.version:
         if count:
-            rows = elements(db, row)
-            for member in present:
-                rows.remove(member)
+            elements(db, row).remove_many(present)
         keep(db, key, row.changed(count=count), row, edits=len(present))
         return
     value: object

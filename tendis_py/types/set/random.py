@@ -9,7 +9,7 @@ from itertools import compress
 from tendis_py.storage.codec import SET, CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.types import collection
-from tendis_py.types.collection import elements
+from tendis_py.types.collection import elements, lots
 from tendis_py.types.set.members import (
     INTSET,
     LISTPACK,
@@ -45,16 +45,7 @@ def sample(db: Database, row: CollectionRow, count: int) -> list[bytes]:
         db.tx.admit(count)
         return elements(db, row).random(count)
     db.tx.admit(row.count)
-    drawn = _mask(row.count, count)
-    return list(compress(members(db, row), drawn))
-
-
-def _mask(size: int, count: int) -> bytearray:
-    """``size`` bytes, of which ``count`` at random are 1."""
-    mask = bytearray(size)
-    for at in random.sample(range(size), count):
-        mask[at] = 1
-    return mask
+    return list(compress(members(db, row), lots(row.count, count)))
 
 
 def draws(db: Database, row: CollectionRow, count: int) -> Iterator[bytes]:
@@ -133,7 +124,7 @@ def pop_many(db: Database, key: bytes, count: int) -> list[bytes]:
         remove_present(db, key, row, taken)
         return taken
     db.tx.admit(row.count)
-    mask = _mask(row.count, left)
+    mask = bytearray(lots(row.count, left))
     found = list(members(db, row))
     spared = compress(found, mask)
     if stays:

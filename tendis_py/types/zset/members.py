@@ -7,7 +7,7 @@ their own. Knows no RESP.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 
@@ -60,10 +60,17 @@ def score(db: Database, key: bytes, member: bytes) -> float | None:
     return None if packed is None else unpack_score(packed)
 
 
-def scores(db: Database, key: bytes, members: list[bytes]) -> list[float | None]:
+def scores(db: Database, key: bytes, members: Sequence[bytes]) -> list[float | None]:
     """The score of each of ``members``, None for one that is not there."""
     row = find(db, key)
-    return [None] * len(members) if row is None else view(db, row).scores_of(members)
+    if row is None:
+        return [None] * len(members)
+    db.tx.admit(len(members))
+    there = view(db, row)
+    found: list[float | None] = []
+    for cut in db.tx.pace.cuts(len(members)):
+        found += there.scores_of(list(members[cut]))
+    return found
 
 
 def items(
@@ -414,14 +421,16 @@ def _total(
     return total
 
 
-def remove(db: Database, key: bytes, members: list[bytes]) -> int:
+def remove(db: Database, key: bytes, members: Sequence[bytes]) -> int:
     """Remove members; how many there were."""
     row = peek(db, key)
     if row is None:
         return 0
     db.tx.admit(len(members))
+    if len(members) > ITEMS_AT_ONCE:
+        return sum(remove(db, key, members[cut]) for cut in db.tx.pace.cuts(len(members)))
     edit = Edit(db, key, row)
-    known = edit.scores_of(members)
+    known = edit.scores_of(list(members))
     pairs = [(score, member) for member, score in known.items() if score is not None]
     edit.remove_pairs(pairs)
     return len(pairs)
