@@ -16,6 +16,7 @@ announce more than four digits; memory is bounded by what was received.
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from itertools import chain
 from typing import Any
 
@@ -29,6 +30,9 @@ Request = list[bytes]
 
 CHUNK_BYTES = 64 * 1024
 """The most that ``feed`` takes by the fast way; also the longest inline request and header."""
+
+LONG_BULK_BYTES = 64 * 1024
+"""A longer argument is put together as it arrives: at its end nothing is left to copy."""
 
 MAX_INLINE = 64 * 1024
 MAX_MULTIBULK = 2**31 - 1
@@ -137,6 +141,8 @@ class RequestParser:
         "_buffer",
         "_bulk_length",
         "_fast",
+        "_lacking",
+        "_long",
         "_missing",
         "_scanned",
         "authenticated",
@@ -155,24 +161,27 @@ class RequestParser:
         self._scanned = 0  # how much of the buffer is known to hold no line end
         self._arguments: Request = []
         self._missing = 0  # arguments still to come of the request being read
-        self._bulk_length = -1  # announced length of the argument being read
+        self._bulk_length = -1  # announced length of the argument being read; 0 of a long one
+        self._long: BytesIO | None = None  # what has come of a long argument: its value is no copy
+        self._lacking = 0  # bytes of it still to come
 
     def discard(self) -> None:
         """Give up what was received of a request that is not complete."""
         self._buffer = None
         self._arguments = []
+        self._long = None
 
     @property
     def buffered(self) -> int:
         """Bytes held for a request that is not complete yet."""
-        if self._buffer is None:
-            return 0
-        return len(self._buffer) + sum(map(len, self._arguments))
+        return self.unparsed + sum(map(len, self._arguments))
 
     @property
     def unparsed(self) -> int:
         """Bytes of the line or argument that is not complete yet."""
-        return 0 if self._buffer is None else len(self._buffer)
+        if self._buffer is None:
+            return 0
+        return len(self._buffer) + (0 if self._long is None else self._long.tell())
 
     def feed(self, chunk: bytes) -> list[Request]:
         """The requests that ``chunk`` completes, in order."""
@@ -180,6 +189,9 @@ class RequestParser:
             return []
         if self._buffer is None:
             return self._feed_at_boundary(chunk)
+        if self._lacking and len(chunk) <= self._lacking:
+            self._take_long(chunk)
+            return []
         self._buffer += chunk
         requests: list[Request] = []
         self._parse(requests, stop_at_boundary=True)
@@ -216,6 +228,9 @@ class RequestParser:
                     after = self._start_request(buffer, position, requests)
                 elif self._bulk_length < 0:
                     after = self._start_bulk(buffer, position)
+                elif self._lacking:
+                    with memoryview(buffer) as view:
+                        after = position + self._take_long(view[position:])
                 else:
                     after = self._take_bulk(buffer, position, requests)
                 if after < 0:
@@ -273,14 +288,27 @@ class RequestParser:
         if length > MAX_BULK_UNAUTHENTICATED and not self.authenticated:
             raise ProtocolError("unauthenticated bulk length")
         self._bulk_length = length
+        if length > LONG_BULK_BYTES:
+            self._bulk_length, self._lacking, self._long = 0, length, BytesIO()
         return end + 2
+
+    def _take_long(self, data: bytes | memoryview) -> int:
+        """Take what belongs to the long argument; how much that is."""
+        assert self._long is not None
+        taken = self._long.write(data[: self._lacking])
+        self._lacking -= taken
+        return taken
 
     def _take_bulk(self, buffer: bytearray, position: int, requests: list[Request]) -> int:
         end = position + self._bulk_length
         if len(buffer) < end + 2:
             return -1
-        with memoryview(buffer) as view:
-            self._arguments.append(bytes(view[position:end]))
+        if self._long is not None:
+            self._arguments.append(self._long.getvalue())
+            self._long = None
+        else:
+            with memoryview(buffer) as view:
+                self._arguments.append(bytes(view[position:end]))
         self._bulk_length = -1
         self._missing -= 1
         if self._missing == 0:

@@ -17,6 +17,8 @@ from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.dispatch import FAST_ROWS, Dispatcher, Stop
 from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.pieces import joined
+from tendis_py.resp.replies import Payload
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
@@ -129,9 +131,9 @@ class Executor:
             items = self.dispatcher.run_together(items, replies, batch.read)
         for connection, requests in items:
             session = connection.session
-            output: list[bytes] = []
+            output: list[Payload] = []
             taken = run(session, requests[:1] if is_slow else requests, output, session.received)
-            payload = output[0] if len(output) == 1 else b"".join(output)
+            payload = output[0] if len(output) == 1 else joined(output)
             if taken == len(requests) or session.closing:
                 replies.append((connection, payload, None))
             else:

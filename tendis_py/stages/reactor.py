@@ -16,6 +16,7 @@ import logging
 import select
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -35,7 +36,7 @@ from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
-from tendis_py.stages.waiting import Waiting
+from tendis_py.stages.waiting import REQUEST_WORK, Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,12 @@ IDLE_POLLS = 3
 """Polls of POLL_SECONDS that may find nothing before the reactor waits in trio."""
 
 CRON_SECONDS = 0.5
+
+TURN_WORK = 1 << 20
+"""Bytes that a turn takes of those who send a lot, or requests, each of which counts as much as
+REQUEST_WORK bytes: some milliseconds, after which others have a turn. Who sends little (less than
+RECEIVE_BYTES at a time) has one each time, unless many do at once: TURN_BYTES."""
+TURN_BYTES = 256 * 1024
 
 
 class Submission(Enum):
@@ -102,6 +109,8 @@ class Reactor:
         self._epoll = select.epoll()
         self.connections = ConnectionTable(services, self._epoll, self._traffic)
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
+        self._heavy: deque[Connection] = deque()
+        """Connections that send a lot and wait to be read, in turn."""
         self._held: list[Batch] = []
         self._late: dict[Connection, list[Message]] = {}
         """Messages to connections that wait for replies first."""
@@ -180,7 +189,7 @@ class Reactor:
         keyspace, queue = self._executor.keyspace, self._queue
         seen = idle = 0
         while not self._stopping:
-            if self._waiting.ready:
+            if self._waiting.ready or self._heavy:
                 events = poll(0, MAX_EVENTS)
             elif idle < IDLE_POLLS:
                 # Other threads need the interpreter more than one that only looks.
@@ -194,7 +203,7 @@ class Reactor:
             if events:
                 keyspace.turns += 1
                 seen += 1
-            idle = 0 if events or self._waiting.ready else idle + 1
+            idle = 0 if events or self._waiting.ready or self._heavy else idle + 1
             self._turn(events)
             if self._now >= self.connections.parking.deadline:
                 self._waiting.release_due(self._now)
@@ -224,13 +233,12 @@ class Reactor:
     def _turn(self, events: list[tuple[int, int]]) -> None:
         """One turn: read and parse all that is ready, submit it as one batch, answer."""
         read = perf_counter_ns()
-        self._now = now = self._monotonic()
+        self._now = self._monotonic()
         self.turns += 1
         items: list[Item[Connection]] = []
         received = reads = 0
         connections = self.connections
-        if self._waiting.ready:
-            self._waiting.take_ready(items)
+        work = self._waiting.take_ready(items, TURN_WORK) if self._waiting.ready else 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -245,40 +253,69 @@ class Reactor:
                     if mask & (select.EPOLLERR | select.EPOLLHUP):
                         self.connections.close(connection)
                     continue
-            if self._held:
-                self.connections.pause(connection)
+            if connection.heavy or received > TURN_BYTES:
+                if not connection.queued:
+                    connection.queued = True
+                    self._heavy.append(connection)
                 continue
-            try:
-                chunk = connection.socket.recv(RECEIVE_BYTES)
-            except BlockingIOError:
+            size = self._read(connection, items, read)
+            received += size
+            reads += size > 0
+        while self._heavy and work <= TURN_WORK:
+            connection = self._heavy.popleft()
+            connection.queued = False
+            if connection.closed or not connection.events & EPOLLIN:
                 continue
-            except OSError:
-                self.connections.close(connection)
-                continue
-            if not chunk:
-                self._waiting.end(connection)
-                continue
-            received += len(chunk)
-            reads += 1
-            session = connection.session
-            session.net_in += len(chunk)
-            session.last_active = now
-            requests = connection.parser.feed(chunk)
-            if connection.busy or connection.waiting:
-                self._waiting.add(connection, requests, len(chunk), read)
-            elif requests:
-                connection.busy = True
-                session.received = read
-                items.append((connection, requests))
-            if connection.parser.error is not None:
-                self._waiting.end(connection)
-            elif not requests:
-                self.connections.close_for_input(connection)
+            before = len(items)
+            work += connection.unfinished_bytes
+            size = self._read(connection, items, read)
+            received += size
+            reads += size > 0
+            work += size
+            if len(items) > before:
+                work += REQUEST_WORK * len(items[-1][1])
         if reads:
             self._traffic.reads += reads
             self._traffic.net_input += received
         if items:
             self._submit(items, received, read)
+
+    def _read(self, connection: Connection, items: list[Item[Connection]], read: int) -> int:
+        """Read from a socket that is ready, and add the requests to ``items``; how many bytes there
+        were."""
+        if self._held:
+            self.connections.pause(connection)
+            return 0
+        try:
+            chunk = connection.socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.connections.close(connection)
+            return 0
+        if not chunk:
+            self._waiting.end(connection)
+            return 0
+        size = len(chunk)
+        connection.heavy = size == RECEIVE_BYTES
+        session = connection.session
+        session.net_in += size
+        session.last_active = self._now
+        requests = connection.parser.feed(chunk)
+        if connection.busy or connection.waiting:
+            self._waiting.add(connection, requests, size, read)
+        elif requests:
+            connection.busy = True
+            session.received = read
+            items.append((connection, requests))
+        if requests:
+            connection.unfinished_bytes = 0
+        if connection.parser.error is not None:
+            self._waiting.end(connection)
+        elif not requests:
+            connection.unfinished_bytes += size
+            self.connections.close_for_input(connection)
+        return size
 
     def _service(self, fd: int) -> None:
         """A source of events that is not a connection."""

@@ -24,8 +24,9 @@ _element_of = itemgetter(slice(VERSION_SIZE, None))
 """The element in a row's key."""
 
 _AHEAD_ROWS = 512
-"""Rows of a new version from which they are written ahead of the commit, and how many at a time:
-half a millisecond."""
+_AHEAD_BYTES = 1 << 16
+"""Rows of a new version, or bytes of them, from which they are written ahead of the commit, and how
+many at a time: a fraction of a millisecond. (A megabyte takes longer in one write than in many.)"""
 
 
 class VersionWriter:
@@ -36,20 +37,23 @@ class VersionWriter:
     without a RocksDB batch of a million rows that everybody waits for.
     """
 
-    __slots__ = ("_ahead", "_prefix", "_rows", "_tx", "version")
+    __slots__ = ("_ahead", "_bytes", "_prefix", "_rows", "_tx", "version")
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
         self.version = tx.keyspace.new_version()
         self._prefix = version_prefix(self.version)
         self._rows: list[RowWrite] = []
+        self._bytes = 0  # of their values
         self._ahead = False
 
     def add(self, element: bytes, value: bytes = b"", family: int = ROWS) -> None:
         self._rows.append((family, self._prefix + element, value))
-        if len(self._rows) >= _AHEAD_ROWS:
+        self._bytes += len(value)
+        if len(self._rows) >= _AHEAD_ROWS or self._bytes >= _AHEAD_BYTES:
             self._tx.write_ahead(self.version, self._rows)
             self._rows = []
+            self._bytes = 0
             self._ahead = True
 
     def finish(self) -> int:

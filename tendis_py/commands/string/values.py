@@ -18,7 +18,6 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import OFFSET_RANGE, ReplyError, wrong_arity
 from tendis_py.resp.replies import OK, Replies, Reply
-from tendis_py.types.string import fragments
 from tendis_py.types.string import values as strings
 
 _command = partial(command, group="string")
@@ -328,7 +327,7 @@ def getex(ctx: Context, args: list[bytes]) -> Reply:
     row = strings.checked(ctx.db.find(args[1]))
     if row is None:
         return None
-    value = fragments.whole(ctx.db, row)
+    value = strings.text(ctx.db, row)
     if isinstance(expiry, Expiry):
         strings.set_deadline(ctx.db, args[1], row, expiry.deadline(ctx.db.now, "getex"))
     elif expiry is not None:

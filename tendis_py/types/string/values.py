@@ -11,9 +11,11 @@ from typing import Any
 
 from tendis_py.errors import STRING_TOO_LONG, ReplyError, wrong_type
 from tendis_py.numbers import strict_integer
+from tendis_py.pieces import Text
 from tendis_py.storage.codec import RAW, STRING, TEXT, AbsentRow, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.types.string import fragments
+from tendis_py.types.string.fragments import LONG_BYTES
 
 _EMBEDDED_BYTES = 64
 """Redis 8.2 allocates object, deadline, key and value together when they fit into this (kvobjSet
@@ -44,12 +46,17 @@ def encoding(key: bytes, row: StringRow) -> str:
 # Reading
 
 
-def get(db: Database, key: bytes) -> bytes | None:
+def get(db: Database, key: bytes) -> Text | None:
     value = db.find_bare(key)
     if value is not None:
         return value
     row = checked(db.find(key))
-    return None if row is None else fragments.whole(db, row)
+    return None if row is None else text(db, row)
+
+
+def text(db: Database, row: Row) -> Text:
+    """The string whose row this is."""
+    return fragments.text(db, row, 0, row.value) if row.version else row.value
 
 
 _WHOLE = frozenset((bytes, StringRow, AbsentRow))
@@ -66,22 +73,22 @@ def get_run(db: Database, keys: list[bytes]) -> list[Any] | None:
     return [what if isinstance(what, bytes) else what.value for what in found]
 
 
-def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:
+def get_many(db: Database, keys: list[bytes]) -> list[Text | None]:
     """The strings of ``keys``; None for an absent key and for one of another type."""
     found = db.find_many(keys)
     rows = [row for row in found if not isinstance(row, bytes)]
     if not rows:
         return found  # type: ignore[return-value]
     db.tx.admit(sum(fragments.work(row, 0, row.value) for row in rows if _in_fragments(row)))
-    return [what if isinstance(what, bytes) else _text(db, what) for what in found]
+    return [what if isinstance(what, bytes) else _any_text(db, what) for what in found]
 
 
 def _in_fragments(row: Row) -> bool:
     return row.type == STRING and row.version != 0
 
 
-def _text(db: Database, row: Row) -> bytes | None:
-    return fragments.whole(db, row) if row.type == STRING else None
+def _any_text(db: Database, row: Row) -> Text | None:
+    return text(db, row) if row.type == STRING else None
 
 
 def length(db: Database, key: bytes) -> int:
@@ -90,7 +97,7 @@ def length(db: Database, key: bytes) -> int:
     return 0 if row is None else fragments.size(row)
 
 
-def part(db: Database, key: bytes, first: int, last: int) -> bytes:
+def part(db: Database, key: bytes, first: int, last: int) -> Text:
     """The bytes from ``first`` to ``last``, both included; negative ones count from the end. One
     that lies before the start stands for the start, unless ``first`` comes after ``last``."""
     row = checked(db.find(key))
@@ -99,27 +106,34 @@ def part(db: Database, key: bytes, first: int, last: int) -> bytes:
     size = fragments.size(row)
     first = max(first + size, 0) if first < 0 else first
     last = max(last + size, 0) if last < 0 else last
-    return fragments.read(db, row, first, last + 1)
+    return fragments.text(db, row, first, last + 1)
 
 
 # Writing
 
 
-def put(db: Database, key: bytes, value: bytes) -> None:
+def put(db: Database, key: bytes, value: Text) -> None:
     """Set ``key`` to ``value``, whatever it held before; it does not expire."""
-    db.set(key, value)
+    if len(value) > LONG_BYTES:
+        db.put(key, fragments.row_for(db, value), db.peek(key))
+    else:
+        db.set(key, bytes(value))
 
 
 def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
     """``put`` many, a value for each key; fast where the keys are new, or strings without a
     deadline."""
-    db.set_all(keys, values)
+    if max(map(len, values), default=0) > LONG_BYTES:
+        for key, value in zip(keys, values, strict=True):
+            put(db, key, value)
+    else:
+        db.set_all(keys, values)
 
 
 def put_if(
     db: Database,
     key: bytes,
-    value: bytes,
+    value: Text,
     *,
     exists: bool | None = None,
     expire_at: int = 0,
@@ -135,7 +149,7 @@ def put_if(
         return False
     if keep_expiry and old is not None:
         expire_at = old.expire_at
-    db.put(key, StringRow(value, expire_at), old)
+    db.put(key, fragments.row_for(db, value, expire_at), old)
     return True
 
 
@@ -147,12 +161,12 @@ def put_new(db: Database, keys: list[bytes], values: list[bytes]) -> bool:
     return True
 
 
-def take(db: Database, key: bytes) -> bytes | None:
+def take(db: Database, key: bytes) -> Text | None:
     """Delete ``key`` and return what it held."""
     row = checked(db.find(key))
     if row is None:
         return None
-    value = fragments.whole(db, row)
+    value = text(db, row)
     db.delete(key, row)
     return value
 
@@ -170,7 +184,7 @@ def append(db: Database, key: bytes, suffix: bytes, limit: int) -> int:
     """Extend the string, or create it; the new length."""
     old = checked(db.peek(key))
     if old is None:
-        db.put(key, StringRow(suffix), None)
+        db.put(key, fragments.row_for(db, suffix), None)
         return len(suffix)
     before = fragments.size(old)
     size = before + len(suffix)
