@@ -32,11 +32,18 @@ class Pieces:
 Text = bytes | Pieces
 
 
+def parts_of(text: Text) -> list[bytes]:
+    return [text] if isinstance(text, bytes) else text.parts
+
+
+def head(text: Text, length: int) -> bytes:
+    """So many bytes from its start, or what there is of them in its first piece."""
+    return parts_of(text)[0][:length]
+
+
 def joined(texts: list[Text]) -> Text:
     """One after the other; in pieces if one of them is."""
     try:
         return b"".join(texts)  # type: ignore[arg-type]
     except TypeError:
-        return Pieces(
-            part for text in texts for part in ((text,) if isinstance(text, bytes) else text.parts)
-        )
+        return Pieces(part for text in texts for part in parts_of(text))

@@ -16,23 +16,30 @@ announce more than four digits; memory is bounded by what was received.
 from __future__ import annotations
 
 import re
-from io import BytesIO
+from collections.abc import Callable
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
 from tendis_py.errors import ProtocolError, printable
 from tendis_py.numbers import strict_integer
+from tendis_py.pieces import BLOCK_BYTES
+from tendis_py.resp.long_argument import LongArgument
 from tendis_py.resp.shapes import ShapeTable
 
 Request = list[bytes]
+"""Name and arguments. One argument may be ``Pieces`` instead of bytes: the value that the command
+says it takes so, if it is long (``Command.long_value``)."""
+
+LongValues = Callable[[bytes], int]
+"""Name of a command, in whatever case → the position of the argument that may be Pieces; or 0."""
 
 CHUNK_BYTES = 64 * 1024
 """The most that ``feed`` takes by the fast way; also the longest inline request and header."""
 
 LONG_BULK_BYTES = 64 * 1024
-"""A longer argument is put together as it arrives: at its end nothing is left to copy."""
+"""A longer argument is put together as it arrives."""
 
 MAX_INLINE = 64 * 1024
 MAX_MULTIBULK = 2**31 - 1
@@ -141,8 +148,8 @@ class RequestParser:
         "_buffer",
         "_bulk_length",
         "_fast",
-        "_lacking",
         "_long",
+        "_long_values",
         "_missing",
         "_scanned",
         "authenticated",
@@ -151,7 +158,12 @@ class RequestParser:
     )
 
     def __init__(
-        self, fast: FastReader, *, max_bulk: int = 512 * 1024 * 1024, authenticated: bool = True
+        self,
+        fast: FastReader,
+        *,
+        max_bulk: int = 512 * 1024 * 1024,
+        authenticated: bool = True,
+        long_values: LongValues = lambda name: 0,
     ) -> None:
         self._fast = fast
         self.max_bulk = max_bulk
@@ -161,9 +173,9 @@ class RequestParser:
         self._scanned = 0  # how much of the buffer is known to hold no line end
         self._arguments: Request = []
         self._missing = 0  # arguments still to come of the request being read
-        self._bulk_length = -1  # announced length of the argument being read; 0 of a long one
-        self._long: BytesIO | None = None  # what has come of a long argument: its value is no copy
-        self._lacking = 0  # bytes of it still to come
+        self._bulk_length = -1  # announced length of the argument being read
+        self._long: LongArgument | None = None  # where its bytes go, if they are many
+        self._long_values = long_values
 
     def discard(self) -> None:
         """Give up what was received of a request that is not complete."""
@@ -181,7 +193,7 @@ class RequestParser:
         """Bytes of the line or argument that is not complete yet."""
         if self._buffer is None:
             return 0
-        return len(self._buffer) + (0 if self._long is None else self._long.tell())
+        return len(self._buffer) + (0 if self._long is None else self._long.received)
 
     def feed(self, chunk: bytes) -> list[Request]:
         """The requests that ``chunk`` completes, in order."""
@@ -189,8 +201,8 @@ class RequestParser:
             return []
         if self._buffer is None:
             return self._feed_at_boundary(chunk)
-        if self._lacking and len(chunk) <= self._lacking:
-            self._take_long(chunk)
+        if self._long is not None and len(chunk) <= self._long.missing:
+            self._long.take(chunk)
             return []
         self._buffer += chunk
         requests: list[Request] = []
@@ -228,9 +240,9 @@ class RequestParser:
                     after = self._start_request(buffer, position, requests)
                 elif self._bulk_length < 0:
                     after = self._start_bulk(buffer, position)
-                elif self._lacking:
+                elif self._long is not None and self._long.missing:
                     with memoryview(buffer) as view:
-                        after = position + self._take_long(view[position:])
+                        after = position + self._long.take(view[position:])
                 else:
                     after = self._take_bulk(buffer, position, requests)
                 if after < 0:
@@ -289,22 +301,17 @@ class RequestParser:
             raise ProtocolError("unauthenticated bulk length")
         self._bulk_length = length
         if length > LONG_BULK_BYTES:
-            self._bulk_length, self._lacking, self._long = 0, length, BytesIO()
+            place = len(self._arguments)
+            in_pieces = length > BLOCK_BYTES and 0 < place == self._long_values(self._arguments[0])
+            self._long = LongArgument(length, in_pieces=in_pieces)
         return end + 2
 
-    def _take_long(self, data: bytes | memoryview) -> int:
-        """Take what belongs to the long argument; how much that is."""
-        assert self._long is not None
-        taken = self._long.write(data[: self._lacking])
-        self._lacking -= taken
-        return taken
-
     def _take_bulk(self, buffer: bytearray, position: int, requests: list[Request]) -> int:
-        end = position + self._bulk_length
+        end = position + (0 if self._long is not None else self._bulk_length)
         if len(buffer) < end + 2:
             return -1
         if self._long is not None:
-            self._arguments.append(self._long.getvalue())
+            self._arguments.append(cast(bytes, self._long.value()))
             self._long = None
         else:
             with memoryview(buffer) as view:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Protocol
 
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import BufferLimit
 from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
@@ -120,7 +121,12 @@ class Connection:
             authenticated=not secure,
             now=clock.monotonic(),
         )
-        self.parser = RequestParser(fast, max_bulk=max_bulk, authenticated=not secure)
+        self.parser = RequestParser(
+            fast,
+            max_bulk=max_bulk,
+            authenticated=not secure,
+            long_values=REGISTRY.long_value,
+        )
         self.busy = False
         self.waiting: list[Request] = []
         self.waiting_bytes = 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tendis_py.pieces import BLOCK_BYTES, Pieces, Text
+from tendis_py.pieces import BLOCK_BYTES, Pieces, Text, parts_of
 from tendis_py.storage.codec import RAW, STRING, Collection, CollectionRow, Row, StringRow, register
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements, VersionWriter
@@ -207,7 +207,7 @@ def row_for(db: Database, value: Text, expire_at: int = 0) -> Row:
 def _cut(value: Text) -> Iterator[bytes]:
     """The fragments of ``value``, zeros included."""
     rest = b""
-    for part in [value] if isinstance(value, bytes) else value.parts:
+    for part in parts_of(value):
         at = 0
         if rest:
             at = FRAGMENT_BYTES - len(rest)
@@ -288,15 +288,20 @@ class Draft:
             start += taken
         return found
 
-    def write(self, start: int, piece: bytes) -> None:
+    def write(self, start: int, piece: Text) -> None:
         """Lay ``piece`` over the string at ``start``, growing it as needed. A long one asks for
         admission: before the first ``save``."""
         if len(piece) > WHOLE_BYTES:
             self._db.tx.admit(_ADMITTED * (len(piece) // FRAGMENT_BYTES))
         self.grow(start + len(piece))
         if self._whole is not None:
-            self._whole[start : start + len(piece)] = piece
+            self._whole[start : start + len(piece)] = bytes(piece)
             return
+        for part in parts_of(piece):
+            self._lay(start, part)
+            start += len(part)
+
+    def _lay(self, start: int, piece: bytes) -> None:
         done = 0
         while done < len(piece):
             number, at = divmod(start + done, FRAGMENT_BYTES)

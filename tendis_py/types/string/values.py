@@ -180,7 +180,7 @@ def set_deadline(db: Database, key: bytes, row: Row, deadline: int) -> None:
         db.put(key, row.with_expiry(deadline), row)
 
 
-def append(db: Database, key: bytes, suffix: bytes, limit: int) -> int:
+def append(db: Database, key: bytes, suffix: Text, limit: int) -> int:
     """Extend the string, or create it; the new length."""
     old = checked(db.peek(key))
     if old is None:
@@ -191,13 +191,13 @@ def append(db: Database, key: bytes, suffix: bytes, limit: int) -> int:
     if size > limit:
         raise ReplyError(STRING_TOO_LONG)
     if size <= fragments.WHOLE_BYTES:
-        db.put(key, StringRow(old.value + suffix, old.expire_at, RAW), old)
+        db.put(key, StringRow(old.value + bytes(suffix), old.expire_at, RAW), old)
     else:
         _lay(db, key, old, before, suffix)
     return size
 
 
-def overwrite(db: Database, key: bytes, offset: int, piece: bytes, limit: int) -> int:
+def overwrite(db: Database, key: bytes, offset: int, piece: Text, limit: int) -> int:
     """Lay ``piece`` over the string at ``offset``, after zero bytes where it was shorter; the new
     length. An empty piece changes nothing."""
     old = checked(db.peek(key))
@@ -209,7 +209,7 @@ def overwrite(db: Database, key: bytes, offset: int, piece: bytes, limit: int) -
     return _lay(db, key, old, offset, piece)
 
 
-def _lay(db: Database, key: bytes, old: Row | None, offset: int, piece: bytes) -> int:
+def _lay(db: Database, key: bytes, old: Row | None, offset: int, piece: Text) -> int:
     draft = fragments.Draft(db, key, old)
     draft.write(offset, piece)
     draft.save()
