@@ -239,7 +239,11 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
         start = short_heads[length] if few else head % length
         if not few and set(map(type, values)) == {bytes}:
             return start + _bulks(values, list(map(len, values)))
-        return joined([start, *[encoders[type(value)](value) for value in values]])
+        parts = [encoders[type(value)](value) for value in values]
+        try:
+            return start + b"".join(parts)  # type: ignore[arg-type]
+        except TypeError:
+            return joined([start, *parts])
 
     return encode
 
@@ -300,8 +304,11 @@ def _pair_stream(head: bytes, encoders: dict[type, Encode], per_pair: int) -> En
         chunks: list[Payload] = [b""]
         while part := list(islice(pairs, _STREAM_CHUNK)):
             count += len(part)
-            encoded = [encoders[type(one)](one) for pair in part for one in pair]
-            chunks.append(joined(encoded))
+            encoded: list[bytes] = [
+                encoders[type(key)](key) + encoders[type(value)](value)  # type: ignore[operator]
+                for key, value in part
+            ]  # no Pieces: these are elements
+            chunks.append(b"".join(encoded))
         chunks[0] = head % (count * per_pair)
         return joined(chunks)
 

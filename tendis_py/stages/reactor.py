@@ -50,11 +50,10 @@ IDLE_POLLS = 3
 
 CRON_SECONDS = 0.5
 
-TURN_WORK = 1 << 20
-"""Bytes that a turn takes of those who send a lot, or requests, each of which counts as much as
-REQUEST_WORK bytes: some milliseconds, after which others have a turn. Who sends little (less than
-RECEIVE_BYTES at a time) has one each time, unless many do at once: TURN_BYTES."""
-TURN_BYTES = 256 * 1024
+TURN_WORK = 1 << 19
+"""Bytes that a turn takes, or requests, each of which counts as much as REQUEST_WORK bytes: some
+milliseconds. Who is left has the next turns, in order. Those who send a lot, RECEIVE_BYTES at a
+time, have what others have left, and one of them has a turn in any case."""
 
 
 class Submission(Enum):
@@ -111,6 +110,8 @@ class Reactor:
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
         self._heavy: deque[Connection] = deque()
         """Connections that send a lot and wait to be read, in turn."""
+        self._work = 0
+        """What the turn has taken so far, as TURN_WORK counts it."""
         self._held: list[Batch] = []
         self._late: dict[Connection, list[Message]] = {}
         """Messages to connections that wait for replies first."""
@@ -238,7 +239,7 @@ class Reactor:
         items: list[Item[Connection]] = []
         received = reads = 0
         connections = self.connections
-        work = self._waiting.take_ready(items, TURN_WORK) if self._waiting.ready else 0
+        self._work = self._waiting.take_ready(items, TURN_WORK) if self._waiting.ready else 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -253,7 +254,7 @@ class Reactor:
                     if mask & (select.EPOLLERR | select.EPOLLHUP):
                         self.connections.close(connection)
                     continue
-            if connection.heavy or received > TURN_BYTES:
+            if connection.heavy or self._work > TURN_WORK:
                 if not connection.queued:
                     connection.queued = True
                     self._heavy.append(connection)
@@ -261,19 +262,16 @@ class Reactor:
             size = self._read(connection, items, read)
             received += size
             reads += size > 0
-        while self._heavy and work <= TURN_WORK:
+        while self._heavy:
             connection = self._heavy.popleft()
             connection.queued = False
             if connection.closed or not connection.events & EPOLLIN:
                 continue
-            before = len(items)
-            work += connection.unfinished_bytes
             size = self._read(connection, items, read)
             received += size
             reads += size > 0
-            work += size
-            if len(items) > before:
-                work += REQUEST_WORK * len(items[-1][1])
+            if self._work > TURN_WORK:
+                break
         if reads:
             self._traffic.reads += reads
             self._traffic.net_input += received
@@ -309,10 +307,12 @@ class Reactor:
             session.received = read
             items.append((connection, requests))
         if requests:
+            self._work += size + REQUEST_WORK * len(requests) + connection.unfinished_bytes
             connection.unfinished_bytes = 0
         if connection.parser.error is not None:
             self._waiting.end(connection)
         elif not requests:
+            self._work += size
             connection.unfinished_bytes += size
             self.connections.close_for_input(connection)
         return size

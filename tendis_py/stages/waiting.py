@@ -17,8 +17,8 @@ from tendis_py.stages.connection import OUTBOX_BYTES, Connection
 from tendis_py.stages.connection_table import ConnectionTable
 
 REQUEST_WORK = 512
-"""What a request counts for, in bytes of input, when a turn is shared out: two milliseconds of GETs
-are a megabyte."""
+"""What a request counts for, in bytes of input, when a turn is shared out: both take about as
+long."""
 
 
 class Waiting:

@@ -117,7 +117,6 @@ def test_who_sends_a_lot_takes_turns(
 
     monkeypatch.setattr(Reactor, "_submit", count)
     monkeypatch.setattr("tendis_py.stages.reactor.TURN_WORK", 1)
-    monkeypatch.setattr("tendis_py.stages.reactor.TURN_BYTES", 1)
     number = 20_000
     data = encode_request([b"PING"]) * number
     with embedded(config_for(tmp_path_factory.mktemp("turns"), threading_model="redis")) as server:
