@@ -1,5 +1,5 @@
-"""A long argument while it arrives: at its end nothing is left to copy, and nothing is allocated
-before it has come. Sans-io."""
+"""A long argument while it arrives. Nothing is allocated before it has come, it is copied once, and
+no more than BLOCK_BYTES of it at a time. Sans-io."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ class LongArgument:
     """``missing``: how many of its bytes have not come yet. ``in_pieces``: whether its value may be
     ``Pieces``."""
 
-    __slots__ = ("_block", "_block_bytes", "_blocks", "_size", "missing")
+    __slots__ = ("_block", "_blocks", "_room", "_size", "_whole", "missing")
 
     def __init__(self, size: int, *, in_pieces: bool) -> None:
         self._size = self.missing = size
-        self._block_bytes = BLOCK_BYTES if in_pieces else size
-        self._block = BytesIO()  # whose getvalue is no copy
+        self._block: list[bytes] = []
+        self._room = BLOCK_BYTES  # for more in this block
         self._blocks: list[bytes] = []
+        self._whole = None if in_pieces or size <= BLOCK_BYTES else BytesIO()
+        # It grows without being copied where the allocator can move pages (large blocks: glibc).
 
     @property
     def received(self) -> int:
@@ -29,16 +31,26 @@ class LongArgument:
         wanted = min(len(data), self.missing)
         taken = 0
         while taken < wanted:
-            room = min(self._block_bytes - self._block.tell(), wanted - taken)
-            taken += self._block.write(data[taken : taken + room])
-            if self._block.tell() == self._block_bytes:
-                self._blocks.append(self._block.getvalue())
-                self._block = BytesIO()
-        self.missing -= taken
+            part = data[taken : min(taken + self._room, wanted)]
+            self._block.append(bytes(part))
+            self._room -= len(part)
+            taken += len(part)
+            self.missing -= len(part)
+            if not (self._room and self.missing):
+                self._end_block()
         return taken
+
+    def _end_block(self) -> None:
+        block = b"".join(self._block)
+        self._block = []
+        self._room = BLOCK_BYTES
+        if self._whole is None:
+            self._blocks.append(block)
+        else:
+            self._whole.write(block)
 
     def value(self) -> Text:
         """The argument, once nothing is missing."""
-        if len(self._blocks) == 1 and not self._block.tell():
-            return self._blocks[0]
-        return Pieces([*self._blocks, self._block.getvalue()])
+        if self._whole is not None:
+            return self._whole.getvalue()
+        return self._blocks[0] if len(self._blocks) == 1 else Pieces(self._blocks)

@@ -20,19 +20,20 @@ from tendis_py.storage.elements import Elements, VersionWriter
 FRAGMENT_BYTES = 4096
 """Setting a bit writes one; counting the bits of one costs little more than finding it."""
 WHOLE_BYTES = 4 * FRAGMENT_BYTES
-LONG_BYTES = 1 << 18
-"""A row this long is written in a millisecond, and holds the GIL."""
+LONG_BYTES = 1 << 19
+"""A row this long is written in one or two milliseconds, with the GIL held."""
 _PIECE_BYTES = 16 * FRAGMENT_BYTES
 """What is looked at at once of a string that is whole: the GIL can be handed on in between."""
-_ZEROS = bytes(LONG_BYTES)
+_ZEROS = bytes(4 * _PIECE_BYTES)
 _FEW = 16
 """Fragments that are read by their numbers, through the cache; more are iterated over."""
 _FRAGMENTED = 3
 """The encoding byte, after those of whole strings (codec.NATURAL, RAW, TEXT)."""
 _ADMITTED = 4
 """What a fragment counts when a command asks for the fast lane: its bytes are work, too."""
-_ADMITTED_NEW = 2 * _ADMITTED
-"""What a fragment of a new string counts: to write one takes longer."""
+_ADMITTED_NEW = 4 * _ADMITTED
+"""What a fragment of a new string counts: those of LONG_BYTES are too much for the fast lane, where
+nobody may wait for RocksDB."""
 
 
 def _pack(row: CollectionRow) -> bytes:
