@@ -49,6 +49,11 @@ class LongArgument:
         else:
             self._whole.write(block)
 
+    def give_up(self) -> None:
+        """Free what has come, one block after the other."""
+        while self._blocks:
+            self._blocks.pop()
+
     def value(self) -> Text:
         """The argument, once nothing is missing."""
         if self._whole is not None:

@@ -181,7 +181,9 @@ class RequestParser:
         """Give up what was received of a request that is not complete."""
         self._buffer = None
         self._arguments = []
-        self._long = None
+        if self._long is not None:
+            self._long.give_up()
+            self._long = None
 
     @property
     def buffered(self) -> int:

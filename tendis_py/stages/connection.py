@@ -252,7 +252,9 @@ class Connection:
         self.closed = True
         self.session.peer = GONE  # no reference cycle is left behind
         self.parser.discard()
-        self.outbox = None
+        outbox, self.outbox = self.outbox, None
+        while outbox:  # one by one: together they may be hundreds of megabytes
+            outbox.popleft()
         self.outbox_bytes = 0
         self.waiting = []
         self.waiting_bytes = 0
