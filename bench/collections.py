@@ -81,8 +81,21 @@ class Client:
         return self.pipeline([arguments])[0]
 
     def pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        self._socket.sendall(b"".join(wire.command(*command) for command in commands))
-        return [self._reply() for _ in commands]
+        made = b"".join(wire.command(*command) for command in commands)
+        return self.ask(made, len(commands))
+
+    def ask(self, requests: bytes, count: int = 1) -> list[Any]:
+        """Send `count` requests that are ready, and return their replies."""
+        self.begin(requests)
+        return self.finish(count)
+
+    def begin(self, requests: bytes) -> None:
+        """Send these, and return without a reply."""
+        self._socket.sendall(requests)
+
+    def finish(self, count: int) -> list[Any]:
+        """Take the next `count` replies."""
+        return [self._reply() for _ in range(count)]
 
     def _reply(self) -> Any:
         while (reply := self._reader.gets()) is False:

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,15 @@ from bench import (
     redis_defaults,
     report,
     revisions,
+    scenes,
     servers,
     wire,
 )
 from bench.redis_benchmark import BenchmarkError, Cell, Measurement, parse
 from bench.report import Goal
 from bench.revisions import Change
-from bench.servers import BARE_LOOP, MODELS, REDIS, ROOT, Server
+from bench.scenes import SCENES, Scene, Size
+from bench.servers import BARE_LOOP, DEFAULT_MODEL, MODELS, REDIS, ROOT, Server
 
 REPORT = """
 ====== GET ======
@@ -298,7 +301,7 @@ def test_commands_are_resp() -> None:
 
 
 def test_complete_replies() -> None:
-    for whole in (b"+PONG\r\n", b"$0\r\n\r\n", b"$4\r\na\r\nb\r\n"):
+    for whole in (b"+PONG\r\n", b"$0\r\n\r\n", b"$4\r\na\r\nb\r\n", b"$-1\r\n"):
         assert latency_client.is_complete(bytearray(whole))
         for size in range(1, len(whole)):
             assert not latency_client.is_complete(bytearray(whole[:size]))
@@ -320,6 +323,71 @@ def test_exchange_refuses_a_wrong_answer(answer: bytes) -> None:
         with wire.Connection(port) as connection, pytest.raises(wire.WireError):
             connection.exchange(b"PING\r\n", len(wire.OK))
         server.join()
+
+
+# Scenes
+
+SMALL = Size(keys=200, share=0.0002)
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[list[Server]]:
+    """redis-server and tendis-py, with the keys and the fixtures that scenes need."""
+    with revisions.running([DEFAULT_MODEL], None) as running:
+        for server in running:
+            wire.load(server.port, SMALL.keys)
+            for requests in scenes.FIXTURES.values():
+                scenes.send(server.port, requests(SMALL))
+        yield running
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_a_scene_plays_twice(both: list[Server], scene: Scene) -> None:
+    """What it needs is there, every reply is right for its kind, and it leaves nothing that the
+    next round would stumble over."""
+    act = scene.heavy(SMALL)
+    for server in both:
+        left = []
+        for _ in range(2):
+            scenes.send(server.port, scene.setup(SMALL))
+            assert act(server.port) < wire.TIMEOUT
+            scenes.send(server.port, scene.cleanup(SMALL))
+            with collections.Client(server.port) as client:
+                left.append(client.call(b"DBSIZE"))
+        assert left[0] == left[1]
+
+
+def test_scenes_have_names_of_their_own_and_fixtures() -> None:
+    names = [scene.name for scene in SCENES]
+    assert len({*names}) == len(names)
+    assert {name for scene in SCENES for name in scene.fixtures} == {*scenes.FIXTURES}
+    assert names[-1] == "flushall"  # it takes what the others need
+
+
+def test_a_scene_is_measured_beside_a_light_client(both: list[Server]) -> None:
+    (scene,) = (scene for scene in SCENES if scene.name == "sadd")
+    besides = isolation.Stage(SMALL).play(scene, both, iter(range(2)))
+    assert [beside.server for beside in besides] == [REDIS, DEFAULT_MODEL]
+    for beside in besides:
+        assert len(beside.seconds) == len(beside.figures) == 2
+        for figures in beside.figures:
+            assert [figures[name]["count"] > 0 for name in ("ping", "get", "set")] == [True] * 3
+            assert figures["all"]["max"] == max(
+                figures[name]["max"] for name in ("ping", "get", "set")
+            )
+    table = isolation.scenes_table(besides).splitlines()
+    assert table[-1].startswith("| sadd ")
+
+
+def test_a_scene_is_judged_by_the_median_of_its_longest_waits() -> None:
+    def beside(server: str, *longest: float) -> isolation.Beside:
+        figures = [{"all": {"p50": 1.0, "p99": 1.0, "max": it * 1000}} for it in longest]
+        return isolation.Beside("mset", "MSET", server, [0.1] * len(longest), figures)
+
+    (goal,) = isolation.scene_goals([beside(REDIS, 70.0), beside(DEFAULT_MODEL, 9.0, 30.0, 8.0)])
+    assert (goal.value, goal.verdict) == (9.0, "pass")
+    row = isolation.scenes_table([beside(DEFAULT_MODEL, 9.0, 30.0, 8.0)]).splitlines()[-1]
+    assert [cell.strip() for cell in row.split("|")][-3:-1] == ["9.00", "30.00"]
 
 
 # cold

@@ -22,7 +22,10 @@ from tendis_py.errors import (
     CrossProtocolError,
     HeldError,
     ReplyError,
+    StorageError,
     TooLargeError,
+    UnreadableError,
+    WriteFailedError,
     unknown_command,
     wrong_arity,
 )
@@ -34,12 +37,10 @@ from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.session import Session
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
-
-FAST_ROWS = 2048
-"""Rows a command may take on the fast lane: one or two milliseconds."""
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
@@ -180,7 +181,7 @@ class Dispatcher:
                     command = container.select(request)
                     if len(request) not in command.fits:
                         raise wrong_arity(command.name)
-                    if command.lane is Lane.SLOW and self.defers:
+                    if command.lane_of(request) is Lane.SLOW and self.defers:
                         self.stop = Stop.SLOW
                         put_off = 1
                         break
@@ -200,7 +201,7 @@ class Dispatcher:
                     continue
             append(payload)
             if undo:
-                if interest.active:
+                if interest.active or len(undo) > ITEMS_AT_ONCE:
                     context.tx.end_unit()
                 else:
                     undo.clear()
@@ -230,7 +231,7 @@ class Dispatcher:
         """
         context = self.context
         session = context.session
-        if command.lane is Lane.SLOW and self.defers:
+        if command.lane_of(request) is Lane.SLOW and self.defers:
             raise TooLargeError
         mark = context.tx.mark()
         started = perf_counter_ns()
@@ -319,7 +320,13 @@ class Dispatcher:
     ) -> Payload:
         """The reply to a request that raised; what was written since ``mark`` is taken back."""
         self.context.tx.rollback_to(mark)
-        if not isinstance(error, ReplyError):
+        if isinstance(error, WriteFailedError):  # of rows that are written ahead
+            error = ReplyError(self.services.disk.failed(error))
+        elif isinstance(error, StorageError):
+            if not isinstance(error, UnreadableError):  # it is logged
+                log.error("%r failed: %s", request[0][:64], error)
+            error = ReplyError(f"ERR storage failure: {error}")
+        elif not isinstance(error, ReplyError):
             log.error("internal error in %r", request[0][:64], exc_info=error)
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:

@@ -51,6 +51,19 @@ class StorageError(Exception):
     """The data folder can't be opened or written; the message says why, for an operator."""
 
 
+class WriteFailedError(StorageError):
+    """The disk did not take what was written; ``reason``: the system's words for it."""
+
+    def __init__(self, what: str, error: Exception | str) -> None:
+        super().__init__(f"{what} failed: {error}")
+        self.reason = str(error).rpartition(": ")[2]
+
+
+class UnreadableError(StorageError):
+    """Something on disk can't be read: a block is damaged, a file has gone. The log has it; the
+    message is fit for a client, too."""
+
+
 def printable(raw: bytes | bytearray) -> str:
     """``raw`` as text for an error message: lossless, newlines blanked as Redis does."""
     return raw.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
@@ -330,6 +343,10 @@ def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
     )
 
 
+CANT_LISTEN = "Unable to listen on this port. Check server logs."
+CANT_BIND = "Failed to bind to specified addresses."
+
+
 def too_many_clients(possible: int) -> str:
     """Why CONFIG SET refuses a number of ``maxclients``."""
     return (
@@ -396,6 +413,10 @@ def bitop_sources(operation: bytes) -> ReplyError:
     return ReplyError(
         f"ERR BITOP {printable(operation)} must be called with at least two source keys."
     )
+
+
+def write_failure(reason: str) -> str:
+    return f"MISCONF Errors writing to the AOF file: {reason}"
 
 
 def unknown_pfdebug(subcommand: bytes) -> ReplyError:

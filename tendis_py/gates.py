@@ -32,6 +32,14 @@ def _authentication(ctx: Context, command: Command, request: Request) -> Any:
     raise ReplyError(NO_AUTH)
 
 
+def _disk(ctx: Context, command: Command, request: Request) -> Any:
+    """As in Redis, PING tells of it, too: whoever watches a server asks that."""
+    failure = ctx.services.disk.failure
+    if failure and ("write" in command.flags or command.name == "ping"):
+        raise ReplyError(failure)
+    return PASS
+
+
 def _pause(ctx: Context, command: Command, request: Request) -> Any:
     if ctx.services.pause.holds(writes=not command.flags.isdisjoint(_MAY_WRITE)):
         raise HeldError
@@ -42,6 +50,6 @@ def gates_of(session: Session) -> tuple[Gate, ...]:
     """The gates of ``session``, in order; compiled if its state has changed."""
     gates: tuple[Gate, ...] | None = session.gates
     if gates is None:
-        gates = (_pause,) if session.authenticated else (_authentication, _pause)
+        gates = (_disk, _pause) if session.authenticated else (_authentication, _disk, _pause)
         session.gates = gates
     return gates

@@ -36,7 +36,8 @@ class _Formatter(logging.Formatter):
 
 def configure(config: Config) -> None:
     """Send the package's log where ``logfile`` says, from ``loglevel`` on. OSError when the file
-    can't be opened."""
+    can't be opened. What it has no room for is dropped."""
+    logging.raiseExceptions = False
     handler: logging.Handler
     if config.logfile:
         handler = logging.FileHandler(config.logfile)

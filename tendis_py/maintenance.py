@@ -11,10 +11,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter_ns
+from typing import TypeVar
 
 import trio
 
-from tendis_py.errors import StorageError
+from tendis_py.errors import StorageError, WriteFailedError
 from tendis_py.services import Services
 from tendis_py.services.rates import SAMPLE_SECONDS
 from tendis_py.storage.expiry import Due, ExpireFields, Expiry
@@ -23,9 +24,12 @@ from tendis_py.storage.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
 FSYNC_SECONDS = 1.0
+RECOVERY_SECONDS = 1.0
+"""How often a disk that has refused a write is looked at."""
 DISCARD_SECONDS = 0.001
 MANY_STEPS = 20
 """After so many steps of giving something up, some 10 MB, the system is to have the memory back."""
@@ -40,11 +44,15 @@ class Maintenance:
         self._expiry = Expiry(services.keyspace, expire_fields)
         self._reclaimer = Reclaimer(services.keyspace)
         self._clock_moved = trio.Event()
+        self._engine = services.keyspace.engine
+        self._disk = services.disk
+        self._trouble = ""
 
     async def run(self) -> None:
         """Runs until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fsync)
+            nursery.start_soon(self._recover)
             nursery.start_soon(self._sweep)
             nursery.start_soon(self._reclaim)
             nursery.start_soon(self._sample)
@@ -52,18 +60,47 @@ class Maintenance:
             nursery.start_soon(self._discard)
 
     async def _fsync(self) -> None:
-        engine = self._services.keyspace.engine
-        failing = False
+        engine = self._engine
         while True:
             await trio.sleep(FSYNC_SECONDS)
-            if engine.unsynced and self._services.config.appendfsync == "everysec":
-                try:
-                    await trio.to_thread.run_sync(engine.sync)
-                    failing = False
-                except StorageError as error:
-                    if not failing:
-                        log.error("%s; trying again each second", error)
-                    failing = True
+            if self._disk.failure:
+                continue
+            sync = self._services.config.appendfsync != "no"
+            try:
+                await trio.to_thread.run_sync(partial(engine.note_files, sync=sync))
+            except WriteFailedError as error:
+                self._disk.failed(error)
+
+    async def _recover(self) -> None:
+        """Once a disk that has refused a write has room again, open the folder anew: RocksDB takes
+        no more writes before that."""
+        while True:
+            await trio.sleep(RECOVERY_SECONDS)
+            if not self._disk.failure:
+                self._trouble = ""
+                continue
+            try:
+                await trio.to_thread.run_sync(self._engine.prepare_reopening)
+            except StorageError as error:
+                self._tell_trouble(error)
+            else:
+                await self._do_job(self._reopen, None)
+
+    def _reopen(self, tx: Transaction) -> None:
+        """A job that holds all keys."""
+        try:
+            if not self._engine.reopen():
+                return
+            self._services.keyspace.finish_commits()
+        except StorageError as error:
+            self._tell_trouble(error)
+        else:
+            self._disk.recovered()
+
+    def _tell_trouble(self, error: StorageError) -> None:
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            log.warning("no writes yet: %s", error)
 
     def look_around(self) -> None:
         """The clock was moved: do not wait for the next turn. In trio's thread."""
@@ -76,10 +113,19 @@ class Maintenance:
             with trio.move_on_after(1 / self._services.config.hz):
                 await self._clock_moved.wait()
             while self._services.active_expiry and (
-                due := await trio.to_thread.run_sync(self._expiry.due, now_ms())
+                due := await self._look(partial(self._expiry.due, now_ms()))
             ):
                 if not await self._do_job(partial(self._expire, due=due), due.keys):
                     break  # it is logged; the next turn tries again
+
+    async def _look(self, find: Callable[[], T]) -> T:
+        """Look for work on the disk, in a thread and holding no key."""
+
+        def look() -> T:
+            with self._engine.kept_open:
+                return find()
+
+        return await trio.to_thread.run_sync(look)
 
     def _expire(self, tx: Transaction, due: Due) -> None:
         began = perf_counter_ns()
@@ -96,11 +142,11 @@ class Maintenance:
         while True:
             await trio.sleep(1 / self._services.config.hz)
             steps = 0
-            while await trio.to_thread.run_sync(self._reclaimer.find):
+            while not self._disk.failure and await self._look(self._reclaimer.find):
                 if not await self._do_job(self._reclaimer.step, set()):
                     break
                 steps += 1
-            if self._reclaimer.ranges:
+            if self._reclaimer.ranges and not self._disk.failure:
                 try:
                     await trio.to_thread.run_sync(self._reclaimer.compact)
                 except StorageError as error:
@@ -109,10 +155,10 @@ class Maintenance:
                 await trio.to_thread.run_sync(give_back_memory)
 
     async def _close_gaps(self) -> None:
-        engine = self._services.keyspace.engine
+        engine = self._engine
         while True:
             await trio.sleep(1 / self._services.config.hz)
-            if engine.gaps:
+            if engine.gaps and not self._disk.failure:
                 started = trio.current_time()
                 try:
                     await trio.to_thread.run_sync(engine.compact_gaps)

@@ -14,26 +14,22 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from tendis_py.config import Config
-from tendis_py.errors import too_many_clients
+from tendis_py.errors import CANT_BIND, CANT_LISTEN, too_many_clients
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
 from tendis_py.services import Services
 from tendis_py.services.clock import REAL_CLOCK, Clock
-from tendis_py.stages.accept import (
-    Doorkeeper,
-    close_listener,
-    deal,
-    describe,
-    listen_beside,
-    open_listeners,
-)
+from tendis_py.stages.accept import Doorkeeper, deal, stop_dealing
+from tendis_py.stages.doors import Doors
 from tendis_py.stages.execute import Executor, Locking
+from tendis_py.stages.listening import ListenError
 from tendis_py.stages.pool import ExecutorPool
 from tendis_py.stages.reactor import Reactor, Submission
 from tendis_py.stages.work import Job, WorkQueue
@@ -73,7 +69,9 @@ class Server:
                 limits=config,
                 now=clock.now_seconds(),
             )
-            self.listeners = open_listeners(config, port=port)
+            in_reactors = self.model.listening is Listening.REACTORS
+            acceptors = self.model.reactor_count(config.io_threads) if in_reactors else 1
+            self.doors = Doors(config, port=port, acceptors=acceptors)
         except BaseException:
             engine.close()
             raise
@@ -82,9 +80,7 @@ class Server:
         self.services.reset_peaks = self._reset_peaks
         self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
-        for listener in self.listeners:
-            if listener.family != socket.AF_UNIX:
-                self.services.port = listener.getsockname()[1]
+        self.services.port = self.doors.port
         self._drain_seconds: float | None = None
         self.stopping = trio.Event()
         self._build_stages()
@@ -160,6 +156,16 @@ class Server:
             if possible < config.maxclients:
                 raise ValueError(too_many_clients(possible))
 
+        def listen_elsewhere(complaint: str) -> None:
+            try:
+                self.doors.follow_settings()
+            except ListenError as error:
+                log.warning("%s", error)
+                raise ValueError(complaint) from None
+            self.services.port = self.doors.port
+
+        config.on_change("port", partial(listen_elsewhere, CANT_LISTEN))
+        config.on_change("bind", partial(listen_elsewhere, CANT_BIND))
         config.on_change("work-queue-max-requests", bound_queues)
         config.on_change("work-queue-max-bytes", bound_queues)
         config.on_change("proto-max-bulk-len", bound_arguments)
@@ -167,21 +173,20 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The TCP port that is listened on, 0 when none is."""
+        """The TCP port, 0 when there is none."""
         return self.services.port
 
     @property
     def listening(self) -> list[str]:
         """Addresses and paths that are listened on."""
-        return [describe(listener) for listener in self.listeners]
+        return self.doors.addresses
 
     def shutdown(self, *, now: bool = False) -> None:
         """Stop accepting, finish what is under way, and end; from any thread. ``now``: do not wait
         for clients to take their replies."""
         if now:
             self._drain_seconds = 0.0
-        with contextlib.suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self.stopping.set)
+        self._call_soon(self.stopping.set)
 
     def _reset_peaks(self) -> None:
         for queue in (self.queue, self.slow_queue):
@@ -221,6 +226,7 @@ class Server:
                         nursery.start_soon(self.maintenance.run)
                         task_status.started(self)
                         await self.stopping.wait()
+                        self.doors.stop()
                         nursery.cancel_scope.cancel()
                 finally:
                     with trio.CancelScope(shield=True):
@@ -229,8 +235,7 @@ class Server:
             forget_me()
             with trio.CancelScope(shield=True):
                 pidfile.remove()
-                for listener in self.listeners:
-                    close_listener(listener)
+                self.doors.close()
                 try:
                     await trio.to_thread.run_sync(self.services.saving.finish)
                 finally:
@@ -240,8 +245,7 @@ class Server:
         """The clock was moved: wake who waits for a moment; from any thread."""
         for reactor in self.reactors:
             reactor.call_soon(_wake_up)
-        with contextlib.suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self.maintenance.look_around)
+        self._call_soon(self.maintenance.look_around)
 
     @staticmethod
     async def _run_reactor(reactor: Reactor) -> None:
@@ -256,26 +260,40 @@ class Server:
         doorkeeper = Doorkeeper(self.services)
         if self.model.listening is Listening.REACTORS:
             self._listen_in_reactors(doorkeeper)
+            return
+        if self.model.submission is Submission.INLINE:  # memcached deals in turn
+            turns = itertools.cycle(self.reactors)
+            choose: Callable[[], Reactor] = lambda: next(turns)  # noqa: E731
         else:
-            if self.model.submission is Submission.INLINE:  # memcached deals in turn
-                turns = itertools.cycle(self.reactors)
-                choose: Callable[[], Reactor] = lambda: next(turns)  # noqa: E731
-            else:
-                choose = self._least_connections
-            for listener in self.listeners:
+            choose = self._least_connections
+
+        def begin(listener: socket.socket) -> None:
+            with contextlib.suppress(RuntimeError):  # the nursery is closed: the server ends
                 nursery.start_soon(deal, listener, doorkeeper, choose)
+
+        self.doors.start(
+            lambda _, listener: self._call_soon(partial(begin, listener)),
+            lambda _, listener: self._call_soon(partial(stop_dealing, listener)),
+        )
 
     def _least_connections(self) -> Reactor:
         return min(self.reactors, key=lambda reactor: len(reactor.connections))
 
     def _listen_in_reactors(self, doorkeeper: Doorkeeper) -> None:
-        first = self.listeners.copy()
-        for index, reactor in enumerate(self.reactors):
-            for listener in first:
-                if index and listener.family != socket.AF_UNIX:
-                    listener = listen_beside(listener, self.config.tcp_backlog)
-                    self.listeners.append(listener)
-                reactor.call_soon(_listener_for(reactor, listener, doorkeeper))
+        def accept(index: int, listener: socket.socket) -> None:
+            reactor = self.reactors[index]
+            reactor.call_soon(_listener_for(reactor, listener, doorkeeper))
+
+        def ignore(index: int, listener: socket.socket) -> None:
+            reactor = self.reactors[index]
+            reactor.call_soon(partial(reactor.ignore, listener))
+
+        self.doors.start(accept, ignore)
+
+    def _call_soon(self, call: Callable[[], None]) -> None:
+        """Run ``call`` in trio's thread; from any thread."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(call)
 
     def _on_space(self) -> None:
         for reactor in self.reactors:
@@ -301,8 +319,7 @@ class Server:
 
         def finished(error: BaseException | None) -> None:
             errors.append(error)
-            with contextlib.suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(done.set)
+            self._call_soon(done.set)
 
         job = Job(work, keys, finished)
         if self.queue is not None:

@@ -265,6 +265,6 @@ def test_the_reference_names_every_directive() -> None:
     working, idle = reference_markdown().split("## Accepted without effect")
     for it in DIRECTIVES:
         assert f"| `{it.name}" in (working if it.effect else idle)
-    assert "| `port` | `6379` | integer from 0 to 65535 | no |" in reference_markdown()
+    assert "| `port` | `6379` | integer from 0 to 65535 | yes |" in reference_markdown()
     assert "| `databases` | `16` | integer from 1 | no |" in reference_markdown()
     assert '| `dbfilename` | `"dump.rdb"` | name of a file | protected |' in reference_markdown()

@@ -18,7 +18,7 @@ import trio.testing
 from tendis_py.config import Config
 from tendis_py.errors import StorageError
 from tendis_py.server import serve
-from tendis_py.stages.accept import ListenError
+from tendis_py.stages.listening import ListenError
 from tests.support.embedded import config_for
 from tests.support.resp import RawClient
 from tests.support.servers import HOST, MODELS, ROOT

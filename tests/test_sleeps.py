@@ -17,6 +17,7 @@ SLEEPS = {
     "support/cli.py": "between two requests, as redis-cli -i does; between two tries of --latency",
     "support/transcript.py": "the clock of the real redis-server can't be moved",
     "crash/test_kill9.py": "kill -9 at a random moment",
+    "crash/test_large_commits.py": "kill -9 at a random moment",
     "crash/test_mixed_load.py": "kill -9 at a random moment",
     "stages/test_together.py": "a handler that is slow, to be logged as such",
     "commands/test_info.py": "a command that is slow, to be noticed as such",

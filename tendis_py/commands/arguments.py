@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,9 +23,30 @@ from tendis_py.errors import (
     syntax_error,
 )
 from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 
 SECOND, MILLISECOND = 1000, 1
 """Units of time in ms."""
+
+# Many
+
+
+def rest(args: list[bytes], start: int) -> list[bytes]:
+    """The arguments from ``start`` on; others get the GIL in between where there are many. To be
+    let go of by ``drain``, then."""
+    found = args[start : start + ITEMS_AT_ONCE]
+    for at in range(start + ITEMS_AT_ONCE, len(args), ITEMS_AT_ONCE):
+        found += args[at : at + ITEMS_AT_ONCE]
+    return found
+
+
+def two_by_two(args: list[bytes], start: int) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """The arguments from ``start`` on, of which there is an even number: the first, third … and the
+    second, fourth … of some of them, then of the next; others get the GIL in between."""
+    for at in range(start, len(args), 2 * ITEMS_AT_ONCE):
+        part = args[at : at + 2 * ITEMS_AT_ONCE]
+        yield part[::2], part[1::2]
+
 
 # Numbers
 

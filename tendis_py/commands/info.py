@@ -7,6 +7,7 @@ from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import command
+from tendis_py.errors import UnreadableError
 from tendis_py.resp.replies import Reply, Verbatim
 from tendis_py.services import Services, internals, report
 from tendis_py.services.report import Fields
@@ -99,7 +100,10 @@ def _databases(ctx: Context) -> list[Database]:
 def _keysizes(ctx: Context) -> Fields:
     """Per database and type, how many keys there are of each size, by powers of two."""
     for db in _databases(ctx):
-        sizes = ctx.services.key_sizes.of(db)
+        try:
+            sizes = ctx.services.key_sizes.of(db)
+        except UnreadableError:  # INFO is needed all the more
+            continue
         for type_, name in _SIZED:
             found = sorted((size, keys) for (of, size), keys in sizes.items() if of == type_)
             if found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import islice
 
-from tendis_py.commands.arguments import Option, columns, integer, natural, options
+from tendis_py.commands.arguments import Option, columns, integer, natural, options, rest
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -22,6 +22,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, OK, Replies, Reply, Stream
 from tendis_py.storage.codec import LIST
+from tendis_py.storage.pacing import drain
 from tendis_py.types import collection
 from tendis_py.types.list import edit as list_edit
 from tendis_py.types.list import elements as lists
@@ -148,7 +149,10 @@ def lpos(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _push(ctx: Context, args: list[bytes], *, left: bool, create: bool = True) -> int:
-    return lists.push(ctx.db, args[1], args[2:], left=left, create=create)
+    values = rest(args, 2)
+    length = lists.push(ctx.db, args[1], values, left=left, create=create)
+    drain(values)
+    return length
 
 
 def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> Replies | None:

@@ -46,6 +46,10 @@ class Lane(Enum):
     SLOW = "slow"
 
 
+FAST_ROWS = 2048
+"""Rows that a command may take on the fast lane, and arguments that it may have there: one or two
+milliseconds."""
+
 FLAGS = (
     "write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
     "skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "no_mandatory_keys",
@@ -113,8 +117,8 @@ class Command:
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
-    slow commands and those that alter the session have an empty range, so that one comparison
-    finds everything special."""
+    slow commands and those that alter the session have an empty range, and very many arguments are
+    outside of it, so that one comparison finds everything special."""
 
     @property
     def fits(self) -> range:
@@ -125,6 +129,10 @@ class Command:
     def special(self) -> bool:
         """Whether it never takes the dispatcher's fast path, and may alter the session."""
         return self.low > self.high
+
+    def lane_of(self, args: Request) -> Lane:
+        """Where a request runs: what has very many arguments takes long, whatever it is."""
+        return Lane.SLOW if len(args) > FAST_ROWS and self.lane is Lane.FAST else self.lane
 
     def select(self, args: list[bytes]) -> Command:
         """This command, or the subcommand that ``args`` name. ReplyError when there is none."""
@@ -143,7 +151,8 @@ class Command:
             return [args[at]] if at < len(args) else []
         try:
             if self.find_keys is None or all(spec.complete for spec in self.keys):
-                return [args[at] for at, _ in all_positions(self.keys, args)]
+                named = (spec for spec in self.keys if spec.names_keys)
+                return [args[at] for spec in named for at in spec.positions(args)]
             return [args[at] for at, _ in self.find_keys(args)]
         except NoKeysError:
             return []
@@ -301,7 +310,7 @@ def command(
         if len(specs) == 1 and specs[0].is_one_key:
             made.single_key = specs[0].first
         made.low = abs(arity)
-        made.high = arity if arity > 0 else 2**31
+        made.high = arity if arity > 0 else FAST_ROWS
         if lane is Lane.SLOW or alters_session:
             made.low, made.high = 1, 0
         REGISTRY._add(made)

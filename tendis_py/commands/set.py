@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tendis_py.commands.arguments import Option, columns, integer, natural, options
+from tendis_py.commands.arguments import Option, columns, integer, natural, options, rest
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -16,6 +16,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import Replies, Reply, SetStream, Stream
+from tendis_py.storage.pacing import drain
 from tendis_py.types.set import algebra
 from tendis_py.types.set import members as sets
 from tendis_py.types.set import random as randomly
@@ -58,7 +59,10 @@ def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
 )
 def sadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
-    return sets.add(ctx.db, args[1], args[2:])
+    members = rest(args, 2)
+    added = sets.add(ctx.db, args[1], members)
+    drain(members)
+    return added
 
 
 @_command(

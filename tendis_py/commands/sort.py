@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 
@@ -137,7 +138,7 @@ def sort(ctx: Context, args: list[bytes]) -> Reply:
     if options.target is None:
         return _shown(ctx, found, options.gets)
     values = sorts.values(ctx.db, found, options.gets) if options.gets else found
-    return lists.store(ctx.db, options.target, [value or b"" for value in values])
+    return lists.store(ctx.db, options.target, (value or b"" for value in values))
 
 
 @_command(
@@ -157,5 +158,5 @@ def sort_ro(ctx: Context, args: list[bytes]) -> Reply:
     return _shown(ctx, found, options.gets)
 
 
-def _shown(ctx: Context, found: list[bytes], gets: list[bytes]) -> Reply:
-    return Stream(sorts.values(ctx.db, found, gets)) if gets else found
+def _shown(ctx: Context, found: Iterator[bytes], gets: list[bytes]) -> Reply:
+    return Stream(sorts.values(ctx.db, found, gets) if gets else found)

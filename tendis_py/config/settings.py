@@ -106,14 +106,11 @@ class Settings(AcceptedSettings):
         Words(16, "Too many bind addresses specified."),
         ["*", "-::*"],
         "addresses to listen on; one that starts with - may be unavailable",
-        runtime=False,
     )
     protected_mode: bool = _directive(
         YesNo(), True, "refuse clients of other hosts while no password is set"
     )
-    port: int = _directive(
-        Integer(0, 65535), 6379, "TCP port; 0 does not listen on TCP", runtime=False
-    )
+    port: int = _directive(Integer(0, 65535), 6379, "TCP port; 0 does not listen on TCP")
     tcp_backlog: int = _directive(
         Integer(0, INT_MAX), 511, "connections the kernel queues for accept", runtime=False
     )

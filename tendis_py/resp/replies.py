@@ -237,6 +237,12 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
         length = len(values)
         few = length <= _FEW
         start = short_heads[length] if few else head % length
+        if length > _STREAM_CHUNK:
+            rest = iter(values)
+            chunks: list[Payload] = [start]
+            while part := [encoders[type(value)](value) for value in islice(rest, _STREAM_CHUNK)]:
+                chunks.append(joined(part))
+            return joined(chunks)
         if not few and set(map(type, values)) == {bytes}:
             return start + _bulks(values, list(map(len, values)))
         parts = [encoders[type(value)](value) for value in values]

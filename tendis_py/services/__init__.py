@@ -10,6 +10,7 @@ from tendis_py.config import Config
 from tendis_py.services.clients import Clients
 from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
+from tendis_py.services.disk import Disk
 from tendis_py.services.figures import Figures
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
@@ -36,7 +37,8 @@ class Services:
         self.clients = Clients(lambda: config.maxclients)
         self.global_gates = GlobalGates()
         self.pause = Pause(self.global_gates, clock)
-        keyspace.may_expire = lambda: not self.pause.remaining
+        self.disk = Disk(self.global_gates)
+        keyspace.may_expire = lambda: not (self.pause.remaining or self.disk.failure)
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)

@@ -7,14 +7,16 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """PAUSE: some requests have to wait (CLIENT PAUSE). SLOWLOG: each request has to be timed
-    alone, since fast ones are to be logged, too."""
+    """DISK: writes are refused, since the disk takes none. PAUSE: some requests have to wait
+    (CLIENT PAUSE). SLOWLOG: each request has to be timed alone, since fast ones are to be logged,
+    too."""
 
+    DISK = "disk"
     PAUSE = "pause"
     SLOWLOG = "slowlog"
 
 
-_GATES = frozenset((Reason.PAUSE,))
+_GATES = frozenset((Reason.DISK, Reason.PAUSE))
 
 
 class GlobalGates:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from tendis_py.services.stages import WORKING
 from tendis_py.services.stats import Stats
 
 SAMPLES = 16
@@ -57,4 +56,4 @@ class Rates:
         self.net_input.sample(totals.net_input, now)
         self.net_output.sample(totals.net_output, now)
         self.turns.sample(self._turns(), now)
-        self.busy_ns.sample(self._stats.stage_ns(*WORKING), now)
+        self.busy_ns.sample(self._stats.busy_ns(), now)

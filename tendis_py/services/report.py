@@ -20,7 +20,6 @@ from tendis_py.services.histogram import percentiles_ns
 from tendis_py.services.memory import memory_use
 from tendis_py.services.process import cpu_times, physical_memory
 from tendis_py.services.saving import Work
-from tendis_py.services.stages import WORKING
 
 Fields = Iterator[tuple[str, Any]]
 
@@ -197,7 +196,7 @@ def persistence(services: Services) -> Fields:
     yield "aof_last_bgrewrite_status", _status(rewrites.last_ok)
     yield "aof_rewrites", rewrites.done
     yield "aof_rewrites_consecutive_failures", rewrites.failures
-    yield "aof_last_write_status", _status(engine.last_write_ok)
+    yield "aof_last_write_status", _status(not services.disk.failure)
     yield "aof_last_cow_size", 0
     yield "module_fork_in_progress", 0
     yield "module_fork_last_cow_size", 0
@@ -301,8 +300,8 @@ def _event_loop(services: Services) -> Fields:
     rates, stats = services.rates, services.stats
     turns = rates.turns.per_second
     yield "eventloop_cycles", services.turns()
-    yield "eventloop_duration_sum", stats.stage_ns(*WORKING) // 1000
-    yield "eventloop_duration_cmd_sum", stats.stage_ns("execute") // 1000
+    yield "eventloop_duration_sum", stats.busy_ns() // 1000
+    yield "eventloop_duration_cmd_sum", stats.execute_ns() // 1000
     yield "instantaneous_eventloop_cycles_per_sec", int(turns)
     yield (
         "instantaneous_eventloop_duration_usec",

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tendis_py.services.histogram import SUM, Buckets, new_buckets, record
+from tendis_py.services.histogram import Buckets, new_buckets, record
 
 STAGES = ("parse", "queue", "lock", "execute", "commit", "respond", "write")
 """From one stamp to the next: read → queued (or taken) → taken → started → executed → committed →
 replied → written. ``lock`` is the wait for keys that other threads hold."""
-
-
-WORKING = ("parse", "execute", "commit", "respond", "write")
-"""Those that do something, and do not only wait."""
 
 
 class Stamps(Protocol):
@@ -37,11 +33,21 @@ Responded = tuple[int, int, int]
 class StageTimes:
     """Histograms in ns of the stages that one thread carries batches through."""
 
-    __slots__ = ("_buckets", "_executed", "_responded", "batches", "name")
+    __slots__ = (
+        "_buckets",
+        "_executed",
+        "_responded",
+        "batches",
+        "busy_ns",
+        "execute_ns",
+        "name",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.batches = 0
+        self.execute_ns = self.busy_ns = 0
+        """The stage, and all that do something and do not only wait: sums that are cheap to ask."""
         self._buckets: dict[str, Buckets] = {stage: new_buckets() for stage in STAGES}
         self._executed: list[Executed] = []
         self._responded: list[Responded] = []
@@ -49,6 +55,9 @@ class StageTimes:
     def record(self, batch: Stamps) -> None:
         """A batch has been executed here."""
         self.batches += 1
+        self.execute_ns += batch.executed - batch.started
+        parsed = batch.queued or batch.taken or batch.started
+        self.busy_ns += batch.committed - batch.started + parsed - batch.read
         executed = self._executed
         executed.append(
             (
@@ -62,6 +71,7 @@ class StageTimes:
 
     def record_response(self, batch: Stamps) -> None:
         """A reactor has sent what the sockets took of a batch's replies."""
+        self.busy_ns += batch.written - batch.committed
         responded = self._responded
         responded.append((batch.committed, batch.replied, batch.written))
         if len(responded) >= FOLD_AFTER:
@@ -75,11 +85,6 @@ class StageTimes:
         _fold_executed(self._executed.copy(), found)
         _fold_responded(self._responded.copy(), found)
         return found[stage]
-
-    def folded_ns(self, stage: str) -> int:
-        """What one stage took, but for the last batches; asked ten times a second, it has to be
-        cheap."""
-        return self._buckets[stage][SUM]
 
 
 def _fold_executed(batches: list[Executed], buckets: dict[str, Buckets]) -> None:

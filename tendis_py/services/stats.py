@@ -105,7 +105,8 @@ class _Mark:
     rejections: Counter[Named] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     stages: dict[str, Buckets] = field(default_factory=dict)
-    stage_ns: dict[str, int] = field(default_factory=dict)
+    execute_ns: int = 0
+    busy_ns: int = 0
     batches: dict[str, int] = field(default_factory=dict)
 
 
@@ -139,7 +140,8 @@ class Stats:
             self._all_rejections(),
             self._all_errors(),
             {stage: self._all_of_stage(stage) for stage in STAGES},
-            {stage: self._all_ns_of(stage) for stage in STAGES},
+            self._all_execute_ns(),
+            self._all_busy_ns(),
             self._all_batches(),
         )
         self.latencies.reset()
@@ -199,10 +201,13 @@ class Stats:
         earlier = self._mark.stages.get(stage)
         return minus(buckets, earlier) if earlier else buckets
 
-    def stage_ns(self, *stages: str) -> int:
-        """What those stages took, over all threads, but for each one's last few batches."""
-        before = self._mark.stage_ns
-        return sum(self._all_ns_of(stage) - before.get(stage, 0) for stage in stages)
+    def execute_ns(self) -> int:
+        """What the commands took, over all threads."""
+        return self._all_execute_ns() - self._mark.execute_ns
+
+    def busy_ns(self) -> int:
+        """What all stages took in which something is done, over all threads."""
+        return self._all_busy_ns() - self._mark.busy_ns
 
     def reclaimed(self) -> int:
         """Values that were given up in the background."""
@@ -242,8 +247,11 @@ class Stats:
     def _all_of_stage(self, stage: str) -> Buckets:
         return merge(times.buckets(stage) for times in self.stage_times)
 
-    def _all_ns_of(self, stage: str) -> int:
-        return sum(times.folded_ns(stage) for times in self.stage_times)
+    def _all_execute_ns(self) -> int:
+        return sum(times.execute_ns for times in self.stage_times)
+
+    def _all_busy_ns(self) -> int:
+        return sum(times.busy_ns for times in self.stage_times)
 
     def _all_batches(self) -> dict[str, int]:
         return {times.name: times.batches for times in self.stage_times}

@@ -1,4 +1,4 @@
-"""Listening sockets, and the acceptor that deals connections to reactors."""
+"""Who may come in, and the acceptor that deals connections to reactors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 
-from tendis_py.config import Config
-from tendis_py.errors import StorageError
 from tendis_py.services import Services
 from tendis_py.stages.reactor import Reactor
 
@@ -35,192 +32,6 @@ DENIED = (
     b"authentication password for the default user. NOTE: You only need to do one of the above "
     b"things in order for the server to start accepting connections from the outside.\r\n"
 )
-
-
-NOWHERE = (
-    "Configured to not listen anywhere: neither a port, with an address in bind that there is, nor "
-    "a unixsocket"
-)
-
-_NO_SUCH_FAMILY = frozenset(
-    (
-        errno.EAFNOSUPPORT,
-        errno.EPFNOSUPPORT,
-        errno.EPROTONOSUPPORT,
-        errno.ESOCKTNOSUPPORT,
-        errno.ENOPROTOOPT,
-    )
-)
-"""A host without IPv6, say: no reason not to start, as in Redis."""
-
-_CHOICES = 16
-"""Ports that the system is asked for until one is free at all addresses."""
-
-
-class ListenError(StorageError):
-    """An address can't be listened on; the message says which and why."""
-
-    def __init__(self, message: str, number: int | None = None) -> None:
-        super().__init__(message)
-        self.errno = number
-
-
-class UnixListener(socket.socket):
-    """A listening Unix socket. ``identity`` tells its file from that of a server which has put its
-    own in the place."""
-
-    identity: tuple[int, int]
-
-
-def open_listeners(config: Config, *, port: int | None = None) -> list[socket.socket]:
-    """Sockets listening on every address of ``bind`` and on ``unixsocket``.
-
-    A bind address with a leading ``-`` may be missing, as in redis.conf. ``port`` overrides the
-    setting: with 0 the system chooses one, which all addresses share (the setting 0 means no TCP
-    at all). ListenError when an address can't be used, or there is none.
-    """
-    listeners: list[socket.socket] = []
-    if config.port or port is not None:
-        listeners = _bind_somewhere(config, config.port if port is None else port)
-    if config.unixsocket:
-        try:
-            listeners.append(_bind_unix(config))
-        except ListenError:
-            _close_all(listeners)
-            raise
-    if not listeners:
-        raise ListenError(NOWHERE)
-    return listeners
-
-
-def listen_beside(listener: socket.socket, backlog: int) -> socket.socket:
-    """Another socket that listens where ``listener`` does: the kernel deals connections to both.
-
-    SO_REUSEPORT is allowed only now: the first socket of a server listens without it, and so fails
-    where any other server listens, even one that has allowed it. ListenError when it can't be.
-    """
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock = socket.socket(listener.family, socket.SOCK_STREAM)
-    try:
-        _prepare(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(listener.getsockname())
-        sock.listen(backlog)
-    except OSError as error:
-        sock.close()
-        message = f"can't listen on {describe(listener)} again: {error.strerror}"
-        raise ListenError(message, error.errno) from None
-    return sock
-
-
-def _bind_somewhere(config: Config, port: int) -> list[socket.socket]:
-    """As ``_bind_all``; a port that the system chose for one address may be taken at another."""
-    for _ in range(_CHOICES):
-        try:
-            return _bind_all(config, port)
-        except ListenError as error:
-            if port or error.errno != errno.EADDRINUSE:
-                raise
-    raise ListenError(f"no port is free at all of {' '.join(config.bind)}")
-
-
-def _bind_all(config: Config, port: int) -> list[socket.socket]:
-    listeners: list[socket.socket] = []
-    try:
-        for entry in config.bind:
-            listener = _bind_tcp(entry, port, config.tcp_backlog)
-            if listener is not None:
-                port = listener.getsockname()[1]
-                listeners.append(listener)
-    except ListenError:
-        _close_all(listeners)
-        raise
-    return listeners
-
-
-def _bind_tcp(entry: str, port: int, backlog: int) -> socket.socket | None:
-    """A listening socket; None where the address may be missing, and is."""
-    host = entry.removeprefix("-")
-    host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-    sock = None
-    try:
-        if not host:  # to Python, that is every address
-            raise OSError(errno.EINVAL, "it has no name")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        _prepare(sock)
-        sock.bind((host, port))
-        sock.listen(backlog)
-    except (OSError, ValueError, TypeError) as error:  # the last two: no name in any alphabet
-        if sock is not None:
-            sock.close()
-        number = getattr(error, "errno", None)
-        reason = getattr(error, "strerror", None) or str(error)
-        shown = host.encode("utf-8", "backslashreplace").decode()
-        message = f"can't listen on {_spell(shown, port)}: {reason}"
-        missing = number == errno.EADDRNOTAVAIL and entry.startswith("-")
-        if missing or number in _NO_SUCH_FAMILY:
-            log.warning("%s", message)
-            return None
-        raise ListenError(message, number) from None
-    return sock
-
-
-def _prepare(sock: socket.socket) -> None:
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-
-
-def _bind_unix(config: Config) -> UnixListener:
-    path = Path(config.unixsocket)
-    sock = UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path.unlink(missing_ok=True)
-        sock.bind(str(path))
-        sock.identity = _identity(path)
-        if config.unixsocketperm:
-            path.chmod(config.unixsocketperm)
-        sock.listen(config.tcp_backlog)
-    except (OSError, ValueError) as error:
-        sock.close()
-        reason = getattr(error, "strerror", None) or error
-        raise ListenError(f"can't listen on {path}: {reason}") from None
-    sock.setblocking(False)
-    return sock
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.lstat()
-    return status.st_dev, status.st_ino
-
-
-def close_listener(listener: socket.socket) -> None:
-    """Stop listening; a Unix socket's path is removed, unless another server has taken it over."""
-    if isinstance(listener, UnixListener):
-        path = Path(listener.getsockname())
-        with contextlib.suppress(OSError):
-            if _identity(path) == listener.identity:
-                path.unlink()
-    listener.close()
-
-
-def _close_all(listeners: list[socket.socket]) -> None:
-    for listener in listeners:
-        close_listener(listener)
-
-
-def describe(listener: socket.socket) -> str:
-    """``127.0.0.1:6379`` or the path of a Unix socket."""
-    name = listener.getsockname()
-    if isinstance(name, str):
-        return name
-    return _spell(name[0], name[1])
-
-
-def _spell(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Doorkeeper:
@@ -278,17 +89,27 @@ async def deal(
     listener: socket.socket, doorkeeper: Doorkeeper, choose: Callable[[], Reactor]
 ) -> None:
     """The acceptor: hand each new connection to the reactor that ``choose`` names. Runs until
-    cancelled."""
-    while True:
-        await trio.lowlevel.wait_readable(listener)
+    cancelled, or ``listener`` is closed."""
+    while listener.fileno() >= 0:
+        try:
+            await trio.lowlevel.wait_readable(listener)
+        except trio.ClosedResourceError:
+            return
         for _ in range(64):
             try:
                 sock, _ = listener.accept()
             except BlockingIOError:
                 break
             except OSError as error:  # out of file descriptors: let some close
-                log.warning("accept failed: %s", os.strerror(error.errno or 0))
+                if error.errno != errno.EINVAL:  # not listening just now, see doors.py
+                    log.warning("accept failed: %s", os.strerror(error.errno or 0))
                 await trio.sleep(0.1)
                 break
             if doorkeeper.admit(sock):
                 choose().adopt(sock)
+
+
+def stop_dealing(listener: socket.socket) -> None:
+    """End ``deal``, and close its listener."""
+    trio.lowlevel.notify_closing(listener)
+    listener.close()

@@ -14,14 +14,20 @@ from itertools import takewhile
 from time import perf_counter_ns
 
 from tendis_py.commands.redaction import redacted
-from tendis_py.commands.registry import REGISTRY
-from tendis_py.dispatch import FAST_ROWS, Dispatcher, Stop
-from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.commands.registry import FAST_ROWS, REGISTRY
+from tendis_py.dispatch import Dispatcher, Stop
+from tendis_py.errors import (
+    StorageError,
+    UnreadableError,
+    WriteFailedError,
+    WriteStalledError,
+)
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import Payload
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
+from tendis_py.storage.journal import MOST_ROWS
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
@@ -75,6 +81,9 @@ class Executor:
             keys = batch.plan().keys
             if keys is None or keys:
                 batch.claim = self.keyspace.locks.acquire(keys)
+            else:
+                self.execute_control(batch)
+                return
         self._begin()
         self._run(batch)
         self._finish([batch], self.tx)
@@ -110,10 +119,11 @@ class Executor:
         return True
 
     def execute_control(self, batch: Batch) -> None:
-        """As ``execute``, for requests that touch no key: they wait for nothing."""
-        self._begin()
-        self._run(batch)
-        self._finish([batch], self.tx)
+        """As ``execute``, for requests that claim no key: they wait for nobody."""
+        with self.keyspace.engine.kept_open:
+            self._begin()
+            self._run(batch)
+            self._finish([batch], self.tx)
 
     def _begin(self) -> None:
         self.tx.begin(self._time_ns() // 1_000_000)
@@ -124,12 +134,18 @@ class Executor:
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
+        counters = self.dispatcher.counters
+        settle_at = counters.changes + MOST_ROWS
         replies = batch.replies
         items = batch.items
         self.dispatcher.context.replies = []
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
         for connection, requests in items:
+            if counters.changes > settle_at:  # those of different clients need not be one commit
+                self.dispatcher.context.replies = []
+                self.tx.settle()
+                settle_at = counters.changes + MOST_ROWS
             session = connection.session
             output: list[Payload] = []
             taken = run(session, requests[:1] if is_slow else requests, output, session.received)
@@ -146,25 +162,27 @@ class Executor:
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
+        if is_slow and taken:
+            batch.spent = requests[0]
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         try:
             written = tx.commit(may_wait=may_wait)
         except StorageError as error:
-            log.error("commit failed: %s", error)
+            failure = self._explain(error, "nothing was written")
             tx.rollback()
             tx.release(settled_only=True)
             written = tx.settled
             for batch in batches:
-                batch.fail(f"ERR storage failure, nothing was written: {error}")
+                batch.fail(failure)
         if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
-                log.error("fsync failed: %s", error)
+                failure = self._explain(error, "what was written may be lost")
                 for batch in batches:
                     batch.settled = NOTHING_SETTLED
-                    batch.fail(f"ERR storage failure, what was written may be lost: {error}")
+                    batch.fail(failure)
         if tx.outgoing:
             tx.release()
         committed = perf_counter_ns()
@@ -179,6 +197,13 @@ class Executor:
                 batch.defer_slow()
             self.times.record(batch)
         self.keyspace.cache.trim()
+
+    def _explain(self, error: StorageError, outcome: str) -> str:
+        """The reply to those whose commit has failed."""
+        if isinstance(error, WriteFailedError):
+            return self.services.disk.failed(error)
+        log.error("commit failed: %s", error)
+        return f"ERR storage failure, {outcome}: {error}"
 
     def _note_settled(self) -> None:
         """What has run so far is committed, in the middle of the last batch that has begun."""
@@ -223,7 +248,10 @@ class Executor:
             self.tx.commit()
             self.tx.release()
         except Exception as failure:
-            log.exception("background job failed")
+            if isinstance(failure, WriteFailedError):
+                self.services.disk.failed(failure)
+            elif not isinstance(failure, UnreadableError):  # it is logged
+                log.exception("background job failed")
             self.tx.rollback()
             self.tx.release(settled_only=True)
             error = failure

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 
 _find = REGISTRY.find
 
@@ -26,18 +27,19 @@ class Plan:
     lane: Lane
 
 
-def plan(session: Session, requests: list[Request]) -> Plan:
-    """What those of ``requests`` need that will run in one go."""
+def plan(session: Session, requests: list[Request], *, in_slow_lane: bool = False) -> Plan:
+    """What those of ``requests`` need that will run in one go: those before a slow one, or that
+    alone once it is ``in_slow_lane``."""
     keys: set[bytes] | None = set()
     lane = Lane.CONTROL
     for number, request in enumerate(requests):
         command = _find(request)
         if command is None or command.lane is Lane.CONTROL:
             continue
-        if command.lane is Lane.SLOW:
+        if command.lane_of(request) is Lane.SLOW:
             if number:
                 break
-            return Plan(_keys_of(command, request), Lane.SLOW)
+            return Plan(_keys_of(command, request) if in_slow_lane else set(), Lane.SLOW)
         lane = Lane.FAST
         if keys is not None:
             found = _keys_of(command, request)
@@ -65,4 +67,12 @@ def _keys_of(command: Command, request: Request) -> set[bytes] | None:
     if command.find_claims is not None:
         claimed = command.find_claims(request)
         return None if claimed is None else set(claimed)
-    return set(command.keys_in(request))
+    return _set_of(command.keys_in(request))
+
+
+def _set_of(keys: list[bytes]) -> set[bytes]:
+    """``keys`` without repeats; others get the GIL in between where there are many."""
+    found = set(keys[:ITEMS_AT_ONCE])
+    for start in range(ITEMS_AT_ONCE, len(keys), ITEMS_AT_ONCE):
+        found.update(keys[start : start + ITEMS_AT_ONCE])
+    return found

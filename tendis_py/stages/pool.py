@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.work import Batch, Job, Work, WorkQueue
+from tendis_py.storage.pacing import drain
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class ExecutorPool:
             finished()
             if isinstance(work, Batch):
                 work.responses.post(work)
+                drain(work.spent)
 
     def _by_rounds(self, executor: Executor) -> None:
         while True:

@@ -174,9 +174,15 @@ class Reactor:
     # The loop
 
     def listen(self, listener: socket.socket, accepted: Callable[[socket.socket], None]) -> None:
-        """Accept from ``listener`` in this reactor's own turns. Before ``run`` only."""
+        """Accept from ``listener`` in this reactor's own turns."""
         self._listeners[listener.fileno()] = (listener, accepted)
         self._epoll.register(listener.fileno(), EPOLLIN | getattr(select, "EPOLLEXCLUSIVE", 0))
+
+    def ignore(self, listener: socket.socket) -> None:
+        """Accept from ``listener`` no more, and close it."""
+        if self._listeners.pop(listener.fileno(), None) is not None:
+            self._epoll.unregister(listener.fileno())
+        listener.close()
 
     def stop_listening(self) -> None:
         for fd in self._listeners:

@@ -57,6 +57,7 @@ class Batch:
         "settled",
         "slow",
         "slow_next",
+        "spent",
         "started",
         "taken",
         "transaction",
@@ -91,6 +92,8 @@ class Batch:
         the others have another turn."""
         self.slow_next: Collection[Connection] = ()
         """Those whose first request that was not run is for the slow lane."""
+        self.spent: Request = []
+        """The request of the slow lane that has run: it may be long, see ``drain``."""
         self.held: Collection[Connection] = ()
         """Those whose first request that was not run may not run yet."""
         self.settled = NOTHING_SETTLED
@@ -105,7 +108,12 @@ class Batch:
     def plan(self) -> Plan:
         """What its requests need."""
         if self._plan is None:
-            self._plan = union([plan(one.session, requests) for one, requests in self.items])
+            self._plan = union(
+                [
+                    plan(one.session, requests, in_slow_lane=self.is_slow)
+                    for one, requests in self.items
+                ]
+            )
         return self._plan
 
     def fail(self, reason: str) -> None:
@@ -236,22 +244,21 @@ class WorkQueue:
     def take(self) -> Work | None:
         """The next work; blocks. None once the queue is closed and empty."""
         self._ready.acquire()
-        with self._lock:
-            work, notify = self._pop()
-        if notify and self._on_space is not None:
-            self._on_space()
-        return work
+        return self._take_ready()
 
     def take_all(self) -> list[Work | None]:
         """All work that is queued, at least one; blocks. Ends with None once closed."""
         found = [self.take()]
         while found[-1] is not None and self._ready.acquire(blocking=False):
-            with self._lock:
-                work, notify = self._pop()
-            if notify and self._on_space is not None:
-                self._on_space()
-            found.append(work)
+            found.append(self._take_ready())
         return found
+
+    def _take_ready(self) -> Work | None:
+        with self._lock:
+            work, notify = self._pop()
+        if notify and self._on_space is not None:
+            self._on_space()
+        return work
 
     def _pop(self) -> tuple[Work | None, bool]:
         work = self._work.popleft()

@@ -5,7 +5,7 @@ All of it is the hot path of runs. What no cache has is read by list, with the G
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import compress, repeat
 from operator import add
 from typing import Any
@@ -47,6 +47,11 @@ class BulkRows(KeyRows):
             self._touch_all(meta_keys)
         return found
 
+    def load(self, keys: list[bytes]) -> None:
+        """Have the rows of ``keys`` at hand for what follows; it leaves no trace."""
+        meta_keys = self._meta_keys(keys)
+        self._completed(meta_keys, self._at_hand(meta_keys))
+
     def _meta_keys(self, keys: list[bytes]) -> list[bytes]:
         return list(map(add, repeat(self.prefix), keys))
 
@@ -56,18 +61,23 @@ class BulkRows(KeyRows):
         for meta_key in meta_keys:
             uses[hash(meta_key) & USE_MASK] = second
 
-    def _completed(self, meta_keys: list[bytes], found: list[Held | None]) -> list[Held]:
-        """``found``, which was at hand, with what was not; the cache takes it in."""
+    def _completed(
+        self, meta_keys: list[bytes], found: list[Held | None], *, keep: bool = True
+    ) -> list[Held]:
+        """``found``, which was at hand, with what was not. The cache takes it in if that is to be
+        kept: what is about to be replaced is not."""
         missing = {key for key, what in zip(meta_keys, found, strict=True) if what is None}
         if not missing:
             return found  # type: ignore[return-value]
-        recall, add = self._cache.recall, self._cache.add
+        recall: Callable[[bytes], Any] = self._cache.recall if keep else self._cache.old.get
+        add = self._cache.add
         known = {key: recall(key) for key in missing}
         wanted = [key for key, what in known.items() if what is None]
         values = self.tx.keyspace.engine.get_many(META, wanted)
         for key, raw in zip(wanted, values, strict=True):
             known[key] = what = ABSENT if raw is None else decode_held(raw)
-            add(key, what)
+            if keep:
+                add(key, what)
         return [
             known[key] if what is None else what for key, what in zip(meta_keys, found, strict=True)
         ]
@@ -110,7 +120,7 @@ class BulkRows(KeyRows):
         found = self._at_hand(meta_keys)
         new: Collection[bytes] = ()
         if set(map(type, found)) != _BARE:
-            before = self._completed(meta_keys, found)
+            before = self._completed(meta_keys, found, keep=False)
             if not _BARE_OR_ABSENT.issuperset(map(type, before)):
                 plain = [type(what) in _BARE_OR_ABSENT for what in before]
                 for key, value, is_plain in zip(keys, values, plain, strict=True):

@@ -1,12 +1,14 @@
 """The offline check of a data folder (``tendis-py --check DIR``): does everything agree?
 
 Reads in order, one row at a time, and keeps 8 bytes for each large collection, so the size of the
-data does not matter. Changes nothing. What the rows of a type must look like among themselves is
-the type's own business: its *inspector* says. Knows no type; docs/storage.md lists what is checked.
+data does not matter. Changes nothing but what a large commit has left to do. What the rows of a
+type must look like among themselves is the type's own business: its *inspector* says. Knows no
+type; docs/storage.md lists what is checked.
 """
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +17,8 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from tendis_py.errors import StorageError
+from tendis_py.errors import StorageError, UnreadableError
+from tendis_py.storage import journal
 from tendis_py.storage.codec import (
     DEADLINE_SIZE,
     FIELDS_DUE,
@@ -136,16 +139,23 @@ class Check:
     def findings(self) -> Iterator[Finding]:
         yield from self._files()
         yield from self._databases()
-        yield from self._keys()
+        yield from self._as_far_as_readable("the keys", self._keys())
         yield from self._counters()
-        yield from self._deadlines()
-        yield from self._versions()
+        yield from self._as_far_as_readable("the expiry index", self._deadlines())
+        yield from self._as_far_as_readable("the elements", self._versions())
 
     def _files(self) -> Iterator[Finding]:
-        for family, name in enumerate(COLUMN_FAMILIES):
+        for family, name in ((None, "default"), *enumerate(COLUMN_FAMILIES)):
             damage = self._engine.damage(family)
             if damage is not None:
                 yield Finding(f"{name} can't be read to its end: {damage}")
+
+    @staticmethod
+    def _as_far_as_readable(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+        try:
+            yield from findings
+        except UnreadableError as error:
+            yield Finding(f"{what} were checked only so far: {error}")
 
     def _databases(self) -> Iterator[Finding]:
         places = sorted((namespace, index) for index, namespace in self.databases.items())
@@ -305,15 +315,35 @@ def check_folder(
     """Check the data in ``folder``, which no server may be using, and ``say`` what was found, line
     by line; the exit code."""
     try:
-        engine = Engine(folder, read_only=True)
+        engine = _sound_journal(folder, say)
     except StorageError as error:
         say(str(error))
         return CANT_OPEN
     try:
         say(f"{folder}: {FORMAT_VALUE.decode()}")
+        for remark in engine.remarks:
+            say(f"remark: {remark}")
         return _report(engine, inspectors, say)
+    except UnreadableError as error:
+        say(f"ERROR: the settings can't be read: {error}")
+        return FINDINGS
     finally:
         engine.close()
+
+
+def _sound_journal(folder: Path, say: Callable[[str], None]) -> Engine:
+    """The folder, read-only. As a file system's check does, this finishes what a crash has left in
+    the journal: until then not all of a large commit is where it belongs."""
+    engine = Engine(folder, read_only=True)
+    if not journal.has_unfinished(engine):
+        return engine
+    engine.close()
+    engine = Engine(folder)
+    try:
+        say(f"finished {journal.finish(engine)} large commits that were interrupted")
+    finally:
+        engine.close()
+    return Engine(folder, read_only=True)
 
 
 def _report(engine: Engine, inspectors: Mapping[int, Inspect], say: Callable[[str], None]) -> int:
@@ -336,7 +366,9 @@ def _report(engine: Engine, inspectors: Mapping[int, Inspect], say: Callable[[st
     for namespace in sorted(check.dead):
         found = check.namespaces.get(namespace, Found())
         say(f"flushed, not yet reclaimed: namespace {namespace}, {found.keys} keys")
-    garbage = sum(1 for _ in engine.keys(GARBAGE, b"", None))
+    garbage = 0
+    with contextlib.suppress(UnreadableError):  # that it can't be read is said
+        garbage = sum(1 for _ in engine.keys(GARBAGE, b"", None))
     if garbage:
         say(f"deleted, not yet reclaimed: {garbage} large collections")
     say(f"{errors} errors, {remarks} remarks")

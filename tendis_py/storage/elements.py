@@ -30,7 +30,8 @@ many at a time: a fraction of a millisecond. (A megabyte takes longer in one wri
 
 
 class VersionWriter:
-    """Writes the elements of a new large collection, in any order and each once.
+    """Writes the elements of a new large collection, in any order; of one that comes again, the
+    last value stays.
 
     Few go into the batch like any other write. Many are written ahead, slice by slice, under a
     version that no key names until the batch commits the meta row: one command stays one commit,
@@ -171,19 +172,31 @@ class Elements:
         order = self._order()
         self._tx.changing_order(self.version, self._family)
         taken: list[bytes] = []
-        while len(taken) < count:
-            part = order.take_random(count - len(taken), self.keys)
-            self._delete(part)
-            taken += part
+        try:
+            while len(taken) < count:
+                part = order.take_random(count - len(taken), self.keys)
+                self._delete(part)
+                taken += part
+        except BaseException:
+            self._forget_order()
+            raise
         return taken
 
     def take_end(self, number: int, *, highest: bool) -> list[bytes]:
         """Delete the first ``number`` elements upwards, or the last downwards, and return them."""
         order = self._order(0)
         self._tx.changing_order(self.version, self._family)
-        taken = order.take_end(number, self.keys, highest=highest)
+        try:
+            taken = order.take_end(number, self.keys, highest=highest)
+        except BaseException:
+            self._forget_order()
+            raise
         self._delete(taken)
         return taken
+
+    def _forget_order(self) -> None:
+        """It may have discarded what is not going to be deleted."""
+        self._tx.keyspace.orders.drop(self.version, self._family)
 
     def _delete(self, elements: Collection[bytes]) -> None:
         prefix = self._prefix

@@ -9,10 +9,12 @@ own.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +25,9 @@ from rocksdict import (
     BottommostLevelCompaction,
     Cache,
     CompactOptions,
+    DbClosedError,
     DBCompressionType,
+    DBRecoveryMode,
     Options,
     Rdict,
     ReadOptions,
@@ -31,16 +35,37 @@ from rocksdict import (
     WriteOptions,
 )
 
-from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.errors import (
+    StorageError,
+    UnreadableError,
+    WriteFailedError,
+    WriteStalledError,
+)
 from tendis_py.storage.families import COLUMN_FAMILIES
 from tendis_py.storage.folder import explain_open_failure, file_names, lock_folder
 from tendis_py.storage.gaps import OnGap, iterate, nothing
+from tendis_py.storage.kept_open import KeptOpen
+from tendis_py.storage.losses import (
+    Sizes,
+    mend_log,
+    refuse_losses,
+    sizes_of,
+    write_note,
+)
+from tendis_py.storage.unreadable import Unreadable
+
+log = logging.getLogger(__name__)
 
 FORMAT_KEY = b"format"
 FORMAT_VALUE = b"tendis-py 1"
 
 _STALL_POLL_SECONDS = 0.005
 _FLUSH_AGAIN_SECONDS = 0.1
+_ROOM_BYTES = 8 * 1024 * 1024
+"""Room that must be on the disk, besides what the log takes once more, to open the folder anew."""
+_ROOM_FILE = "tendis-room"
+_STRICT = "absolute_consistency"
+_RECOVERY_MODES = (_STRICT, "point_in_time")
 
 RowWrite = tuple[int, bytes, bytes | None]
 """Column family, key, new value (None deletes)."""
@@ -52,7 +77,8 @@ MOST_GAPS = 64
 
 
 class Engine:
-    """One open data folder. Thread-safe, as RocksDB is."""
+    """One open data folder. Thread-safe, as RocksDB is; but ``reopen`` has to have nobody beside
+    it, so whoever has no claim on keys says ``with engine.kept_open``."""
 
     def __init__(
         self,
@@ -66,42 +92,89 @@ class Engine:
         it must be there, and none of its data changes.
 
         ``options`` are RocksDB options by name. StorageError when the folder has another format,
-        is open in another process, or an option is unknown.
+        has lost some of its content, is open in another process, or an option is unknown.
         """
         self.path = path
+        self._unreadable = Unreadable(path)
+        self._uncompacted: set[int | None] = set()
+        """Families that are not compacted any more, for what can't be read in them."""
         self._block_cache = Cache(block_cache_bytes)
         self._lock = lock_folder(path) if read_only else None
-        self._check_folder()
-        db_options = self._options(options or {})
-        try:
-            self._db = Rdict(
-                str(path),
-                db_options,
-                column_families=dict.fromkeys(COLUMN_FAMILIES, db_options),
-                access_type=AccessType.read_only() if read_only else AccessType.read_write(),
-            )
-        except Exception as error:
-            raise StorageError(explain_open_failure(path, str(error))) from None
-        self._families = [self._db.get_column_family(name) for name in COLUMN_FAMILIES]
-        self._handles = [self._db.get_column_family_handle(name) for name in COLUMN_FAMILIES]
+        places = (None, *range(len(COLUMN_FAMILIES)))
+        self._on_gap = {place: partial(self._note_gap, place) for place in places}
+        self._on_failure = {place: partial(self._failed, place) for place in places}
+        self._db_options = self._options(options or {})
+        self._is_strict = (options or {}).get("wal_recovery_mode", _STRICT) == _STRICT
+        self.remarks: list[str] = []
+        """What was not as it should be, and is no reason to refuse the folder."""
+        self._noted: Sizes = {}
+        self._changed_options: dict[str, str] = {}
+        self._last_sequence = 0
+        self._use(self._open_first(read_only=read_only))
         self._write_options = WriteOptions()
         self._write_options.no_slowdown = True
         self.stalls = 0
         self.stalled_seconds = 0.0
-        self.last_write_ok = True
+        self.kept_open = KeptOpen()
         self.gaps: dict[Range, None] = {}
         """Where iterations had to step over much that was deleted: to be compacted."""
         self.unsynced = False
         """Whether anything was written since the last fsync of the log."""
         self._check_format()
 
+    def _open_first(self, *, read_only: bool) -> Rdict:
+        """Open a folder of which only its files are known, if nothing is lost."""
+        self._check_folder()
+        try:
+            return self._open(read_only=read_only)
+        except StorageError as error:
+            if not self._is_strict or "Corruption" not in str(error):
+                raise
+            self._remark(mend_log(self.path, error, cut=not read_only))
+        try:
+            return self._open(read_only=read_only, trusting=read_only)
+        except StorageError as error:  # the end of the log was not all
+            self._remark(mend_log(self.path, error, cut=not read_only))
+        return self._open(read_only=read_only)
+
+    def _remark(self, remark: str) -> None:
+        self.remarks.append(remark)
+        if self._lock is None:
+            log.warning("%s", remark)
+
+    def _open(self, *, read_only: bool, trusting: bool = False) -> Rdict:
+        """``trusting``: where the log can't be read it ends, as it is known to."""
+        mode = DBRecoveryMode.absolute_consistency()
+        if trusting or not self._is_strict:
+            mode = DBRecoveryMode.point_in_time()
+        self._db_options.set_wal_recovery_mode(mode)
+        try:
+            return Rdict(
+                str(self.path),
+                self._db_options,
+                column_families=dict.fromkeys(COLUMN_FAMILIES, self._db_options),
+                access_type=AccessType.read_only() if read_only else AccessType.read_write(),
+            )
+        except Exception as error:
+            raise StorageError(explain_open_failure(self.path, str(error))) from None
+
+    def _use(self, db: Rdict) -> None:
+        self._db = db
+        self._families = [db.get_column_family(name) for name in COLUMN_FAMILIES]
+        self._handles = [db.get_column_family_handle(name) for name in COLUMN_FAMILIES]
+
     def _check_folder(self) -> None:
         if "CURRENT" not in file_names(self.path):
             return
+        if self._is_strict:
+            for remark in refuse_losses(self.path):
+                self._remark(remark)
         try:
             families = set(Rdict.list_cf(str(self.path), Options(raw_mode=True)))
         except Exception as error:
-            raise StorageError(explain_open_failure(self.path, str(error))) from None
+            refusal = StorageError(explain_open_failure(self.path, str(error)))
+            mend_log(self.path, refusal, cut=False)
+            raise refusal from None
         if not families <= {"default", *COLUMN_FAMILIES}:
             raise StorageError(
                 f"'{self.path}' holds a RocksDB database of another program (column families "
@@ -109,7 +182,11 @@ class Engine:
             )
 
     def _check_format(self) -> None:
-        found = self._db.get(FORMAT_KEY)
+        try:
+            found = self._db.get(FORMAT_KEY)
+        except Exception as error:
+            self._release()
+            raise StorageError(explain_open_failure(self.path, str(error))) from None
         fresh = self._lock is None and self._db.latest_sequence_number() == 0
         if found is None and fresh:
             self._db.put(FORMAT_KEY, FORMAT_VALUE)
@@ -151,26 +228,34 @@ class Engine:
             _set_option(options, name, value)
         return options
 
-    # Reading
+    # Reading: UnreadableError when what is asked for, or lies on the way to it, can't be read
 
     def get(self, family: int, key: bytes) -> bytes | None:
-        value: bytes | None = self._families[family].get(key)
+        try:
+            value: bytes | None = self._families[family].get(key)
+        except Exception as error:
+            raise self._failed(family, error) from None
         return value
 
     def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
         """The values of ``keys``, read with the GIL released."""
-        values: Any = self._families[family].get(cast(Any, keys))
+        try:
+            values: Any = self._families[family].get(cast(Any, keys))
+        except Exception as error:
+            raise self._failed(family, error) from None
         return cast("list[bytes | None]", values)
 
     def get_setting(self, key: bytes) -> bytes | None:
         """A row of the default column family: format, database pointers, counters."""
-        value: bytes | None = self._db.get(key)
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failed(None, error) from None
         return value
 
     def settings(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All rows of the default column family under ``prefix``."""
-        rows: Iterator[tuple[Any, Any]] = self._db.items(from_key=prefix)
-        for key, value in rows:
+        for key, value in self._iterate(None, prefix, None, True, False, nothing):
             if not key.startswith(prefix):
                 return
             yield key, value
@@ -203,7 +288,7 @@ class Engine:
 
     def _iterate(
         self,
-        family: int,
+        family: int | None,
         lower: bytes,
         upper: bytes | None,
         values: bool,
@@ -213,23 +298,56 @@ class Engine:
         if upper is not None and lower >= upper:
             return iter(())
         return iterate(
-            self._families[family],
+            self._db if family is None else self._families[family],
             lower,
             upper,
             values=values,
             reverse=reverse,
             on_gap=on_gap,
-            report=lambda low, high: self._note_gap((family, low, high)),
+            report=self._on_gap[family],
+            unreadable=self._on_failure[family],
         )
 
-    def _note_gap(self, gap: Range) -> None:
-        if len(self.gaps) < MOST_GAPS:
-            self.gaps[gap] = None
+    def _note_gap(self, family: int | None, lower: bytes, upper: bytes | None) -> None:
+        if family is not None and len(self.gaps) < MOST_GAPS:
+            self.gaps[family, lower, upper] = None
 
-    def damage(self, family: int) -> str | None:
-        """Read a column family from end to end; what is wrong if that fails. (``items`` and
-        ``keys`` then just end: rocksdict 0.3.29 tells it only of iterators stepped by hand.)"""
-        rows = self._families[family].iter(ReadOptions())
+    def _failed(self, family: int | None, error: Exception) -> UnreadableError:
+        """What to raise for RocksDB's ``error`` about a family; None is the default one. The first
+        of each file is logged, and the family is not compacted any more."""
+        failure, file = self._unreadable.note(error)
+        if file is None or self._lock is not None:
+            return failure
+        log.error(
+            "Data can't be read: %s. What needs it is refused, and %s is not mentioned again. "
+            "Restore the data folder from a backup; tendis-py --check tells what is damaged",
+            str(failure),  # itself it would hold on to the iterator that failed
+            file,
+        )
+        self._uncompacted.add(family)
+        self._stop_compactions()
+        return failure
+
+    def _reason(self, error: Exception) -> str:
+        """RocksDB's words for a write that it has refused: for a compaction that has met a damaged
+        block, it does not say in which family."""
+        if not str(error).startswith("Corruption"):
+            return str(error)
+        self._uncompacted.update(range(len(COLUMN_FAMILIES)))
+        return str(self._failed(None, error))
+
+    def _stop_compactions(self) -> None:
+        """A compaction that meets a damaged block fails, and has RocksDB refuse every write until
+        it is opened anew. Without, reads get slower, and what is whole stays of use."""
+        for family in self._uncompacted:
+            column = self._db if family is None else self._families[family]
+            with contextlib.suppress(Exception):  # then it comes to that
+                column.set_options({"disable_auto_compactions": "true"})
+
+    def damage(self, family: int | None) -> str | None:
+        """Read a column family, None is the default one, from end to end; what is wrong if that
+        fails."""
+        rows = (self._db if family is None else self._families[family]).iter(ReadOptions())
         rows.seek_to_first()
         while rows.valid():
             rows.next()
@@ -244,7 +362,7 @@ class Engine:
     def write(
         self,
         changes: Iterable[RowWrite],
-        settings: Iterable[tuple[bytes, bytes]] = (),
+        settings: Iterable[tuple[bytes, bytes | None]] = (),
         ranges: Iterable[tuple[int, bytes, bytes]] = (),
     ) -> None:
         """Write everything as one batch: all of it survives a crash or nothing does.
@@ -264,8 +382,11 @@ class Engine:
                     batch.delete(key, handles[family])
                 else:
                     put(key, value, handles[family])
-            for key, value in settings:
-                put(key, value)
+            for key, setting in settings:
+                if setting is None:
+                    batch.delete(key)
+                else:
+                    put(key, setting)
             return batch
 
         self.write_batch(build)
@@ -284,8 +405,7 @@ class Engine:
                 break
             except Exception as error:
                 if "Write stall" not in str(error):
-                    self.last_write_ok = False
-                    raise StorageError(f"write failed: {error}") from error
+                    raise WriteFailedError("write", self._reason(error)) from None
             if not may_wait:
                 raise WriteStalledError
             if not started:
@@ -294,55 +414,133 @@ class Engine:
             time.sleep(_STALL_POLL_SECONDS)
         if started:
             self.stalled_seconds += time.monotonic() - started
-        self.unsynced = self.last_write_ok = True
+        self.unsynced = True
 
     def sync(self) -> None:
         """fsync the log, with the GIL released: what was written before is durable."""
         self.unsynced = False
         try:
-            self._db.flush_wal(True)
+            with self.kept_open:
+                self._db.flush_wal(True)
         except Exception as error:
             self.unsynced = True
-            raise StorageError(f"fsync failed: {error}") from error
+            raise WriteFailedError("fsync", error) from None
+
+    def note_files(self, *, sync: bool = True) -> None:
+        """Note how long the log and the MANIFEST are, for the next start; the log only with a
+        ``sync``, which makes it durable first. WriteFailedError when that fails."""
+        sizes = sizes_of(self.path, logs=sync)
+        if sizes == self._noted and not self.unsynced:
+            return
+        if sync:
+            self.sync()
+        self._write_note(sizes)
+
+    def _write_note(self, sizes: Sizes) -> None:
+        if sizes != self._noted:
+            with contextlib.suppress(OSError):  # the note is behind, then
+                write_note(self.path, sizes)
+                self._noted = sizes
 
     def flush(self) -> None:
         """Write the memtables to disk, with the GIL released. StorageError when it fails."""
-        for family in (self._db, *self._families):
-            _flush(family)
+        with self.kept_open:
+            for family in (self._db, *self._families):
+                _flush(family)
 
     def compact(self, family: int, lower: bytes | None, upper: bytes | None) -> None:
-        """Compact a range, with the GIL released: drops what was deleted in it. StorageError when
-        it fails, or a flush before it."""
-        _flush(self._families[family])  # or RocksDB flushes what lies in the range, see there
-        try:
-            self._families[family].compact_range(lower, upper)
-        except Exception as error:
-            raise StorageError(f"compaction failed: {error}") from error
+        """Compact a range, with the GIL released: drops what was deleted in it; not where something
+        can't be read. StorageError when it fails, or a flush before it."""
+        if family in self._uncompacted:
+            return
+        with self.kept_open:
+            _flush(self._families[family])  # or RocksDB flushes what lies in the range, see there
+            try:
+                self._families[family].compact_range(lower, upper)
+            except Exception as error:
+                raise StorageError(f"compaction failed: {error}") from error
 
     def compact_gaps(self) -> None:
         """Compact away what iterations have had to step over, with the GIL released. StorageError
         when it fails."""
         while self.gaps:
             (family, lower, upper), _ = self.gaps.popitem()
-            _flush(self._families[family])
+            if family in self._uncompacted:
+                continue
             options = CompactOptions()
             options.set_exclusive_manual_compaction(False)
             # a file alone in its range would just be moved down, with all that was deleted
             options.set_bottommost_level_compaction(BottommostLevelCompaction.force_optimized())
-            try:
-                self._families[family].compact_range(lower, upper, options)
-            except Exception as error:
-                raise StorageError(f"compaction failed: {error}") from error
+            with self.kept_open:
+                _flush(self._families[family])
+                try:
+                    self._families[family].compact_range(lower, upper, options)
+                except Exception as error:
+                    raise StorageError(f"compaction failed: {error}") from error
 
     def set_options(self, options: Mapping[str, str]) -> None:
         """Change options of the column families at runtime: name → text, as in the configuration.
         StorageError when RocksDB refuses; then nothing has changed."""
         changes = dict(_runtime_option(name, text) for name, text in options.items())
         try:
-            for family in self._families:
-                family.set_options(changes)
+            with self.kept_open:
+                for family in self._families:
+                    family.set_options(changes)
         except Exception as error:
             raise StorageError(str(error)) from None
+        self._changed_options |= changes
+
+    # After a write has failed
+
+    def prepare_reopening(self) -> None:
+        """StorageError unless the disk has room for ``reopen``, which then finds all that was ever
+        written. May take a second, with the GIL released."""
+        room = self.path / _ROOM_FILE
+        try:
+            with room.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, self.log_bytes() + _ROOM_BYTES)
+        except OSError as error:
+            raise StorageError(f"{error.strerror}") from None
+        finally:
+            with contextlib.suppress(OSError):
+                room.unlink()
+        with self.kept_open:
+            beside = self._open(read_only=True, trusting=True)
+            found, wanted = beside.latest_sequence_number(), self._sequence()
+            beside.close()
+        if found < wanted:
+            raise StorageError(
+                f"the log ends {wanted - found} changes before the last that was acknowledged"
+            )
+
+    def _sequence(self) -> int:
+        """The number of the last change. (Nothing is open when even reading failed.)"""
+        with contextlib.suppress(DbClosedError):
+            self._last_sequence = self._db.latest_sequence_number()
+        return self._last_sequence
+
+    def reopen(self) -> bool:
+        """Close the folder and open it anew: RocksDB takes no write after one that has failed. The
+        caller holds all keys. False when somebody uses the folder without: nothing has happened.
+        StorageError when it can only be read; then that goes on."""
+        with self.kept_open.alone() as alone:
+            if not alone:
+                return False
+            self._sequence()
+            if self._uncompacted:  # or what has failed the write would fail the next one
+                self._db_options.set_disable_auto_compactions(True)
+            with contextlib.suppress(Exception):  # what could not be written still can't
+                self._release()
+            try:
+                self._use(self._open(read_only=False, trusting=True))
+            except StorageError:
+                self._use(self._open(read_only=True, trusting=True))
+                self._lock = lock_folder(self.path)
+                raise
+            if self._changed_options:
+                for family in self._families:
+                    family.set_options(self._changed_options)
+        return True
 
     # Figures
 
@@ -358,8 +556,9 @@ class Engine:
 
     def number(self, name: str, family: int | None = None) -> int:
         """RocksDB property ``rocksdb.<name>``: of one column family, or summed over all."""
-        families = self._families if family is None else [self._families[family]]
-        return sum(one.property_int_value(f"rocksdb.{name}") or 0 for one in families)
+        with self.kept_open:
+            families = self._families if family is None else [self._families[family]]
+            return sum(one.property_int_value(f"rocksdb.{name}") or 0 for one in families)
 
     def block_cache_usage(self) -> int:
         return int(self._block_cache.get_usage())
@@ -369,17 +568,30 @@ class Engine:
         self._block_cache.set_capacity(size)
 
     def close(self) -> None:
-        with contextlib.suppress(StorageError):
-            self.sync()
-        self._release()
+        """Make all that was written durable, and close the folder. That the disk refuses is only
+        logged: what was acknowledged is in the operating system's hands."""
+        writes = self._lock is None
+        try:
+            if writes:
+                self.sync()
+        except StorageError as error:
+            log.error("when the data folder was closed: %s", error)
+            writes = False
+        with contextlib.suppress(Exception):  # it is the same once more
+            self._release()
+            if writes:
+                self._write_note(sizes_of(self.path, logs=True))
 
     def _release(self) -> None:
         """Close the folder, whose lock each column family holds on to."""
         self._families.clear()
         self._handles.clear()
-        self._db.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        lock, self._lock = self._lock, None
+        try:
+            self._db.close()
+        finally:
+            if lock is not None:
+                os.close(lock)
 
 
 def _flush(family: Rdict) -> None:
@@ -443,6 +655,10 @@ def _set_option(options: Options, name: str, text: str) -> None:
         if factory is None:
             raise StorageError(f"rocksdb.{name}: unknown compression '{text}'")
         value: Any = factory()
+    elif name == "wal_recovery_mode":
+        if text not in _RECOVERY_MODES:
+            raise StorageError(f"rocksdb.{name}: '{text}' is none of {', '.join(_RECOVERY_MODES)}")
+        value = getattr(DBRecoveryMode, text)()
     elif setter is None:
         raise StorageError(f"rocksdb.{name}: rocksdict has no such option")
     else:

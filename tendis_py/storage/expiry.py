@@ -1,15 +1,18 @@
 """The expiry sweep: keys are deleted when their time comes, whether or not anybody asks for them.
 
 The ``expires`` column family is ordered by deadline, so what is due is a scan from its start. An
-entry that does not match its key's row is stale, and only it is removed.
+entry that does not match its key's row is stale, and only it is removed. What can't be read keeps
+its entry and is passed over: a key whose time has come is not seen by anybody, deleted or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from tendis_py.errors import UnreadableError
 from tendis_py.storage.codec import (
     ABSENT,
     FIELDS_DUE,
@@ -63,7 +66,10 @@ class Expiry:
         low_water = self._keyspace.expiry_low_water
         lower = low_water.raise_to(after)
         found = self._keyspace.engine.keys(EXPIRES, lower, deadline_key(after, b""))
-        raw_entries = list(islice(found, SLICE))
+        raw_entries: list[bytes] = []
+        with contextlib.suppress(UnreadableError):
+            for raw in islice(found, SLICE):
+                raw_entries.append(raw)
         if not raw_entries:
             return None
         entries = list(map(split_deadline_key, raw_entries))
@@ -80,10 +86,13 @@ class Expiry:
         whole: dict[bytes, list[bytes]] = {}
         gone: dict[bytes, bytes | None] = {}
         others: list[Entry] = []
+        unreadable: list[Entry] = []
         for entry in due.entries:
             deadline, kind, meta_key = entry
-            row = rows[meta_key]
-            if kind == KEY_DUE and _is_whole(row) and row.expire_at == deadline <= tx.now:
+            row = rows.get(meta_key)
+            if row is None:
+                unreadable.append(entry)
+            elif kind == KEY_DUE and _is_whole(row) and row.expire_at == deadline <= tx.now:
                 whole.setdefault(meta_key[:NAMESPACE_SIZE], []).append(meta_key)
                 gone[deadline_key(deadline, meta_key)] = None
             else:
@@ -96,25 +105,45 @@ class Expiry:
         begun = len(tx.undo)
         for deadline, kind, meta_key in others:
             db = tx.database_of(meta_key)
-            if db is None or not self._fulfil(db, meta_key, rows[meta_key], deadline, kind):
-                tx.put(EXPIRES, deadline_key(deadline, meta_key, kind), None)
+            mark = tx.mark()
+            try:
+                if db is None or not self._fulfil(db, meta_key, rows[meta_key], deadline, kind):
+                    tx.put(EXPIRES, deadline_key(deadline, meta_key, kind), None)
+            except UnreadableError:
+                tx.rollback_to(mark)
+                unreadable.append((deadline, kind, meta_key))
             if len(tx.undo) - begun > MOST_WRITES:
                 break
+        if unreadable:
+            first, last = due.entries[0], max(unreadable)
+            self._keyspace.expiry_low_water.raise_past(_raw(first), _raw(last), last[0])
 
     def _rows(self, tx: Transaction, due: Due) -> dict[bytes, Row]:
-        """The rows of what is due by its meta key, ABSENT included. Read together, with the GIL
-        released; the cache does not take in what leaves right away."""
+        """The rows of what is due by its meta key, ABSENT included, but for what can't be read.
+        Read together, with the GIL released; the cache does not take in what leaves right away."""
         meta_keys = [meta_key for _, _, meta_key in due.entries]
         held = dict(zip(meta_keys, self._keyspace.cache.look(meta_keys), strict=True))
         unknown = [meta_key for meta_key, what in held.items() if what is None]
         if unknown:
-            values = self._keyspace.engine.get_many(META, unknown)
-            for meta_key, raw in zip(unknown, values, strict=True):
+            for meta_key, raw in self._read(unknown):
                 held[meta_key] = ABSENT if raw is None else decode_held(raw)
         return {
             meta_key: StringRow(what) if type(what) is bytes else what  # type: ignore[misc]
             for meta_key, what in held.items()
+            if what is not None
         }
+
+    def _read(self, meta_keys: list[bytes]) -> Iterable[tuple[bytes, bytes | None]]:
+        """Raw rows with their keys, but for what can't be read."""
+        engine = self._keyspace.engine
+        try:
+            return zip(meta_keys, engine.get_many(META, meta_keys), strict=True)
+        except UnreadableError:
+            read = []
+            for meta_key in meta_keys:
+                with contextlib.suppress(UnreadableError):
+                    read.append((meta_key, engine.get(META, meta_key)))
+            return read
 
     def _fulfil(self, db: Database, meta_key: bytes, row: Row, deadline: int, kind: int) -> bool:
         """Do what is due; False when the entry is stale, or what was done does not see to its
@@ -137,6 +166,11 @@ class Expiry:
         if deadline <= db.now:
             self._expire_fields(db, key, row)
         return True
+
+
+def _raw(entry: Entry) -> bytes:
+    deadline, kind, meta_key = entry
+    return deadline_key(deadline, meta_key, kind)
 
 
 def _is_whole(row: Row) -> bool:

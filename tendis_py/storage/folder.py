@@ -63,11 +63,15 @@ def lock_folder(path: Path) -> int:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(file)
-        raise StorageError(explain_open_failure(path, "LOCK")) from None
+        raise StorageError(_in_use(path)) from None
     return file
 
 
+def _in_use(path: Path) -> str:
+    return f"'{path}' is in use by another process (its LOCK file is held)"
+
+
 def explain_open_failure(path: Path, reason: str) -> str:
-    if "LOCK" in reason or "lock" in reason:
-        return f"'{path}' is in use by another process (its LOCK file is held)"
+    if "/LOCK: " in reason:
+        return _in_use(path)
     return f"Can't open data folder '{path}': {reason}"

@@ -4,6 +4,9 @@ RocksDB steps over deleted rows one by one until they are compacted away, 0.2 µ
 holds the GIL while it does. So an iteration here skips MOST_SKIPPED rows at a time at the most.
 What is more is a *gap*: its far side is found in steps that let other threads run, and it is
 reported, so that it can be compacted away.
+
+Where something can't be read, rocksdict's ``items`` and ``keys`` just end. Only an iterator that is
+stepped by hand tells that from the end, so each iteration ends with a look by such a one.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from rocksdict import Rdict, RdictIter, ReadOptions
+
+from tendis_py.errors import UnreadableError
 
 MOST_SKIPPED = 2048
 """Deleted rows in a row that an iteration skips with the GIL held: up to half a millisecond."""
@@ -29,6 +34,8 @@ OnGap = Callable[[], None]
 """Called where a gap begins, before time is spent on it; may raise."""
 Report = Callable[[bytes, Bound], None]
 """Called with a gap that was stepped over."""
+Unreadable = Callable[[Exception], UnreadableError]
+"""Called with RocksDB's error where something can't be read; what is to be raised."""
 
 
 def nothing() -> None:
@@ -44,12 +51,15 @@ def iterate(
     reverse: bool,
     on_gap: OnGap,
     report: Report,
+    unreadable: Unreadable,
 ) -> Iterator[Any]:
     """Rows, or their keys if not ``values``, with lower <= key < upper, in order or in ``reverse``;
-    as they were when the first was asked for, those beyond a gap as when it was passed."""
+    as they were when the first was asked for, those beyond a gap as when it was passed.
+    UnreadableError after the last one before what can't be read."""
     walk = column.items if values else column.keys
     while True:
-        options = _options(upper)
+        bound = upper  # RocksDB needs it, see _options
+        options = _options(bound)
         witness = column.iter(options)
         found: Any = walk(backwards=reverse, from_key=upper if reverse else lower, read_opt=options)
         last = None
@@ -64,10 +74,13 @@ def iterate(
         if last is not None:
             last = last[0] if values else last
             lower, upper = (lower, last) if reverse else (last + b"\0", upper)
-        if not _is_cut_short(witness, lower, upper, reverse=reverse):
-            return
-        on_gap()
-        far = (_last_before if reverse else _first_from)(column, lower, upper)
+        try:
+            if not _is_cut_short(witness, lower, upper, reverse=reverse):
+                return
+            on_gap()
+            far = (_last_before if reverse else _first_from)(column, lower, upper)
+        except _StatusError as status:
+            raise unreadable(status) from None
         if reverse:
             report(lower if far is None else far, upper)
         else:
@@ -109,12 +122,18 @@ def _place(rows: RdictIter, lower: bytes, upper: Bound, reverse: bool) -> None:
             rows.prev()
 
 
+class _StatusError(Exception):
+    """What RocksDB says of an iterator that is neither at the end nor at a gap."""
+
+
 def _met_gap(rows: RdictIter) -> bool:
     """Whether an iterator that is not valid is not at the end."""
     try:
         rows.status()
     except Exception as error:
-        return "Too many internal keys" in str(error)
+        if "Too many internal keys" in str(error):
+            return True
+        raise _StatusError(str(error)) from None
     return False
 
 

@@ -8,10 +8,12 @@ number of keys in it, and the row cache.
 from __future__ import annotations
 
 import itertools
+import logging
 import struct
 import threading
 from collections.abc import Callable, Iterator
 
+from tendis_py.storage import journal
 from tendis_py.storage.cache import RowCache
 from tendis_py.storage.changes import Interest
 from tendis_py.storage.codec import deadline_key, namespace_prefix
@@ -20,6 +22,8 @@ from tendis_py.storage.engine import Engine
 from tendis_py.storage.limits import DefaultLimits, Limits
 from tendis_py.storage.locks import KeyLocks
 from tendis_py.storage.order import OrderIndexes
+
+log = logging.getLogger(__name__)
 
 DATABASE_SETTING = b"database:"  # + index (decimal) → namespace
 COUNT_SETTING = b"count:"  # + namespace → keys, keys with an expiry
@@ -71,6 +75,13 @@ class LowWater:
             if position < self.position:
                 self.deadline, self.position = deadline, position
 
+    def raise_past(self, first: bytes, last: bytes, deadline: int) -> None:
+        """Nothing is to be done about the rows from ``first``, where the mark should be, to
+        ``last`` with its ``deadline``."""
+        with self._lock:
+            if self.position == first:
+                self.deadline, self.position = deadline, last + b"\0"
+
     def raise_to(self, deadline: int) -> bytes:
         """Raise the mark to the first row with this deadline; where it stood before."""
         position = deadline_key(deadline, b"")
@@ -105,8 +116,8 @@ class Keyspace:
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
         self.may_expire: Callable[[], bool] = lambda: True
-        """Whether keys whose time has come may be deleted: until then nobody sees them, but they
-        count. Set by the services."""
+        """Whether keys whose time has come may be deleted, and whatever else is written that nobody
+        has asked for: until then nobody sees such keys, but they count. Set by the services."""
         self.turns = 0
         """Turns begun by all reactors, about: long work sees by it whether there is other work."""
         self.layout = 0
@@ -120,6 +131,8 @@ class Keyspace:
 
     def _open(self, databases: int) -> None:
         engine = self.engine
+        if finished := journal.finish(engine):
+            log.warning("finished %d large commits that were interrupted", finished)
         stored = {
             int(key[len(DATABASE_SETTING) :]): int.from_bytes(value, "big")
             for key, value in engine.settings(DATABASE_SETTING)
@@ -139,6 +152,14 @@ class Keyspace:
             self.namespaces.append(stored[index])
             self.counts.setdefault(stored[index], Counts())
         engine.write((), settings)
+
+    def finish_commits(self) -> None:
+        """Finish the large commits that a write error has interrupted, now that the folder is open
+        anew. The caller holds all keys."""
+        if journal.finish(self.engine):
+            self.cache.clear()
+            self.orders.clear()
+            self.expiry_low_water.lower(0)
 
     def new_namespace(self) -> tuple[int, tuple[bytes, bytes]]:
         """An unused namespace, and the setting to commit with its first use."""

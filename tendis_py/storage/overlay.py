@@ -38,6 +38,8 @@ class Overlay:
         self.in_passing = False
         """Whether nobody is about to ask for what this batch reads and writes: the cache is not to
         have it. For background jobs; until the next commit."""
+        self.many_bytes = False
+        """Whether what was written is too long to be committed in one go, however few rows it is."""
         self.meta: dict[bytes, Held] = {}
         self.families: dict[int, dict[bytes, bytes | None]] = {
             family: {} for family in range(ROWS, GARBAGE + 1)
@@ -136,10 +138,13 @@ class Overlay:
         overlay[key] = value
 
     def put_many(self, family: int, rows: dict[bytes, bytes | None]) -> None:
-        """As ``put`` for each, at two thirds of the cost."""
+        """As ``put`` for each, at a fraction of the cost."""
         overlay = self.families[family]
-        before = overlay.get
-        self.undo += [(overlay, key, before(key, MISSING), 0, 0, 0, 0) for key in rows]
+        keys = list(rows)
+        before: list[Any] = [MISSING] * len(keys)
+        if overlay:
+            before = list(map(overlay.get, keys, before))
+        self.undo.append((overlay, keys, before, 0, 0, 0, 0))
         overlay.update(rows)
 
     def delete_range(self, family: int, lower: bytes, upper: bytes | None) -> None:

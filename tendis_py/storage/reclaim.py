@@ -3,14 +3,18 @@
 Nothing refers to a dead namespace or version any more, so no locks are needed. What the keys of a
 namespace own besides their meta row is given up key by key, then all of it is deleted as one range.
 A version's elements are deleted one by one where they are few, else as a range. Ranges are
-compacted away, or RocksDB would step over their tombstones for a long time.
+compacted away, or RocksDB would step over their tombstones for a long time. What can't be read is
+left where it is until the next start.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from itertools import islice
+from typing import TypeVar
 
+from tendis_py.errors import UnreadableError
 from tendis_py.storage.codec import (
     deadline_key,
     namespace_prefix,
@@ -35,6 +39,9 @@ FEW_ELEMENTS = 1024
 _BACKLOG_CAP = 10_000
 
 
+T = TypeVar("T")
+
+
 class Reclaimer:
     """``find`` looks for work and ``step``, a job, does a slice of it, until ``find`` finds none;
     then ``compact``, outside of the jobs."""
@@ -45,24 +52,38 @@ class Reclaimer:
         self._position = b""
         self._rows = 0
         self._version: bytes | None = None
+        self._left: set[int | bytes] = set()
+        """Namespaces and versions that can't be read."""
         self.ranges: list[tuple[int, bytes, bytes | None]] = []
         """What is to be compacted away: family, from, below."""
 
     def find(self) -> bool:
         """Whether there is something to reclaim."""
         if self._namespace is None:
-            self._namespace = next(self._keyspace.dead_namespaces(), None)
+            self._namespace = self._first(self._keyspace.dead_namespaces())
             self._position = b""
             self._rows = 0
-        self._version = next(garbage(self._keyspace), None)
+        self._version = self._first(garbage(self._keyspace))
         return self._namespace is not None or self._version is not None
+
+    def _first(self, found: Iterator[T]) -> T | None:
+        return next((one for one in _readable(found) if one not in self._left), None)
 
     def step(self, tx: Transaction) -> None:
         """Do a slice: elements first, for a namespace's keys give up more of them."""
-        if self._version is not None:
-            self._reclaim_version(tx, self._version)
-        elif self._namespace is not None:
-            self._reclaim_namespace(tx, self._namespace)
+        mark = tx.mark()
+        try:
+            if self._version is not None:
+                self._reclaim_version(tx, self._version)
+            elif self._namespace is not None:
+                self._reclaim_namespace(tx, self._namespace)
+        except UnreadableError:
+            tx.rollback_to(mark)
+            if self._version is not None:
+                self._left.add(self._version)
+            elif self._namespace is not None:
+                self._left.add(self._namespace)
+                self._namespace = None
 
     def _reclaim_version(self, tx: Transaction, prefix: bytes) -> None:
         if self._keyspace.engine.get(GARBAGE, prefix) is None:
@@ -87,7 +108,7 @@ class Reclaimer:
         rows = self._keyspace.engine.items(META, self._position or prefix, upper)
         before = self._rows
         gone = []
-        for meta_key, raw in islice(rows, SLICE):
+        for meta_key, raw in list(islice(rows, SLICE)):
             deadline, version = stored_deadline(raw), stored_version(raw)
             if deadline:
                 tx.put(EXPIRES, deadline_key(deadline, meta_key), None)
@@ -113,6 +134,12 @@ class Reclaimer:
             self._keyspace.engine.compact(*self.ranges.pop())
 
 
+def _readable(found: Iterator[T]) -> Iterator[T]:
+    """``found``, up to what can't be read."""
+    with contextlib.suppress(UnreadableError):
+        yield from found
+
+
 def garbage(keyspace: Keyspace) -> Iterator[bytes]:
     """Versions (as key prefixes) whose elements wait to be reclaimed."""
     for prefix in keyspace.engine.keys(GARBAGE, b"", None):
@@ -123,5 +150,6 @@ def garbage(keyspace: Keyspace) -> Iterator[bytes]:
 def backlog(keyspace: Keyspace) -> tuple[int, int]:
     """How many flushed databases and how many large collections wait for the reclaimer; counted up
     to _BACKLOG_CAP."""
-    namespaces = sum(1 for _ in islice(keyspace.dead_namespaces(), _BACKLOG_CAP))
-    return namespaces, sum(1 for _ in islice(garbage(keyspace), _BACKLOG_CAP))
+    namespaces = islice(_readable(keyspace.dead_namespaces()), _BACKLOG_CAP)
+    versions = islice(_readable(garbage(keyspace)), _BACKLOG_CAP)
+    return sum(1 for _ in namespaces), sum(1 for _ in versions)

@@ -9,7 +9,8 @@ Transaction holds the locks of its keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from tendis_py.errors import StorageError, WriteStalledError
@@ -18,17 +19,20 @@ from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
     PLAIN_STRING,
+    Held,
+    stored,
     version_prefix,
 )
 from tendis_py.storage.counters import KeyspaceCounters
 from tendis_py.storage.database import Database
 from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import GARBAGE, META, ROWS
+from tendis_py.storage.journal import MOST_ROWS, SLICE_ROWS, DeletedRange, Journal, short_writes
 from tendis_py.storage.key_rows import MISSING
 from tendis_py.storage.keyspace import Counts, Keyspace
 from tendis_py.storage.order import OrderIndex
 from tendis_py.storage.overlay import Overlay
-from tendis_py.storage.pacing import ROWS_BETWEEN_RESTS
+from tendis_py.storage.pacing import ROWS_BETWEEN_RESTS, drain
 
 NEVER = 1 << 64
 """A deadline (ms) after all others."""
@@ -138,7 +142,7 @@ class Transaction(Overlay):
         interest = self.keyspace.interest
         if interest.active and (change := self._change()) is not None:
             interest.tell(change, self.outgoing)
-        self.undo.clear()
+        drain(self.undo)
 
     def _change(self) -> Change | None:
         """What the unit has changed of the keyspace, None when that is nothing."""
@@ -201,7 +205,7 @@ class Transaction(Overlay):
         self.ranges.clear()
         self.pending.clear()
         self.undo.clear()
-        self.in_passing = False
+        self.in_passing = self.many_bytes = False
         self._earliest = NEVER
         if self._building:
             self.keyspace.building -= self._building
@@ -214,7 +218,8 @@ class Transaction(Overlay):
         """Write the batch to the log; whether anything was written since ``begin``.
 
         Raises WriteStalledError (only if not ``may_wait``; commit again later) or StorageError
-        (nothing was written; call ``rollback``).
+        (nothing was written; call ``rollback``). Many rows take a while, whether or not RocksDB
+        stalls.
         """
         meta = self.meta
         if not self.dirty:
@@ -222,21 +227,24 @@ class Transaction(Overlay):
                 self._forget()
             return self.settled
         keyspace = self.keyspace
-        growth = 0 if self.in_passing else keyspace.cache.growth(meta)
-        if self.pending:
-            self._commit_counts(may_wait)
+        if self._is_large:
+            if not may_wait:
+                raise WriteStalledError
+            self._commit_in_slices()
         else:
-            keyspace.engine.write_batch(self._build, may_wait=may_wait)
-        if self.in_passing:
-            keyspace.cache.drop(meta)
-        else:
-            keyspace.cache.update(meta, growth)
-        if self.families[ROWS]:
-            keyspace.cache.update_values(self.families[ROWS])
+            growth = 0 if self.in_passing else keyspace.cache.growth(meta)
+            if self.pending:
+                self._commit_counts(
+                    lambda counts: keyspace.engine.write_batch(
+                        lambda: self._build(counts), may_wait=may_wait
+                    )
+                )
+            else:
+                keyspace.engine.write_batch(self._build, may_wait=may_wait)
+            self._publish(meta, growth, self.families[ROWS])
         if self._earliest <= keyspace.expiry_low_water.deadline:
             keyspace.expiry_low_water.lower(self._earliest)
-        if self._moved:
-            keyspace.move_databases(self._moved)
+        self._publish_moves()
         self._reordered.clear()
         self._forget()
         return True
@@ -271,7 +279,80 @@ class Transaction(Overlay):
                         batch[key] = change
         return batch
 
-    def _commit_counts(self, may_wait: bool) -> None:
+    def _publish(
+        self, meta: dict[bytes, Held], growth: int, values: dict[bytes, bytes | None]
+    ) -> None:
+        """Let the cache have what is committed."""
+        cache = self.keyspace.cache
+        if self.in_passing:
+            cache.drop(meta)
+        else:
+            cache.update(meta, growth)
+        if values:
+            cache.update_values(values)
+
+    def _publish_moves(self) -> None:
+        if self._moved:
+            self.keyspace.move_databases(self._moved)
+            self._moved.clear()
+            self._layout = -1
+
+    @property
+    def _is_large(self) -> bool:
+        return (
+            self.many_bytes
+            or len(self.meta) > MOST_ROWS
+            or max(map(len, self.families.values())) > MOST_ROWS
+        )
+
+    def _commit_in_slices(self) -> None:
+        """The commit, in writes none of which takes long (see journal.py)."""
+        keyspace = self.keyspace
+        journal = Journal(keyspace.engine, keyspace.new_version())
+        try:
+            for rows, ranges in self._slices():
+                journal.stage(rows, ranges)
+            if self.pending:
+                self._commit_counts(
+                    lambda counts: journal.make_true([*counts, *self.settings.items()])
+                )
+            else:
+                journal.make_true(self.settings.items())
+        except StorageError:
+            journal.abandon()
+            raise
+        self._publish_moves()
+        for number, (rows, ranges) in enumerate(self._slices()):
+            journal.apply(number, rows, ranges)
+            family = rows[0][0]
+            if family == META:
+                meta = {key: self.meta[key] for _, key, _ in rows}
+                self._publish(meta, keyspace.cache.growth(meta), {})
+            elif family == ROWS:
+                keyspace.cache.update_values({key: value for _, key, value in rows})
+            keyspace.cache.trim()
+        journal.close()
+        drain(self.meta)
+        for overlay in self.families.values():
+            drain(overlay)
+
+    def _slices(self) -> Iterator[tuple[list[RowWrite], list[DeletedRange]]]:
+        """Everything written, each slice of one family, with rests in between; the ranges to delete
+        come first."""
+        ranges = list(self.ranges)
+        overlays: list[tuple[int, dict[bytes, Any]]] = [(META, self.meta), *self.families.items()]
+        for family, overlay in overlays:
+            items = iter(overlay.items())
+            while some := list(islice(items, SLICE_ROWS)):
+                if family == META:
+                    some = [(key, stored(row)) for key, row in some]
+                for part in short_writes([(family, key, value) for key, value in some]):
+                    yield part, ranges
+                    ranges = []
+                    self.pace.rest(2 * ROWS_BETWEEN_RESTS)
+
+    def _commit_counts(self, write: Callable[[list[tuple[bytes, bytes]]], None]) -> None:
+        """``write`` the counters as they will be, and let everybody have them."""
         keyspace = self.keyspace
         with keyspace.commit_lock:
             published = []
@@ -281,7 +362,7 @@ class Transaction(Overlay):
                 keys, expires = counts.keys + delta.keys, counts.expires + delta.expires
                 settings.append(keyspace.count_setting(namespace, keys, expires))
                 published.append((counts, keys, expires))
-            keyspace.engine.write_batch(lambda: self._build(settings), may_wait=may_wait)
+            write(settings)
             for counts, keys, expires in published:
                 counts.keys, counts.expires = keys, expires
 

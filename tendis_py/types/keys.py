@@ -36,10 +36,21 @@ UNKNOWN_TYPE = -1
 # Existence
 
 
-def delete(db: Database, keys: Iterable[bytes]) -> int:
+def _loaded(db: Database, keys: list[bytes]) -> Iterator[bytes]:
+    """``keys``, their rows at hand: many are read by list, with rests in between."""
+    if len(keys) == 1:
+        yield keys[0]
+        return
+    db.tx.admit(len(keys))
+    for cut in db.tx.pace.cuts(len(keys)):
+        db.load(keys[cut])
+        yield from keys[cut]
+
+
+def delete(db: Database, keys: list[bytes]) -> int:
     """Delete; how many there were."""
     deleted = 0
-    for key in keys:
+    for key in _loaded(db, keys):
         row = db.peek(key)
         if row is not None:
             db.delete(key, row)
@@ -47,15 +58,15 @@ def delete(db: Database, keys: Iterable[bytes]) -> int:
     return deleted
 
 
-def count_existing(db: Database, keys: Iterable[bytes]) -> int:
+def count_existing(db: Database, keys: list[bytes]) -> int:
     """How many of ``keys`` exist; one named twice counts twice."""
-    return sum(db.inspect(key) is not None for key in keys)
+    return sum(db.inspect(key) is not None for key in _loaded(db, keys))
 
 
-def touch(db: Database, keys: Iterable[bytes]) -> int:
+def touch(db: Database, keys: list[bytes]) -> int:
     """Mark as used just now, even for a client that asked not to touch; how many there were."""
     touched = 0
-    for key in keys:
+    for key in _loaded(db, keys):
         if db.inspect(key) is not None:
             db.touch(key)
             touched += 1

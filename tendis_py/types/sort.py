@@ -106,42 +106,53 @@ def find(db: Database, key: bytes) -> CollectionRow | None:
     return row  # type: ignore[return-value]
 
 
-def elements(db: Database, key: bytes, sorting: Sorting, lookups: int = 0) -> list[bytes]:
+def elements(db: Database, key: bytes, sorting: Sorting, lookups: int = 0) -> Iterator[bytes]:
     """The elements wanted, in order. ``lookups``: how many other keys the caller is going to look
     at for each of them. ReplyError when they should be numbers and are not."""
     row = find(db, key)
     if row is None:
-        return []
+        return iter(())
     part = sorting.part(row.count)
     wanted = max(part.stop - part.start, 0)
     if sorting.keeps_order and row.type != SET:
         db.tx.admit(wanted * (1 + lookups))
-        return _in_order(db, key, row, part, sorting.descending) if wanted else []
+        return _in_order(db, key, row, part, sorting.descending) if wanted else iter(())
     pattern = None if sorting.by is None else Pattern.parse(sorting.by)
     db.tx.admit(row.count * (1 if pattern is None else 2) + wanted * lookups)
-    found = list(_unsorted(db, row))
+    found = _unsorted(db, row)
+    # What is stored does not depend on how the set happens to be kept.
+    if sorting.keeps_order and not sorting.exact:
+        return islice(found, part.start, part.stop)
+    ordered: Iterator[bytes]
     if sorting.keeps_order:
-        if sorting.exact:  # what is stored does not depend on how the set happens to be kept
-            found = _by_text(db, found, None, sorting, part.stop)
+        ordered = _ordered(_by_text(db, found, None, exact=True), itemgetter(0), sorting.descending)
     elif sorting.alpha:
-        found = _by_text(db, found, pattern, sorting, part.stop)
+        ranked = _by_text(db, found, pattern, exact=sorting.exact)
+        ordered = _ordered(ranked, itemgetter(0), sorting.descending)
     else:
-        found = _by_number(db, found, pattern, sorting.descending, part.stop)
-    return found[part]
+        ordered = _ordered(_by_number(db, found, pattern), None, sorting.descending)
+    return islice(ordered, part.start, part.stop)
 
 
 def _in_order(
     db: Database, key: bytes, row: CollectionRow, part: slice, descending: bool
-) -> list[bytes]:
+) -> Iterator[bytes]:
     """A part, not empty, of a list or a sorted set in its own order, or in reverse."""
     number = part.stop - part.start
     if row.type == ZSET:
         first = row.count - 1 - part.start if descending else part.start
         ranked = view(db, row).ranked(first, reverse=descending)
-        return [member for _, member in islice(ranked, number)]
+        return (member for _, member in islice(ranked, number))
     if not descending:
-        return list(lists.part(db, key, part.start, part.stop - 1))
-    return list(lists.part(db, key, row.count - part.stop, row.count - 1 - part.start))[::-1]
+        return iter(lists.part(db, key, part.start, part.stop - 1))
+    return _backwards(lists.part(db, key, row.count - part.stop, row.count - 1 - part.start))
+
+
+def _backwards(elements: Iterable[bytes]) -> Iterator[bytes]:
+    """They go as they come: a million would not be freed at once."""
+    found = list(elements)
+    while found:
+        yield found.pop()
 
 
 def _unsorted(db: Database, row: CollectionRow) -> Iterator[bytes]:
@@ -152,50 +163,57 @@ def _unsorted(db: Database, row: CollectionRow) -> Iterator[bytes]:
     return (member for member, _ in zset.items(db, row))
 
 
+_Ranked = Iterator[tuple[Any, bytes]]
+"""What an element goes by, and the element."""
+
+
 def _by_text(
-    db: Database, found: list[bytes], pattern: Pattern | None, sorting: Sorting, stop: int
-) -> list[bytes]:
+    db: Database, found: Iterator[bytes], pattern: Pattern | None, *, exact: bool
+) -> _Ranked:
     """Those of which nothing is known come first."""
-    seen = bytes if sorting.exact else _c_string
+    seen = bytes if exact else _c_string
     if pattern is None:
-        ranked: list[tuple[Any, bytes]] = [(seen(element), element) for element in found]
-    else:
-        ranked = []
-        for element in found:
-            text = pattern.look_up(db, element)
-            ranked.append(((False, b"") if text is None else (True, seen(text)), element))
-    return _ordered(ranked, itemgetter(0), sorting.descending, stop)
+        return ((seen(element), element) for element in found)
+    texts = ((pattern.look_up(db, element), element) for element in found)
+    return (
+        ((False, b"") if text is None else (True, seen(text)), element) for text, element in texts
+    )
 
 
-def _by_number(
-    db: Database, found: list[bytes], pattern: Pattern | None, descending: bool, stop: int
-) -> list[bytes]:
+def _by_number(db: Database, found: Iterator[bytes], pattern: Pattern | None) -> _Ranked:
     """Elements of the same number are in the order of their bytes; one of which nothing is known
     has 0."""
     if pattern is None:
-        ranked = [(_number(element), element) for element in found]
-    else:
-        ranked = [(_number(pattern.look_up(db, element) or b""), element) for element in found]
-    return _ordered(ranked, None, descending, stop)
+        return ((_number(element), element) for element in found)
+    return ((_number(pattern.look_up(db, element) or b""), element) for element in found)
 
 
 _RUN = 4096
 
 
 def _ordered(
-    ranked: list[tuple[Any, bytes]],
+    ranked: _Ranked, key: Callable[[tuple[Any, bytes]], Any] | None, descending: bool
+) -> Iterator[bytes]:
+    """The elements, sorted. Many are sorted, and freed, in runs that are merged: other threads
+    would get no turn while that is done to a million at once."""
+    runs = []
+    while run := sorted(islice(ranked, _RUN), key=key, reverse=descending):
+        runs.append(run)
+    return _merged(runs, key, descending)
+
+
+def _merged(
+    runs: list[list[tuple[Any, bytes]]],
     key: Callable[[tuple[Any, bytes]], Any] | None,
     descending: bool,
-    stop: int,
-) -> list[bytes]:
-    """The first ``stop`` elements. Many are sorted in runs and merged: other threads would get no
-    turn while a million are sorted at once."""
-    runs = [
-        sorted(ranked[at : at + _RUN], key=key, reverse=descending)
-        for at in range(0, len(ranked), _RUN)
-    ]
-    merged = merge(*runs, key=key, reverse=descending) if len(runs) > 1 else chain(*runs)
-    return [element for _, element in islice(merged, stop)]
+) -> Iterator[bytes]:
+    try:
+        merged = merge(*runs, key=key, reverse=descending) if len(runs) > 1 else chain(*runs)
+        for _, element in merged:
+            yield element
+    finally:
+        for run in runs:
+            run.clear()
 
 
 def _c_string(text: bytes) -> bytes:

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tendis_py.pieces import Pieces, Text, parts_of
+from tendis_py.resp import requests as module
 from tendis_py.resp.requests import MAX_INLINE, FastReader, RequestParser
 from tests.support.reference import Parsed, parse_requests
 from tests.support.resp import Disconnected, RawClient, decode, encode_request
@@ -233,6 +234,27 @@ def test_requests_of_many_arguments_come_through() -> None:
     chunks = [data[at : at + 32_768] for at in range(0, len(data), 32_768)]
     assert parse(chunks).requests == [request]
     assert parse([data + PING]).requests == [request, [b"PING"]]
+
+
+@settings(max_examples=1500)
+@given(st.data(), streams, st.integers(1, 3))
+def test_taking_several_arguments_at_once_changes_nothing(
+    draw: st.DataObject, data: bytes, one_by_one: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MANY_ARGUMENTS", 1)
+        patch.setattr(module, "_ONE_BY_ONE", one_by_one)
+        check(draw.draw(cut(data)))
+
+
+@settings(max_examples=300)
+@given(
+    st.data(), st.lists(st.text("\r\n$3a", max_size=6).map(str.encode), min_size=17, max_size=80)
+)
+def test_many_arguments_may_hold_line_ends(draw: st.DataObject, request: list[bytes]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_ONE_BY_ONE", 5)
+        check(draw.draw(cut(encode_request(request) + PING)))
 
 
 def test_a_line_may_be_as_long_as_the_limit() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY
-from tendis_py.errors import StorageError, WriteStalledError
+from tendis_py.errors import StorageError, WriteFailedError, WriteStalledError
 from tendis_py.resp.replies import OK
 from tendis_py.server import Server
 from tendis_py.stages.connection import WAITING_BYTES
@@ -290,7 +290,7 @@ def test_a_full_queue_holds_back_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """The queue empties just after it has refused: the reactor must not sleep over that."""
-    offer, take = WorkQueue.offer, WorkQueue.take
+    offer, take = WorkQueue.offer, WorkQueue._take_ready
     taken = threading.Condition()
 
     def announced(queue: WorkQueue) -> Work | None:
@@ -309,7 +309,7 @@ def test_a_full_queue_holds_back_and_goes_on(
                 )
         return accepted
 
-    monkeypatch.setattr(WorkQueue, "take", announced)
+    monkeypatch.setattr(WorkQueue, "_take_ready", announced)
     monkeypatch.setattr(WorkQueue, "offer", late)
     config = config_for(
         tmp_path, threading_model=model, work_queue_max_requests="1", io_threads="2"
@@ -347,22 +347,36 @@ def test_the_slow_lane_does_not_overtake(tmp_path: Path, monkeypatch: pytest.Mon
     assert forced == [0]
 
 
-def test_a_failing_fsync_in_the_background_does_not_end_the_server(
+def test_a_failing_fsync_in_the_background_has_writes_refused(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("tendis_py.maintenance.FSYNC_SECONDS", 0.01)
-    failures: list[int] = []
+    monkeypatch.setattr("tendis_py.maintenance.RECOVERY_SECONDS", 0.01)
+    engine = server.keyspace.engine
+    good_again = threading.Event()
+    prepare = engine.prepare_reopening
 
     def refuse() -> None:
-        failures.append(1)
-        server.keyspace.engine.unsynced = True
-        raise StorageError("fsync failed: No space left on device")
+        engine.unsynced = True
+        raise WriteFailedError("fsync", OSError("IO error: log: No space left on device"))
 
+    def prepared() -> None:
+        if not good_again.is_set():
+            raise StorageError("No space left on device")
+        prepare()
+
+    monkeypatch.setattr(engine, "prepare_reopening", prepared)
     with client_of(server) as client:
-        monkeypatch.setattr(server.keyspace.engine, "sync", refuse)
         assert client.command("SET", "a", "1") == b"+OK\r\n"
-        wait_until(lambda: len(failures) > 3, "it has failed several times")
+        monkeypatch.setattr(engine, "sync", refuse)
+        engine.unsynced = True
+        wait_until(lambda: client.command("PING") != b"+PONG\r\n", "it has failed")
+        refusal = b"-MISCONF Errors writing to the AOF file: No space left on device\r\n"
+        assert client.command("SET", "a", "2") == refusal
         assert client.command("GET", "a") == b"$1\r\n1\r\n"
-        monkeypatch.undo()
-        wait_until(lambda: not server.keyspace.engine.unsynced, "it goes on")
-    assert caplog.text.count("No space left on device") == 1, "an episode is told once"
+        monkeypatch.delattr(engine, "sync")
+        good_again.set()
+        wait_until(lambda: client.command("SET", "a", "3") == b"+OK\r\n", "it goes on")
+        wait_until(lambda: not engine.unsynced, "what was written is durable")
+        assert client.command("GET", "a") == b"$1\r\n3\r\n"
+    assert caplog.text.count("commands that write are refused") == 1, "an episode is told once"

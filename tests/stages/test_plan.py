@@ -15,6 +15,7 @@ from tendis_py.server import Server
 from tendis_py.session import Session
 from tendis_py.stages.connection import GONE
 from tendis_py.stages.plan import Plan, plan, union
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tests.support.embedded import config_for, embedded
 from tests.support.load import together
 from tests.support.resp import RawClient, encode_request
@@ -23,8 +24,9 @@ from tests.support.servers import HOST
 SECONDS = 20.0
 
 
-def planned(*lines: str) -> Plan:
-    return plan(Session(GONE), [line.encode().split() for line in lines])
+def planned(*lines: str, in_slow_lane: bool = False) -> Plan:
+    requests = [line.encode().split() for line in lines]
+    return plan(Session(GONE), requests, in_slow_lane=in_slow_lane)
 
 
 @pytest.mark.parametrize(
@@ -39,13 +41,32 @@ def planned(*lines: str) -> Plan:
         (["SORT a", "GET b"], {b"a", b"b"}, Lane.FAST),
         (["SORT a BY w_*"], None, Lane.FAST),
         (["KEYS *", "SET a 1"], set(), Lane.SLOW),
-        (["LCS a b", "SET c 1"], {b"a", b"b"}, Lane.SLOW),
+        (["LCS a b", "SET c 1"], set(), Lane.SLOW),
         (["SET a 1", "KEYS *", "SET b 1"], {b"a"}, Lane.FAST),
         (["PING", "KEYS *", "SET b 1"], set(), Lane.CONTROL),
     ],
 )
 def test_plans(lines: list[str], keys: set[bytes] | None, lane: Lane) -> None:
     assert planned(*lines) == Plan(keys, lane)
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys"),
+    [
+        (["KEYS *", "SET a 1"], set()),
+        (["LCS a b", "SET c 1"], {b"a", b"b"}),
+    ],
+)
+def test_plans_of_the_slow_lane(lines: list[str], keys: set[bytes]) -> None:
+    assert planned(*lines, in_slow_lane=True) == Plan(keys, Lane.SLOW)
+
+
+def test_very_many_arguments_make_a_command_slow() -> None:
+    names = [f"k{number}" for number in range(3 * ITEMS_AT_ONCE)]
+    line = " ".join(["DEL", *names])
+    assert planned(line) == Plan(set(), Lane.SLOW)
+    assert planned(line, in_slow_lane=True) == Plan({name.encode() for name in names}, Lane.SLOW)
+    assert planned("PING " + line) == Plan(set(), Lane.CONTROL), "touches no key"
 
 
 def test_a_batch_needs_what_its_items_need() -> None:

@@ -29,6 +29,7 @@ from tendis_py.storage.codec import (
 from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import ENTRIES, EXPIRES, GARBAGE, META, ROWS, SCORE
 from tendis_py.storage.keyspace import COUNT_SETTING, DATABASE_SETTING
+from tests.support.damage import damage
 from tests.support.servers import ROOT, running, tendis_process
 from tests.support.store import NOW, Store
 
@@ -260,19 +261,25 @@ def test_a_stale_deadline_is_a_remark(filled: Store, deadline: int, key: bytes) 
     assert lines[-1] == "0 errors, 1 remarks"
 
 
-def test_a_damaged_file_is_found(store: Store) -> None:
+@pytest.mark.parametrize("family", ["meta", "default"])
+def test_a_damaged_file_is_found(
+    store: Store, family: str, caplog: pytest.LogCaptureFixture
+) -> None:
     for at in range(3000):
         store.put(b"%d" % at, b"value %d" % at)
     store.commit()
+    store.engine.write([], [(b"database:%d" % at, namespace_prefix(at)) for at in range(3, 1000)])
     store.engine.flush()
     store.engine.close()
-    path = max(store.folder.glob("*.sst"), key=lambda path: path.stat().st_size)
-    raw = bytearray(path.read_bytes())
-    raw[len(raw) // 3] ^= 1
-    path.write_bytes(raw)
+    damage(store.folder, family)
     lines: list[str] = []
     assert check_folder(store.folder, INSPECTORS, lines.append) == FINDINGS
-    assert lines[1].startswith("ERROR: meta can't be read to its end: Corruption")
+    if family == "meta":
+        assert lines[1].startswith("ERROR: meta can't be read to its end: Corruption")
+        assert any(line.startswith("ERROR: the keys were checked only so far: ") for line in lines)
+    else:
+        assert lines[1].startswith("ERROR: the settings can't be read: Corruption")
+    assert not caplog.records, "all is said already"
 
 
 def test_many_findings_are_counted(store: Store) -> None:

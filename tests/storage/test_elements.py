@@ -14,10 +14,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tendis_py.errors import TooLargeError
+from tendis_py.errors import TooLargeError, UnreadableError
 from tendis_py.storage import order
 from tendis_py.storage.elements import Elements
-from tendis_py.storage.families import ELEMENT_FAMILIES, ENTRIES, ROWS, SCORE
+from tendis_py.storage.families import COLUMN_FAMILIES, ELEMENT_FAMILIES, ENTRIES, ROWS, SCORE
+from tests.support.damage import damage
 from tests.support.store import Store
 
 ELEMENTS = st.sampled_from([b"", b"a", b"aa", b"ab", b"b", b"c", b"ca", b"\xff", b"\xff\xff"])
@@ -409,3 +410,28 @@ def test_a_command_that_fails_before_it_writes_costs_no_order_index(store: Store
     store.tx.rollback_command()
     assert elements.has_order
     assert elements.rank(b"003") == 2
+
+
+@pytest.mark.parametrize("family", [ROWS, SCORE])
+def test_elements_that_a_failing_command_takes_are_there_again(store: Store, family: int) -> None:
+    """It has discarded some of them when it meets what can't be read."""
+    version = store.keyspace.new_version()
+    elements = Elements(store.tx, version, family)
+    names = [b"%04d" % number for number in range(1000)]
+    elements.add_many(dict.fromkeys(names, b"value"))
+    store.commit()
+    store.engine.flush()
+    store.engine.close()
+    damage(store.folder, COLUMN_FAMILIES[family])
+    store.open()
+    elements = Elements(store.tx, version, family)
+    elements.ensure_ends(len(names))
+    for highest, end in ((False, names[:10]), (True, names[:-11:-1])):
+        with pytest.raises(UnreadableError):
+            elements.take_end(900, highest=highest)
+        store.tx.rollback_command()
+        assert not elements.reaches(0), "the order is forgotten"
+        elements.ensure_ends(len(names))
+        assert elements.take_end(10, highest=highest) == end
+        store.tx.rollback_command()
+        elements.ensure_ends(len(names))

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pytest
 
+from tendis_py.errors import UnreadableError
 from tendis_py.storage.codec import HASH, CollectionRow, Row, deadline_key
 from tendis_py.storage.database import Database
 from tendis_py.storage.expiry import MOST_WRITES, SLICE, Expiry
 from tendis_py.storage.families import EXPIRES, ROWS
 from tendis_py.types.hash.expiry import remove_due
 from tendis_py.types.hash.fields import Dated
+from tests.support.damage import damage
 from tests.support.store import NOW, LargeRow, Store
 
 AFTERWARDS = NOW + 1000
@@ -250,3 +252,66 @@ def test_a_job_leaves_what_is_too_much_for_it(store: Store) -> None:
     assert sweep(store, Expiry(store.keyspace, remove_many)) == 3
     assert removed == [b"a", b"b", b"c"]
     assert store.is_empty
+
+
+DAMAGED = 2000
+"""Keys, of which a block with some 40 can't be read."""
+
+
+def damaged_store(store: Store, family: str, expire_at: int) -> None:
+    """Keys that are due one after the other, in a folder in which a block is damaged."""
+    for number in range(DAMAGED):
+        store.put(b"%04d" % number, b"value", expire_at=expire_at + number % 10)
+    store.commit()
+    store.engine.flush()
+    store.engine.close()
+    damage(store.folder, family)
+    store.open()
+
+
+def test_what_cannot_be_read_is_passed_over(store: Store) -> None:
+    damaged_store(store, "meta", NOW + 1)
+    expiry = Expiry(store.keyspace, remove_due)
+    assert sweep(store, expiry) < DAMAGED // SLICE + 10
+    left = store.keyspace.size(0).keys
+    assert 10 < left < 200
+    assert expiry.due(AFTERWARDS) is None, "they do not come again"
+    assert len(store.expires()) == left, "each has its deadline still"
+    store.put(b"other", expire_at=NOW + 5)
+    store.commit()
+    assert sweep(store, expiry)
+    assert store.keyspace.size(0).keys == left
+    assert expiry.due(AFTERWARDS) is None
+
+
+def test_a_damaged_index_is_swept_up_to_the_damage(store: Store) -> None:
+    damaged_store(store, "expires", NOW + 1)
+    expiry = Expiry(store.keyspace, remove_due)
+    sweep(store, expiry)
+    left = store.keyspace.size(0).keys
+    assert 100 < left < DAMAGED - 100
+    assert expiry.due(AFTERWARDS) is None
+    store.put(b"new", expire_at=AFTERWARDS + 1)
+    store.commit()
+    due = expiry.due(AFTERWARDS + 2)
+    assert due is not None, "what becomes due from now on is seen to"
+    assert due.keys == {b"new"}
+
+
+def test_a_hash_that_cannot_be_read_keeps_its_fields(store: Store) -> None:
+    def remove(db: Database, key: bytes, row: Row) -> None:
+        db.tx.put(ROWS, key, b"half done")
+        if key == b"b":
+            raise UnreadableError("Corruption")
+        db.delete(key, row)
+
+    for key in (b"a", b"b", b"c"):
+        row = CollectionRow(HASH, Dated({b"f": b"v"}), 1, encoding=1)
+        row.value.deadlines = {b"f": NOW + 1}
+        row.fields_due = NOW + 1
+        store.db.put(key, row, None)
+    store.commit()
+    assert sweep(store, Expiry(store.keyspace, remove)) == 1
+    assert [key[4:] for key in store.meta()] == [b"b"]
+    assert [deadline for deadline, _ in store.expires()] == [NOW + 1]
+    assert list(store.engine.keys(ROWS, b"", None)) == [b"a", b"c"]

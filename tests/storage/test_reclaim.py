@@ -10,6 +10,7 @@ from tendis_py.storage.elements import VersionWriter
 from tendis_py.storage.families import ROWS
 from tendis_py.storage.order import CHUNK, OrderIndex
 from tendis_py.storage.reclaim import FEW_ELEMENTS, SLICE, Reclaimer, backlog
+from tests.support.damage import damage
 from tests.support.store import Store
 
 FUTURE = 2**60
@@ -228,3 +229,53 @@ def test_rows_of_a_dead_namespace_leave_the_cache(store: Store) -> None:
     assert store.keyspace.cache.statistics().entries == 5
     assert store.value(b"3") == b"new"
     assert store.value(b"3", 1) == b"v"
+
+
+def reopen_damaged(store: Store, family: str) -> None:
+    store.engine.flush()
+    store.engine.close()
+    damage(store.folder, family)
+    store.open()
+
+
+def test_a_collection_that_cannot_be_read_is_left(store: Store) -> None:
+    """It keeps nobody else from being reclaimed, and what it wrote of it is taken back."""
+    versions = []
+    for _ in range(3):
+        writer = VersionWriter(store.tx)
+        for number in range(500):
+            writer.add(b"%04d" % number, b"value")
+        versions.append(writer.finish())
+        store.tx.discard_version(versions[-1])
+    store.commit()
+    reopen_damaged(store, "rows")
+    reclaimer = Reclaimer(store.keyspace)
+    assert reclaim(store, reclaimer) == 3
+    assert store.garbage() == [versions[1]]
+    assert not reclaimer.find(), "it does not come again"
+    assert backlog(store.keyspace) == (0, 1)
+
+
+def test_a_database_that_cannot_be_read_is_left(store: Store) -> None:
+    fill(store, 1000, database=1)
+    fill(store, 10)
+    flush(store, 1)
+    flush(store, 0)
+    reopen_damaged(store, "meta")
+    reclaimer = Reclaimer(store.keyspace)
+    reclaim(store, reclaimer)
+    assert len(list(store.keyspace.dead_namespaces())) == 1
+    assert not reclaimer.find()
+    assert backlog(store.keyspace) == (1, 0)
+
+
+def test_the_backlog_counts_what_can_be_read(store: Store) -> None:
+    for number in range(2000):
+        store.tx.discard_version((1 << 63) + number)
+    store.commit()
+    reopen_damaged(store, "garbage")
+    databases, collections = backlog(store.keyspace)
+    assert databases == 0
+    assert 100 < collections < 1900
+    reclaim(store)
+    assert backlog(store.keyspace) == (0, 0)

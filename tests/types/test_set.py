@@ -291,6 +291,33 @@ def test_large_sets_are_merged_or_asked(store: Store, ratio: int, common: int) -
     assert list(algebra.difference(store.db, keys[::-1], rows[::-1])) == sorted({*large} - {*small})
 
 
+@pytest.mark.parametrize("first", [names(60), names(600)], ids=["small", "large"])
+@pytest.mark.parametrize("others", [(1500, 0), (0, 1100), (30, 3)])
+def test_sources_may_be_thousands(
+    store: Store, first: list[bytes], others: tuple[int, int]
+) -> None:
+    """More small, or large, sets than Python's stack is deep."""
+    shared = [*first[:50], b"common"]
+    sets.add(store.db, b"first", [*first, b"common"])
+    keys = [b"first"]
+    for size, number in zip((3, 200), others, strict=True):
+        own = [shared, names(1000, 1000 + size)]
+        for each in range(number):
+            keys.append(b"%d:%d" % (size, each))
+            sets.add(store.db, keys[-1], [*own[0][each % 2 :], *own[1]])
+    store.commit()
+    rows = algebra.find_all(store.db, keys)
+    assert set(algebra.intersection(store.db, rows)) == {*shared[1:]}
+    assert set(algebra.difference(store.db, keys, rows)) == {*first} - {*shared}
+    assert algebra.count_intersection(store.db, rows, 7) == 7
+
+
+def test_many_sources_ask_for_the_slow_lane(store: Store) -> None:
+    store.tx.fast_rows = 100
+    with pytest.raises(TooLargeError):
+        algebra.find_all(store.db, numbers(101))
+
+
 def test_what_a_batch_has_written_takes_part(store: Store) -> None:
     fill(store, b"a", names(200))
     fill(store, b"b", names(100, 300))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer
+from tendis_py.commands.arguments import columns, integer, two_by_two
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -18,6 +18,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import OK, PairStream, Replies, Reply, Stream
+from tendis_py.storage.pacing import drain
 from tendis_py.types import long_double
 from tendis_py.types.hash import values as hashes
 
@@ -174,7 +175,7 @@ def hset(ctx: Context, args: list[bytes]) -> Reply:
     """Creates or modifies the value of a field in a hash."""
     if len(args) == 4:
         return int(hashes.put(ctx.db, args[1], args[2], args[3]))
-    return hashes.put_many(ctx.db, args[1], _pairs(args, "hset"))
+    return _put_many(ctx, args, "hset")
 
 
 @_command(
@@ -188,14 +189,19 @@ def hset(ctx: Context, args: list[bytes]) -> Reply:
 )
 def hmset(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the values of multiple fields."""
-    hashes.put_many(ctx.db, args[1], _pairs(args, "hmset"))
+    _put_many(ctx, args, "hmset")
     return OK
 
 
-def _pairs(args: list[bytes], name: str) -> list[hashes.Pair]:
+def _put_many(ctx: Context, args: list[bytes], name: str) -> int:
     if len(args) % 2:
         raise wrong_arity(name)
-    return list(zip(args[2::2], args[3::2], strict=True))
+    pairs: list[hashes.Pair] = []
+    for fields, values in two_by_two(args, 2):
+        pairs += zip(fields, values, strict=True)
+    created = hashes.put_many(ctx.db, args[1], pairs)
+    drain(pairs)
+    return created
 
 
 @_command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer, natural, real
+from tendis_py.commands.arguments import columns, integer, natural, real, two_by_two
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -21,12 +21,14 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, Replies, Reply, Stream
+from tendis_py.storage.pacing import drain
 from tendis_py.types.zset import members as zsets
 from tendis_py.types.zset import ranges, runs
+from tendis_py.types.zset.forms import Pair
 
 _command = partial(command, group="sorted-set")
 
-Pairs = Iterable[tuple[float, bytes]]
+Pairs = Iterable[Pair]
 """(score, member)."""
 
 
@@ -84,9 +86,12 @@ def zadd(ctx: Context, args: list[bytes]) -> Reply:
     _check_conditions(chosen)
     if b"INCR" in chosen:
         return _increment(ctx, args, chosen, start)
-    pairs = list(zip(map(real, args[start::2]), args[start + 1 :: 2], strict=True))
+    pairs: list[Pair] = []
+    for scores, members in two_by_two(args, start):
+        pairs += zip(map(real, scores), members, strict=True)
     conditions = {name: True for word, name in _CONDITIONS.items() if word in chosen}
     added, changed = zsets.add(ctx.db, args[1], pairs, **conditions)
+    drain(pairs)
     return added + changed if b"CH" in chosen else added
 
 

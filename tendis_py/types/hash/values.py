@@ -21,9 +21,12 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
 from tendis_py.storage.codec import HASH, CollectionRow
 from tendis_py.storage.database import Database
+from tendis_py.storage.elements import VersionWriter
 from tendis_py.storage.limits import Limits
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.types import collection, long_double
 from tendis_py.types.hash.fields import (
+    HASHTABLE,
     LISTPACK,
     bury,
     change,
@@ -35,6 +38,7 @@ from tendis_py.types.hash.fields import (
 )
 from tendis_py.types.long_double import LongDouble
 from tendis_py.types.scan import Step, rows
+from tendis_py.types.shards import Shards
 
 _FEW_DRAWS = 1000
 """Up to how many random fields are looked up one by one; more are met on a walk over the hash."""
@@ -312,6 +316,8 @@ def _put_rows(
 
 def put_many(db: Database, key: bytes, pairs: list[Pair]) -> int:
     """Set fields, which lose their deadlines; how many are new."""
+    if len(pairs) > ITEMS_AT_ONCE:
+        return _put_very_many(db, key, pairs)
     row = collection.peek(db, key, HASH)
     if row is None or row.encoding == LISTPACK:
         limits = db.limits
@@ -321,7 +327,42 @@ def put_many(db: Database, key: bytes, pairs: list[Pair]) -> int:
             and max(map(len, chain.from_iterable(pairs))) <= limits.hash_max_listpack_value
         ):
             return _replace(db, key, row, fields, len(pairs))
+    elif row.version and not row.fields_due:
+        return len(_put_rows(db, key, row, dict(pairs), len(pairs)))
     return _put_with_care(db, key, row, pairs)
+
+
+def _put_very_many(db: Database, key: bytes, pairs: list[Pair]) -> int:
+    """As ``put_many``, a few at a time: others get the GIL in between."""
+    db.tx.admit(len(pairs))
+    row = collection.peek(db, key, HASH)
+    if row is not None and bury(db, key, row):
+        row = None
+    is_plain = row is None or row.encoding == LISTPACK
+    if is_plain and len(pairs) > db.limits.hash_max_listpack_entries:
+        return _write_large(db, key, row, pairs)
+    if row is not None and row.version:
+        return sum(put_many(db, key, pairs[cut]) for cut in db.tx.pace.cuts(len(pairs)))
+    return _put_with_care(db, key, row, pairs)
+
+
+def _write_large(db: Database, key: bytes, row: CollectionRow | None, pairs: list[Pair]) -> int:
+    """Make a large hash of a small one without deadlines, or of none, and these; how many fields
+    are new."""
+    writer = VersionWriter(db.tx)
+    known: Shards[None] = Shards()
+    before = () if row is None else row.value.items()
+    cuts = db.tx.pace.cuts(len(pairs))
+    for field, value in chain(before, chain.from_iterable(pairs[cut] for cut in cuts)):
+        writer.add(field, pack_field(value))
+        known.of(field)[field] = None
+    count = len(known)
+    known.clear()
+    large = (row or CollectionRow(HASH, None, 0)).changed(
+        value=b"", count=count, version=writer.finish(), encoding=HASHTABLE
+    )
+    db.put(key, large, row, edits=len(pairs))
+    return count - len(before)
 
 
 def _replace(

@@ -83,7 +83,7 @@ def add(db: Database, key: bytes, elements: list[bytes]) -> bool:
 
 
 def count(db: Database, key: bytes) -> int:
-    """About how many elements. What had to be computed is kept in the value."""
+    """About how many elements. What had to be computed is kept in the value, if it may."""
     row = db.find(key)
     value = _value(db, row)
     if row is None or value is None:
@@ -93,7 +93,8 @@ def count(db: Database, key: bytes) -> int:
         _edited(db, key, row)
         return number
     number = cardinality(encoding.registers(value))
-    _put(db, key, encoding.with_cardinality(value, number), row)
+    if db.tx.keyspace.may_expire():
+        _put(db, key, encoding.with_cardinality(value, number), row)
     return number
 
 

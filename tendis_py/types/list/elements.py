@@ -12,6 +12,7 @@ from itertools import chain, islice
 from tendis_py.numbers import strict_integer
 from tendis_py.storage.codec import LIST, CollectionRow
 from tendis_py.storage.database import Database
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.types import collection, listpack
 from tendis_py.types.list.rows import FEW, ListRows, Packed, Span, keep, packed_row, row_with_rows
 
@@ -111,7 +112,24 @@ def push(db: Database, key: bytes, values: list[bytes], *, left: bool, create: b
     old = collection.peek(db, key, LIST)
     if old is None and not create:
         return 0
-    return _push(db, key, old, values, sum(map(len, values)), left)
+    if len(values) <= ITEMS_AT_ONCE:
+        return _push(db, key, old, values, sum(map(len, values)), left).count
+    db.tx.admit(len(values))
+    if old is not None and old.version:
+        for cut in db.tx.pace.cuts(len(values)):
+            old = _push(db, key, old, values[cut], 0, left)
+        return old.count
+    cuts = db.tx.pace.cuts
+    added = sum(sum(map(len, values[cut])) for cut in cuts(len(values)))
+    packed = Packed([], listpack.EMPTY) if old is None else old.value
+    limit = db.limits.list_max_listpack_size
+    if not listpack.exceeds(limit, packed.size + added, len(packed.items) + len(values)):
+        return _push(db, key, old, values, added, left).count
+    size = packed.size + sum(listpack.entries_size(values[cut]) for cut in cuts(len(values)))
+    everything = chain(reversed(values), packed.items) if left else chain(packed.items, values)
+    row = row_with_rows(db, everything, size, 0 if old is None else old.expire_at)
+    db.put(key, row, old, edits=len(values))
+    return row.count
 
 
 def push_run(db: Database, key: bytes, values: list[bytes], *, left: bool) -> list[int] | None:
@@ -131,9 +149,9 @@ def push_run(db: Database, key: bytes, values: list[bytes], *, left: bool) -> li
 
 def _push(
     db: Database, key: bytes, old: CollectionRow | None, values: list[bytes], added: int, left: bool
-) -> int:
-    """``added`` is what Redis takes the values for, in bytes, when it asks whether a listpack can
-    hold them."""
+) -> CollectionRow:
+    """The list's row then. ``added`` is what Redis takes the values for, in bytes, when it asks
+    whether a listpack can hold them."""
     if old is not None and old.version:
         if len(values) > 1:
             db.tx.admit(len(values))
@@ -148,7 +166,7 @@ def _push(
         )
         row = small_or_large(db, together, size, old, grown=grown)
     db.put(key, row, old, edits=len(values))
-    return row.count
+    return row
 
 
 def small_or_large(

@@ -6,7 +6,7 @@ or one is walked and the others asked; no input is loaded. Rows of sources may b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby, islice
 
@@ -28,6 +28,7 @@ Rows = Sequence[CollectionRow | None]
 
 def find_all(db: Database, keys: Sequence[bytes]) -> list[CollectionRow | None]:
     """The sets at ``keys``, for a command that reads. ReplyError when one is of another type."""
+    db.tx.admit(len(keys))
     return [find(db, key) for key in keys]
 
 
@@ -79,57 +80,116 @@ def _by_size(sources: Rows) -> list[CollectionRow]:
     return sorted(rows, key=lambda row: row.count)
 
 
+_Filter = Callable[[list[bytes]], "list[bytes] | None"]
+"""Some members, in the order of the walk → those of them that pass; None: none will any more."""
+
+
 def _walk(
     db: Database, row: CollectionRow, others: Sequence[CollectionRow], *, present: bool
 ) -> Iterator[bytes]:
     """Those members of ``row`` that are in all (``present``) or in none of ``others``."""
     large = [other for other in others if other.version]
+    small = [other for other in others if not other.version]
     db.tx.admit(
         row.count + sum(other.count if _merges(row, other) else row.count for other in large)
     )
     found = members(db, row)
-    for other in others:
-        if not other.version:
-            found = _filter_by_small(found, frozenset(members(db, other)), present)
-        elif _merges(row, other):
-            found = _filter_by_merging(found, members(db, other), present)
-        else:
-            found = _filter_by_asking(db, found, other, present)
-    return found
+    if small and row.version:
+        found = _filter_by_known(found, _known(db, small, present), present)
+    elif small:
+        found = _filter_few(db, found, small, present)
+    if not large:
+        return found
+    return _filtered(
+        found,
+        [
+            _merging(members(db, other), present)
+            if _merges(row, other)
+            else _asking(db, other, present)
+            for other in large
+        ],
+    )
 
 
 def _merges(row: CollectionRow, other: CollectionRow) -> bool:
     return bool(row.version) and other.count <= _MERGED * row.count
 
 
-def _filter_by_small(
-    candidates: Iterator[bytes], known: frozenset[bytes], present: bool
+def _filtered(candidates: Iterator[bytes], filters: Sequence[_Filter]) -> Iterator[bytes]:
+    """Part by part rather than filter on filter: those may be thousands, and Python's stack is
+    not that deep."""
+    while part := list(islice(candidates, _AT_ONCE)):
+        for passing in filters:
+            left = passing(part)
+            if left is None:
+                return
+            part = left
+            if not part:
+                break
+        yield from part
+
+
+def _filter_few(
+    db: Database, candidates: Iterator[bytes], small: Sequence[CollectionRow], present: bool
+) -> Iterator[bytes]:
+    few = list(candidates)
+    for other in small:
+        known = frozenset(members(db, other))
+        few = [member for member in few if (member in known) is present]
+        if not few:
+            break
+    return iter(few)
+
+
+def _filter_by_known(
+    candidates: Iterator[bytes], known: set[bytes], present: bool
 ) -> Iterator[bytes]:
     return (member for member in candidates if (member in known) is present)
 
 
-def _filter_by_merging(
-    candidates: Iterator[bytes], others: Iterator[bytes], present: bool
-) -> Iterator[bytes]:
-    """Both in order."""
+def _known(db: Database, small: Sequence[CollectionRow], present: bool) -> set[bytes]:
+    """What all (``present``) or any of these have."""
+    known = set(members(db, small[0]))
+    for other in small[1:]:
+        if present:
+            known.intersection_update(members(db, other))
+        else:
+            known.update(members(db, other))
+    return known
+
+
+def _merging(others: Iterator[bytes], present: bool) -> _Filter:
+    """By a set that is walked along with the members, both in order."""
     other = next(others, None)
-    for member in candidates:
-        while other is not None and other < member:
-            other = next(others, None)
+
+    def passing(part: list[bytes]) -> list[bytes] | None:
+        nonlocal other
         if other is None and present:
-            return
-        if (other == member) is present:
-            yield member
+            return None
+        left = []
+        for member in part:
+            while other is not None and other < member:
+                other = next(others, None)
+            if (other == member) is present:
+                left.append(member)
+        return left
+
+    return passing
 
 
-def _filter_by_asking(
-    db: Database, candidates: Iterator[bytes], row: CollectionRow, present: bool
-) -> Iterator[bytes]:
+def _asking(db: Database, row: CollectionRow, present: bool) -> _Filter:
+    """By a set in which the members are looked up."""
     rows = elements(db, row)
-    while some := list(islice(candidates, _AT_ONCE)):
-        for member, value in zip(some, rows.get_many(some), strict=True):
-            if (value is not None) is present:
-                yield member
+
+    def passing(part: list[bytes]) -> list[bytes]:
+        found = rows.get_many(part)
+        return [
+            member
+            for member, value in zip(part, found, strict=True)
+            if (value is not None) is present
+        ]
+
+    return passing
 
 
 # Difference

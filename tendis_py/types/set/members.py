@@ -25,10 +25,12 @@ from tendis_py.storage.codec import (
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import VersionWriter
 from tendis_py.storage.limits import Limits
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.types import collection
 from tendis_py.types.collection import elements, first_times, keep
 from tendis_py.types.scan import Step
 from tendis_py.types.scan import rows as scan_rows
+from tendis_py.types.shards import Shards
 
 INTSET, LISTPACK, HASHTABLE = range(3)
 
@@ -210,6 +212,8 @@ def add(db: Database, key: bytes, new: list[bytes]) -> int:
     else:
         draft = Draft.of(limits, row)
         draft.make_room(len(new))
+    if draft.encoding == HASHTABLE and len(new) > ITEMS_AT_ONCE:
+        return _add_to_large(db, key, row, new)
     added = sum([draft.add(member) for member in new])
     if row is None:
         db.put(key, draft.row(db), None, edits=added)
@@ -218,7 +222,33 @@ def add(db: Database, key: bytes, new: list[bytes]) -> int:
     return added
 
 
+def _add_to_large(db: Database, key: bytes, row: CollectionRow | None, new: list[bytes]) -> int:
+    """Make a large set of a small one, or of none, and these: a few at a time, others get the GIL
+    in between."""
+    before = [] if row is None else list(members(db, row))
+    cuts = db.tx.pace.cuts(len(new))
+    known: Shards[None] = Shards()
+    everything = chain(before, chain.from_iterable(new[cut] for cut in cuts))
+    large = large_row(db, _distinct(everything, known), 0 if row is None else row.expire_at)
+    known.clear()
+    added = large.count - len(before)
+    db.put(key, large, row, edits=added)
+    return added
+
+
+def _distinct(found: Iterable[bytes], known: Shards[None]) -> Iterator[bytes]:
+    """Each once; ``known`` are those that came."""
+    for member in found:
+        part = known.of(member)
+        if member not in part:
+            part[member] = None
+            yield member
+
+
 def _add_rows(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) -> int:
+    if len(new) > ITEMS_AT_ONCE:
+        db.tx.admit(len(new))
+        return sum(add(db, key, new[cut]) for cut in db.tx.pace.cuts(len(new)))
     rows = elements(db, row)
     if len(new) == 1:
         absent = new if rows.get(new[0]) is None else []

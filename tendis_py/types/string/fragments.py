@@ -350,6 +350,8 @@ class Draft:
         assert elements is not None
         assert isinstance(old, CollectionRow)
         count = old.count
+        if len(self._changed) * FRAGMENT_BYTES > LONG_BYTES:
+            self._db.tx.many_bytes = True
         for number in self._changed:
             fragment = stripped(self._parts[number])
             was_there = number in self._stored

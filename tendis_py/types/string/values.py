@@ -12,7 +12,7 @@ from typing import Any
 from tendis_py.errors import STRING_TOO_LONG, ReplyError, wrong_type
 from tendis_py.numbers import strict_integer
 from tendis_py.pieces import Text
-from tendis_py.storage.codec import RAW, STRING, TEXT, AbsentRow, Row, StringRow
+from tendis_py.storage.codec import RAW, STRING, TEXT, AbsentRow, Held, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.types.string import fragments
 from tendis_py.types.string.fragments import LONG_BYTES
@@ -75,7 +75,10 @@ def get_run(db: Database, keys: list[bytes]) -> list[Any] | None:
 
 def get_many(db: Database, keys: list[bytes]) -> list[Text | None]:
     """The strings of ``keys``; None for an absent key and for one of another type."""
-    found = db.find_many(keys)
+    db.tx.admit(len(keys))
+    found: list[Held] = []
+    for cut in db.tx.pace.cuts(len(keys)):
+        found += db.find_many(keys[cut])
     rows = [row for row in found if not isinstance(row, bytes)]
     if not rows:
         return found  # type: ignore[return-value]
@@ -123,11 +126,13 @@ def put(db: Database, key: bytes, value: Text) -> None:
 def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
     """``put`` many, a value for each key; fast where the keys are new, or strings without a
     deadline."""
-    if max(map(len, values), default=0) > LONG_BYTES:
-        for key, value in zip(keys, values, strict=True):
-            put(db, key, value)
-    else:
-        db.set_all(keys, values)
+    db.tx.admit(len(keys))
+    for cut in db.tx.pace.cuts(len(keys)):
+        if max(map(len, values[cut]), default=0) > LONG_BYTES:
+            for key, value in zip(keys[cut], values[cut], strict=True):
+                put(db, key, value)
+        else:
+            db.set_all(keys[cut], values[cut])
 
 
 def put_if(
@@ -155,8 +160,11 @@ def put_if(
 
 def put_new(db: Database, keys: list[bytes], values: list[bytes]) -> bool:
     """``put`` all, or none when one of the keys exists; whether that was done."""
-    if any(db.peek(key) is not None for key in keys):
-        return False
+    db.tx.admit(len(keys))
+    for cut in db.tx.pace.cuts(len(keys)):
+        db.load(keys[cut])
+        if any(db.peek(key) is not None for key in keys[cut]):
+            return False
     put_all(db, keys, values)
     return True
 

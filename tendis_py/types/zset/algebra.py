@@ -55,6 +55,7 @@ def greatest(so_far: float, score: float) -> float:
 
 def find_all(db: Database, keys: Sequence[bytes]) -> list[CollectionRow | None]:
     """The sets and sorted sets at ``keys``. ReplyError when one is of another type."""
+    db.tx.admit(len(keys))
     rows: list[CollectionRow | None] = []
     for key in keys:
         row = db.find(key)

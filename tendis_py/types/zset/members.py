@@ -7,7 +7,8 @@ their own. Knows no RESP.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 
 from tendis_py.errors import NOT_A_NUMBER, ReplyError
@@ -15,8 +16,10 @@ from tendis_py.storage.codec import ZSET, CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements, VersionWriter
 from tendis_py.storage.families import SCORE
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.types import collection
 from tendis_py.types import scan as scans
+from tendis_py.types.shards import Shards
 from tendis_py.types.zset.forms import LISTPACK, SKIPLIST, Pair, Small, view
 from tendis_py.types.zset.scores import (
     SCORE_SIZE,
@@ -270,27 +273,87 @@ def add(
     if row is None and only_existing:
         return 0, 0
     db.tx.admit(len(pairs))
+    wanted = partial(
+        _is_wanted,
+        only_new=only_new,
+        only_existing=only_existing,
+        only_greater=only_greater,
+        only_less=only_less,
+    )
+    if len(pairs) <= ITEMS_AT_ONCE:
+        return _add(db, key, row, pairs, wanted)
+    cuts = db.tx.pace.cuts(len(pairs))
+    if row is not None and row.version:
+        counts = [_add(db, key, peek(db, key), pairs[cut], wanted) for cut in cuts]
+        return sum(added for added, _ in counts), sum(changed for _, changed in counts)
+    if len(pairs) > db.limits.zset_max_listpack_entries:
+        return _add_to_large(db, key, row, chain.from_iterable(pairs[cut] for cut in cuts), wanted)
+    return _add(db, key, row, pairs, wanted)
+
+
+_Wanted = Callable[[float, float | None], bool]
+"""A score, the one that the member has → whether it is to be set."""
+
+
+def _is_wanted(
+    score: float,
+    before: float | None,
+    *,
+    only_new: bool,
+    only_existing: bool,
+    only_greater: bool,
+    only_less: bool,
+) -> bool:
+    if before is None:
+        return not only_existing
+    return not (
+        only_new
+        or score == before
+        or (only_greater and score < before)
+        or (only_less and score > before)
+    )
+
+
+def _add(
+    db: Database, key: bytes, row: CollectionRow | None, pairs: list[Pair], wanted: _Wanted
+) -> tuple[int, int]:
     edit = Edit(db, key, row, len(pairs), pairs[0][1])
     known = edit.scores_of([member for _, member in pairs])
     added = changed = 0
     for score, member in pairs:
-        old = known[member]
-        if old is None:
-            if only_existing:
-                continue
-            added += 1
-        elif (
-            only_new
-            or score == old
-            or (only_greater and score < old)
-            or (only_less and score > old)
-        ):
-            continue
-        else:
-            changed += 1
-        edit.put(member, score, old)
-        known[member] = score
+        before = known[member]
+        if wanted(score, before):
+            added += before is None
+            changed += before is not None
+            edit.put(member, score, before)
+            known[member] = score
     edit.close()
+    return added, changed
+
+
+def _add_to_large(
+    db: Database, key: bytes, row: CollectionRow | None, pairs: Iterable[Pair], wanted: _Wanted
+) -> tuple[int, int]:
+    """Make a large sorted set of a small one, or of none, and these, whose scores are written once
+    they are final."""
+    known: Shards[float] = Shards()
+    small = () if row is None else row.value.pairs
+    for score, member in small:
+        known.of(member)[member] = score
+    added = changed = 0
+    for score, member in pairs:
+        part = known.of(member)
+        before = part.get(member)
+        if wanted(score, before):
+            added += before is None
+            changed += before is not None
+            part[member] = score
+    written = _write(db, ((score, member) for member, score in known.items()))
+    known.clear()
+    large = (row or written).changed(
+        value=written.value, count=written.count, version=written.version, encoding=SKIPLIST
+    )
+    db.put(key, large, row, edits=added + changed)
     return added, changed
 
 

@@ -1,0 +1,36 @@
+"""A dict of very many keys. Knows nothing of what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+_PARTS = 256
+"""Of a million items, each has 4,000: some 0.1 ms to copy or to free."""
+
+
+class Shards(Generic[V]):
+    """A dict in parts. A plain one of a million keys holds the GIL for tens of milliseconds when it
+    grows, and when it goes."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: list[dict[bytes, V]] = [{} for _ in range(_PARTS)]
+
+    def of(self, key: bytes) -> dict[bytes, V]:
+        """The part where ``key`` is, or is to be."""
+        return self._parts[hash(key) % _PARTS]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def items(self) -> Iterator[tuple[bytes, V]]:
+        for part in self._parts:
+            yield from part.items()
+
+    def clear(self) -> None:
+        for part in self._parts:
+            part.clear()
