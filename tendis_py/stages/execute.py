@@ -158,6 +158,7 @@ class Executor:
                     batch.slow_next = {*batch.slow_next, connection}
                 elif self.dispatcher.stop is Stop.HELD:
                     batch.held = {*batch.held, connection}
+        self.dispatcher.context.replies = []
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()

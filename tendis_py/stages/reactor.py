@@ -453,6 +453,7 @@ class Reactor:
         self._times.record_response(batch)
         if self._late:
             self._send_late([connection for connection, _, _ in batch.replies])
+        batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
             self._submit_slow(later)
 

@@ -39,7 +39,7 @@ class Overlay:
         """Whether nobody is about to ask for what this batch reads and writes: the cache is not to
         have it. For background jobs; until the next commit."""
         self.many_bytes = False
-        """Whether what was written is too long to be committed in one go, however few rows it is."""
+        """Whether what was written is too long for one write, however few rows it is."""
         self.meta: dict[bytes, Held] = {}
         self.families: dict[int, dict[bytes, bytes | None]] = {
             family: {} for family in range(ROWS, GARBAGE + 1)
