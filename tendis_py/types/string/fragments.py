@@ -198,7 +198,7 @@ def row_for(db: Database, value: Text, expire_at: int = 0) -> Row:
     written ahead. Ask before anything else is written."""
     if len(value) <= LONG_BYTES:
         return StringRow(bytes(value), expire_at)
-    db.tx.admit(_ADMITTED_NEW * (len(value) // FRAGMENT_BYTES))
+    db.tx.admit(_ADMITTED_NEW * (1 + len(value) // FRAGMENT_BYTES))
     writer = FragmentWriter(db)
     for number, fragment in enumerate(_cut(value)):
         writer.add(number, fragment)
