@@ -30,6 +30,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.gates import PASS, gates_of
+from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
@@ -87,7 +88,7 @@ class Dispatcher:
         self,
         session: Session,
         requests: list[Request],
-        replies: list[bytes],
+        replies: list[Payload],
         read: int | None = None,
     ) -> int:
         """Run ``requests`` in order and append their encoded replies.
@@ -128,7 +129,7 @@ class Dispatcher:
         return self.runs.together(items, replies, read)
 
     def _run_pipeline(
-        self, session: Session, requests: list[Request], replies: list[bytes], read: int
+        self, session: Session, requests: list[Request], replies: list[Payload], read: int
     ) -> int:
         """As ``_run_plain``, taking runs of requests of one command at once where the command can:
         a pipelined GET then costs 0.4 µs instead of 1.2."""
@@ -156,7 +157,7 @@ class Dispatcher:
         return taken
 
     def _run_plain(
-        self, session: Session, requests: list[Request], replies: list[bytes], read: int
+        self, session: Session, requests: list[Request], replies: list[Payload], read: int
     ) -> int:
         """Run requests of a session without gates, until one may have changed that."""
         context = self.context
@@ -222,7 +223,7 @@ class Dispatcher:
         session.last_command = "NULL" if command is None else command.name
         return len(requests) - length_hint(left) - put_off
 
-    def call(self, command: Command, request: Request, read: int) -> bytes:
+    def call(self, command: Command, request: Request, read: int) -> Payload:
         """Run ``request`` for the context's session, its ``command`` and arity being right, and
         encode the reply, which may be an error. What it wrote can still be taken back.
 
@@ -252,7 +253,7 @@ class Dispatcher:
         return payload
 
     def _run_gated(
-        self, session: Session, requests: list[Request], replies: list[bytes], read: int
+        self, session: Session, requests: list[Request], replies: list[Payload], read: int
     ) -> int:
         """Run requests that have to pass gates, or whose replies may be off, until one may have
         changed that."""
@@ -270,7 +271,7 @@ class Dispatcher:
         return len(requests)
 
     def _run_through_gates(
-        self, session: Session, request: Request, replies: list[bytes], read: int
+        self, session: Session, request: Request, replies: list[Payload], read: int
     ) -> bool:
         """Run or refuse one request; False when it has to come again."""
         session.begin_request()
@@ -299,7 +300,7 @@ class Dispatcher:
             replies.append(payload)
         return True
 
-    def _reject(self, session: Session, command: Command | None, error: ReplyError) -> bytes:
+    def _reject(self, session: Session, command: Command | None, error: ReplyError) -> Payload:
         """The reply to a request that never ran; none, and the end of the connection, to one of
         HTTP."""
         if isinstance(error, CrossProtocolError):
@@ -316,7 +317,7 @@ class Dispatcher:
         request: Request,
         error: Exception,
         mark: int = 0,
-    ) -> bytes:
+    ) -> Payload:
         """The reply to a request that raised; what was written since ``mark`` is taken back."""
         self.context.tx.rollback_to(mark)
         if isinstance(error, WriteFailedError):  # of rows that are written ahead

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY, Command
-from tendis_py.resp.replies import encode_each, encode_run
+from tendis_py.resp.replies import Payload, encode_each, encode_run
 from tendis_py.resp.requests import Request
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import SUM, WAIT, bucket_of
@@ -39,7 +39,7 @@ Item = tuple[C, list[Request]]
 Share = tuple[Session, list[Request]]
 """One session's part of a run."""
 
-Answer = tuple[C, bytes, "list[Request] | None"]
+Answer = tuple[C, Payload, "list[Request] | None"]
 """What one client gets: encoded replies, and the requests that were not run, if any."""
 
 Group = tuple[Command | None, int, int, tuple[bytes, ...]]
@@ -95,7 +95,7 @@ class Runs:
                 replies.append((client, payload, None))
         return left
 
-    def take(self, command: Command, shares: list[Share], read: int) -> list[bytes] | None:
+    def take(self, command: Command, shares: list[Share], read: int) -> list[Payload] | None:
         """Run requests of one command by its ``run`` handler, or equal ones once: the replies to
         each session, encoded. None, and nothing has happened, if the handler declines, or if the
         replies to one are long: they would pile up before any is sent."""
@@ -106,7 +106,7 @@ class Runs:
         if len(shares) > 1:
             requests = list(chain.from_iterable(map(_requests_of, shares)))
         count = len(requests)
-        payloads: list[bytes] | None = None
+        payloads: list[Payload] | None = None
         try:
             if command.run is None:
                 payloads = self._answer_alike(command, requests)
@@ -130,7 +130,7 @@ class Runs:
             self._slow += [SlowCommand(session, one, read, elapsed) for session, (one,) in shares]
         return payloads
 
-    def _answer_alike(self, command: Command, requests: list[Request]) -> list[bytes]:
+    def _answer_alike(self, command: Command, requests: list[Request]) -> list[Payload]:
         """The encoded reply to equal requests, for each."""
         context, counters = self._context, self._counters
         hits, misses = counters.hits, counters.misses
@@ -142,11 +142,11 @@ class Runs:
         return [payload] * len(requests)
 
 
-def _encode_shares(values: list[Any], shares: list[Share]) -> list[bytes] | None:
+def _encode_shares(values: list[Any], shares: list[Share]) -> list[Payload] | None:
     encoders = shares[0][0].encoders
     if len(shares) == len(values):
         return encode_each(values, encoders)
-    payloads = []
+    payloads: list[Payload] = []
     start = 0
     for _, requests in shares:
         end = start + len(requests)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tendis_py.errors import DB_INDEX, ReplyError
 from tendis_py.resp.messages import Message
+from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services.pushes import deliver
 from tendis_py.storage.database import Database
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tendis_py.session import Session
 
 
-Call = Callable[["Command", Request, int], bytes]
+Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""
 
 
@@ -34,7 +35,7 @@ class Context:
 
     session: Session
     db: Database
-    replies: list[bytes]
+    replies: list[Payload]
     """Where the session's encoded replies are gathered."""
 
     def __init__(self, tx: Transaction, services: Services, call: Call) -> None:

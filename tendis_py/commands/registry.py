@@ -112,6 +112,8 @@ class Command:
     """Whether ``run`` is only for requests with the same key at position 1."""
     answers_alike: bool = False
     """Whether equal requests that come together have equal replies, worth making only once."""
+    long_value: int = 0
+    """The position of an argument that may come as Pieces; 0 for none."""
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -179,6 +181,11 @@ class Registry:
         """The command of that name, in whatever case."""
         return self.table.get(name) or self.table.get(name.lower())
 
+    def long_value(self, name: bytes) -> int:
+        """``Command.long_value`` of the command of that name, 0 where there is none."""
+        command = self.lookup(name)
+        return 0 if command is None else command.long_value
+
     def find(self, request: list[bytes]) -> Command | None:
         """The command or subcommand that a request names."""
         command = self.lookup(request[0])
@@ -234,6 +241,7 @@ def command(
     alters_session: bool = False,
     run: RunHandler | None = None,
     run_on_key: RunHandler | None = None,
+    long_value: int = 0,
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
@@ -244,6 +252,7 @@ def command(
     as in Redis' manual (``"key value [NX | XX]"``), for the page of supported commands.
     ``run`` takes runs of requests, pipelined or of several clients, faster than the handler can
     one by one; ``run_on_key`` those with the same key at position 1.
+    ``long_value``: the position of an argument that the handler takes in pieces where it is long.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
@@ -291,6 +300,7 @@ def command(
             docs_syntax=syntax,
             run=run or run_on_key,
             run_takes_one_key=run_on_key is not None,
+            long_value=long_value,
             answers_alike=(
                 "readonly" in words
                 and not words & {"fast", "blocking"}

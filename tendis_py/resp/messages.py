@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tendis_py.resp.replies import ENCODERS, Push
+from tendis_py.resp.replies import ENCODERS, Payload, Push
 
 
 class Message:
@@ -13,9 +13,9 @@ class Message:
 
     def __init__(self, push: Push) -> None:
         self._push = push
-        self._payloads: dict[int, bytes] = {}
+        self._payloads: dict[int, Payload] = {}
 
-    def payload(self, protocol: int) -> bytes:
+    def payload(self, protocol: int) -> Payload:
         """The message on the wire in RESP ``protocol``."""
         found = self._payloads.get(protocol)
         if found is None:

@@ -24,6 +24,7 @@ Python value            RESP3            RESP2
 ``Push``                push             array
 ``ReplyError``          error            error
 ``Encoded``             as it is         as it is
+``Pieces``              bulk string      bulk string
 ======================  ===============  ======================
 """
 
@@ -35,8 +36,12 @@ from itertools import islice, repeat
 from typing import Any
 
 from tendis_py.errors import ReplyError
+from tendis_py.pieces import Pieces, Text, joined
 
-Encode = Callable[[Any], bytes]
+Payload = Text
+"""A reply on the wire format: what has a long string in it is in pieces."""
+
+Encode = Callable[[Any], Payload]
 
 
 class Encoded(bytes):
@@ -100,6 +105,7 @@ class NullArray:
 
 Reply = (
     bytes  # Encoded and Verbatim, too
+    | Pieces
     | str
     | int
     | None
@@ -179,6 +185,10 @@ def _bulk(value: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (length, value)
 
 
+def _long_bulk(value: Pieces) -> Payload:
+    return Pieces([b"$%d\r\n" % len(value), *value.parts, b"\r\n"])
+
+
 def _integer(value: int) -> bytes:
     return _INTEGERS[value] if 0 <= value < _SMALL else b":%d\r\n" % value
 
@@ -223,19 +233,23 @@ def _aggregate(kind: bytes, encoders: dict[type, Encode]) -> Encode:
     head = kind + b"%d\r\n"
     short_heads = [head % length for length in range(_FEW + 1)]
 
-    def encode(values: Any) -> bytes:
+    def encode(values: Any) -> Payload:
         length = len(values)
         few = length <= _FEW
         start = short_heads[length] if few else head % length
         if length > _STREAM_CHUNK:
             rest = iter(values)
-            chunks = [start]
+            chunks: list[Payload] = [start]
             while part := [encoders[type(value)](value) for value in islice(rest, _STREAM_CHUNK)]:
-                chunks.append(b"".join(part))
-            return b"".join(chunks)
+                chunks.append(joined(part))
+            return joined(chunks)
         if not few and set(map(type, values)) == {bytes}:
             return start + _bulks(values, list(map(len, values)))
-        return start + b"".join([encoders[type(value)](value) for value in values])
+        parts = [encoders[type(value)](value) for value in values]
+        try:
+            return start + b"".join(parts)  # type: ignore[arg-type]
+        except TypeError:
+            return joined([start, *parts])
 
     return encode
 
@@ -256,52 +270,53 @@ def _bulks(values: Collection[bytes], sizes: list[int]) -> bytes:
 def _stream(kind: bytes, encoders: dict[type, Encode]) -> Encode:
     head = kind + b"%d\r\n"
 
-    def encode(stream: Stream) -> bytes:
+    def encode(stream: Stream) -> Payload:
         values = iter(stream.values)
         count = 0
-        chunks = [b""]
+        chunks: list[Payload] = [b""]
         while part := [encoders[type(value)](value) for value in islice(values, _STREAM_CHUNK)]:
             count += len(part)
-            chunks.append(b"".join(part))
+            chunks.append(joined(part))
         chunks[0] = head % count
-        return b"".join(chunks)
+        return joined(chunks)
 
     return encode
 
 
 def _pairs(encoders: dict[type, Encode]) -> Encode:
-    def encode(pairs: Pairs) -> bytes:
-        parts = [b"%%%d\r\n" % len(pairs)]
+    def encode(pairs: Pairs) -> Payload:
+        parts: list[Payload] = [b"%%%d\r\n" % len(pairs)]
         parts += [encoders[type(part)](part) for pair in pairs for part in pair]
-        return b"".join(parts)
+        return joined(parts)
 
     return encode
 
 
 def _map(head: bytes, encoders: dict[type, Encode], per_pair: int) -> Encode:
-    def encode(pairs: dict[Any, Any]) -> bytes:
-        parts = [head % (len(pairs) * per_pair)]
+    def encode(pairs: dict[Any, Any]) -> Payload:
+        parts: list[Payload] = [head % (len(pairs) * per_pair)]
         for key, value in pairs.items():
             parts.append(encoders[type(key)](key))
             parts.append(encoders[type(value)](value))
-        return b"".join(parts)
+        return joined(parts)
 
     return encode
 
 
 def _pair_stream(head: bytes, encoders: dict[type, Encode], per_pair: int) -> Encode:
-    def encode(stream: PairStream) -> bytes:
+    def encode(stream: PairStream) -> Payload:
         pairs = iter(stream.pairs)
         count = 0
-        chunks = [b""]
+        chunks: list[Payload] = [b""]
         while part := list(islice(pairs, _STREAM_CHUNK)):
             count += len(part)
-            encoded = [
-                encoders[type(key)](key) + encoders[type(value)](value) for key, value in part
-            ]
+            encoded: list[bytes] = [
+                encoders[type(key)](key) + encoders[type(value)](value)  # type: ignore[operator]
+                for key, value in part
+            ]  # no Pieces: these are elements
             chunks.append(b"".join(encoded))
         chunks[0] = head % (count * per_pair)
-        return b"".join(chunks)
+        return joined(chunks)
 
     return encode
 
@@ -309,6 +324,7 @@ def _pair_stream(head: bytes, encoders: dict[type, Encode], per_pair: int) -> En
 def _encoders(protocol: int) -> dict[type, Encode]:
     encoders: dict[type, Encode] = {
         bytes: _bulk,
+        Pieces: _long_bulk,
         str: _simple,
         int: _integer,
         Encoded: _same,
@@ -346,7 +362,7 @@ ENCODERS: dict[int, dict[type, Encode]] = {2: _encoders(2), 3: _encoders(3)}
 """Protocol version (2 or 3) → type of the value → its encoder."""
 
 
-def encode_each(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
+def encode_each(values: list[Any], encoders: dict[type, Encode]) -> list[Payload]:
     """Each value encoded; faster than one by one where all are of one kind."""
     kinds = set(map(type, values))
     if kinds == {Encoded}:
@@ -363,18 +379,19 @@ def encode_each(values: list[Any], encoders: dict[type, Encode]) -> list[bytes]:
     if kinds == {list} and len(set(map(len, values))) == 1 and values[0]:
         columns = [encode_each(list(column), encoders) for column in zip(*values, strict=True)]
         head = b"*%d\r\n" % len(columns)
-        return list(map(b"".join, zip(repeat(head), *columns, strict=False)))
+        lines = zip(repeat(head), *columns, strict=False)
+        return list(map(b"".join, lines))  # TypeError for Pieces
     return [encoders[type(value)](value) for value in values]
 
 
-def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> bytes | None:
+def encode_run(values: list[Any], encoders: dict[type, Encode], limit: int) -> Payload | None:
     """All values encoded, in one piece; None when they are data of more than about ``limit`` bytes.
     Integers and OKs are no data: there is no more of them than was asked."""
     kinds = set(map(type, values))
     if kinds == {bytes}:
         sizes = list(map(len, values))
         return _bulks(values, sizes) if sum(sizes) <= limit else None
-    payload = b"".join(encode_each(values, encoders))
+    payload = joined(encode_each(values, encoders))
     return payload if len(payload) <= limit or _SHORT.issuperset(kinds) else None
 
 
@@ -403,6 +420,6 @@ def split_replies(payload: bytes) -> list[bytes]:
     return found
 
 
-def encode(value: Reply, protocol: int = 2) -> bytes:
+def encode(value: Reply, protocol: int = 2) -> Payload:
     """``value`` on the wire in RESP ``protocol``."""
     return ENCODERS[protocol][type(value)](value)

@@ -17,19 +17,30 @@ announce more than four digits; memory is bounded by what was received.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
 from tendis_py.errors import ProtocolError, printable
 from tendis_py.numbers import strict_integer
+from tendis_py.pieces import BLOCK_BYTES
+from tendis_py.resp.long_argument import LongArgument
 from tendis_py.resp.shapes import ShapeTable
 
 Request = list[bytes]
+"""Name and arguments. One argument may be ``Pieces`` instead of bytes: the value that the command
+says it takes so, if it is long (``Command.long_value``)."""
+
+LongValues = Callable[[bytes], int]
+"""Name of a command, in whatever case → the position of the argument that may be Pieces; or 0."""
 
 CHUNK_BYTES = 64 * 1024
 """The most that ``feed`` takes by the fast way; also the longest inline request and header."""
+
+LONG_BULK_BYTES = 64 * 1024
+"""A longer argument is put together as it arrives."""
 
 MAX_INLINE = 64 * 1024
 MAX_MULTIBULK = 2**31 - 1
@@ -144,6 +155,8 @@ class RequestParser:
         "_buffer",
         "_bulk_length",
         "_fast",
+        "_long",
+        "_long_values",
         "_missing",
         "_one_by_one",
         "_scanned",
@@ -153,7 +166,12 @@ class RequestParser:
     )
 
     def __init__(
-        self, fast: FastReader, *, max_bulk: int = 512 * 1024 * 1024, authenticated: bool = True
+        self,
+        fast: FastReader,
+        *,
+        max_bulk: int = 512 * 1024 * 1024,
+        authenticated: bool = True,
+        long_values: LongValues = lambda name: 0,
     ) -> None:
         self._fast = fast
         self.max_bulk = max_bulk
@@ -164,24 +182,29 @@ class RequestParser:
         self._arguments: Request = []
         self._missing = 0  # arguments still to come of the request being read
         self._bulk_length = -1  # announced length of the argument being read
+        self._long: LongArgument | None = None  # where its bytes go, if they are many
+        self._long_values = long_values
         self._one_by_one = 0  # how many arguments are still to be taken so
 
     def discard(self) -> None:
         """Give up what was received of a request that is not complete."""
         self._buffer = None
         self._arguments = []
+        if self._long is not None:
+            self._long.give_up()
+            self._long = None
 
     @property
     def buffered(self) -> int:
         """Bytes held for a request that is not complete yet."""
-        if self._buffer is None:
-            return 0
-        return len(self._buffer) + sum(map(len, self._arguments))
+        return self.unparsed + sum(map(len, self._arguments))
 
     @property
     def unparsed(self) -> int:
         """Bytes of the line or argument that is not complete yet."""
-        return 0 if self._buffer is None else len(self._buffer)
+        if self._buffer is None:
+            return 0
+        return len(self._buffer) + (0 if self._long is None else self._long.received)
 
     def feed(self, chunk: bytes) -> list[Request]:
         """The requests that ``chunk`` completes, in order."""
@@ -189,6 +212,9 @@ class RequestParser:
             return []
         if self._buffer is None:
             return self._feed_at_boundary(chunk)
+        if self._long is not None and len(chunk) <= self._long.missing:
+            self._long.take(chunk)
+            return []
         self._buffer += chunk
         requests: list[Request] = []
         self._parse(requests, stop_at_boundary=True)
@@ -230,6 +256,9 @@ class RequestParser:
                             position = taken
                             continue
                     after = self._start_bulk(buffer, position)
+                elif self._long is not None and self._long.missing:
+                    with memoryview(buffer) as view:
+                        after = position + self._long.take(view[position:])
                 else:
                     after = self._take_bulk(buffer, position, requests)
                 if after < 0:
@@ -287,6 +316,10 @@ class RequestParser:
         if length > MAX_BULK_UNAUTHENTICATED and not self.authenticated:
             raise ProtocolError("unauthenticated bulk length")
         self._bulk_length = length
+        if length > LONG_BULK_BYTES:
+            place = len(self._arguments)
+            in_pieces = length > BLOCK_BYTES and 0 < place == self._long_values(self._arguments[0])
+            self._long = LongArgument(length, in_pieces=in_pieces)
         return end + 2
 
     def _take_bulks(self, buffer: bytearray, position: int, requests: list[Request]) -> int:
@@ -320,11 +353,15 @@ class RequestParser:
             self._one_by_one = 0
 
     def _take_bulk(self, buffer: bytearray, position: int, requests: list[Request]) -> int:
-        end = position + self._bulk_length
+        end = position + (0 if self._long is not None else self._bulk_length)
         if len(buffer) < end + 2:
             return -1
-        with memoryview(buffer) as view:
-            argument = bytes(view[position:end])
+        if self._long is not None:
+            argument = cast(bytes, self._long.value())
+            self._long = None
+        else:
+            with memoryview(buffer) as view:
+                argument = bytes(view[position:end])
         self._bulk_length = -1
         self._one_by_one = max(self._one_by_one - 1, 0)
         self._add([argument], requests)

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
+from tendis_py.pieces import head
 from tendis_py.resp.requests import Request
 from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.session import Session
@@ -100,7 +101,7 @@ def _shortened(request: Request) -> list[bytes]:
     return [
         argument
         if len(argument) <= MAX_ARGUMENT_BYTES
-        else argument[:MAX_ARGUMENT_BYTES]
+        else head(argument, MAX_ARGUMENT_BYTES)
         + b"... (%d more bytes)" % (len(argument) - MAX_ARGUMENT_BYTES)
         for argument in kept
     ]

@@ -13,8 +13,11 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Protocol
 
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import BufferLimit
+from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
+from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import FastReader, Request, RequestParser
 from tendis_py.services.clock import Clock
 from tendis_py.session import Outlet, Session
@@ -78,14 +81,17 @@ class Connection:
         "events",
         "fd",
         "finished",
+        "heavy",
         "home",
         "outbox",
         "outbox_bytes",
         "parser",
         "progress",
+        "queued",
         "session",
         "socket",
         "soft_limit_since",
+        "unfinished_bytes",
         "waiting",
         "waiting_bytes",
         "waiting_since",
@@ -115,12 +121,23 @@ class Connection:
             authenticated=not secure,
             now=clock.monotonic(),
         )
-        self.parser = RequestParser(fast, max_bulk=max_bulk, authenticated=not secure)
+        self.parser = RequestParser(
+            fast,
+            max_bulk=max_bulk,
+            authenticated=not secure,
+            long_values=REGISTRY.long_value,
+        )
         self.busy = False
         self.waiting: list[Request] = []
         self.waiting_bytes = 0
         self.waiting_since = 0
         """When the oldest request in ``waiting`` was read (perf_counter_ns)."""
+        self.heavy = False
+        """Whether it last sent as much as is read at a time: more is to be expected."""
+        self.queued = False
+        """Whether it waits, among others that send a lot, to be read."""
+        self.unfinished_bytes = 0
+        """About how much has been read of a request that is not complete."""
         self.outbox: deque[bytes | memoryview] | None = None
         self.outbox_bytes = 0
         self.events = EPOLLIN
@@ -180,26 +197,34 @@ class Connection:
             self.soft_limit_since = 0.0
         return bool(limit.hard) and self.outbox_bytes > limit.hard
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: Payload) -> None:
         """Send what the socket takes now; the rest waits in the outbox. OSError when it is dead."""
-        if self.outbox is None:
-            piece = payload if len(payload) <= SEND_BYTES else memoryview(payload)[:SEND_BYTES]
-            try:
-                sent = self.socket.send(piece)
-            except BlockingIOError:
-                sent = 0
-            if sent == len(payload):
-                return
-            self.outbox = deque()
-            self.progress = self._monotonic()
-            if sent:
-                self._push(memoryview(payload)[sent:])
-                return
-        self._push(payload)
+        if self.outbox is not None:
+            self._push(payload)
+            return
+        if isinstance(payload, Pieces) or len(payload) > SEND_BYTES:
+            self._start_outbox()
+            self._push(payload)
+            self.flush()
+            return
+        try:
+            sent = self.socket.send(payload)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(payload):
+            self._start_outbox()
+            self._push(memoryview(payload)[sent:])
 
-    def _push(self, data: bytes | memoryview) -> None:
+    def _start_outbox(self) -> None:
+        self.outbox = deque()
+        self.progress = self._monotonic()
+
+    def _push(self, data: Payload | memoryview) -> None:
         assert self.outbox is not None
-        self.outbox.append(data)
+        if isinstance(data, Pieces):
+            self.outbox += data.parts
+        else:
+            self.outbox.append(data)
         self.outbox_bytes += len(data)
 
     def flush(self) -> None:
@@ -227,7 +252,9 @@ class Connection:
         self.closed = True
         self.session.peer = GONE  # no reference cycle is left behind
         self.parser.discard()
-        self.outbox = None
+        outbox, self.outbox = self.outbox, None
+        while outbox:  # one by one: together they may be hundreds of megabytes
+            outbox.popleft()
         self.outbox_bytes = 0
         self.waiting = []
         self.waiting_bytes = 0

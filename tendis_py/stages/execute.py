@@ -22,6 +22,8 @@ from tendis_py.errors import (
     WriteFailedError,
     WriteStalledError,
 )
+from tendis_py.pieces import joined
+from tendis_py.resp.replies import Payload
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
@@ -146,9 +148,9 @@ class Executor:
                 self.tx.settle()
                 settle_at = counters.changes + MOST_ROWS
             session = connection.session
-            output: list[bytes] = []
+            output: list[Payload] = []
             taken = run(session, requests[:1] if is_slow else requests, output, session.received)
-            payload = output[0] if len(output) == 1 else b"".join(output)
+            payload = output[0] if len(output) == 1 else joined(output)
             if taken == len(requests) or session.closing:
                 replies.append((connection, payload, None))
             else:
@@ -157,6 +159,7 @@ class Executor:
                     batch.slow_next = {*batch.slow_next, connection}
                 elif self.dispatcher.stop is Stop.HELD:
                     batch.held = {*batch.held, connection}
+        self.dispatcher.context.replies = []
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()

@@ -50,22 +50,24 @@ class ExecutorPool:
             del work  # with its replies, lest they stay until there is more to do
 
     def _by_rounds(self, executor: Executor) -> None:
-        while True:
-            round_ = self.queue.take_all()
-            batches = [work for work in round_ if isinstance(work, Batch)]
-            if batches:
-                with _answering(batches):
-                    executor.execute_round(batches)
-            for work in round_:
-                if isinstance(work, Job):
-                    executor.do_job(work)
-                if work is not None:
-                    self.queue.finished()
-            for batch in batches:
-                batch.responses.post(batch)
-            if round_[-1] is None:
-                return
-            del round_, batches, work
+        while self._do_round(executor, self.queue.take_all()):
+            pass
+
+    def _do_round(self, executor: Executor, round_: list[Work | None]) -> bool:
+        """Whether there is another one to come."""
+        batches = [work for work in round_ if isinstance(work, Batch)]
+        if batches:
+            with _answering(batches):
+                executor.execute_round(batches)
+        for work in round_:
+            if isinstance(work, Job):
+                executor.do_job(work)
+            if work is not None:
+                self.queue.finished()
+        for batch in batches:
+            batch.responses.post(batch)
+            drain(batch.spent)
+        return round_[-1] is not None
 
 
 def _do(executor: Executor, work: Work) -> None:

@@ -16,6 +16,7 @@ import logging
 import select
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -35,7 +36,7 @@ from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
-from tendis_py.stages.waiting import Waiting
+from tendis_py.stages.waiting import REQUEST_WORK, Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,11 @@ IDLE_POLLS = 3
 """Polls of POLL_SECONDS that may find nothing before the reactor waits in trio."""
 
 CRON_SECONDS = 0.5
+
+TURN_WORK = 1 << 19
+"""Bytes that a turn takes, or requests, each of which counts as much as REQUEST_WORK bytes: some
+milliseconds. Who is left has the next turns, in order. Those who send a lot, RECEIVE_BYTES at a
+time, have what others have left, and one of them has a turn in any case."""
 
 
 class Submission(Enum):
@@ -102,6 +108,10 @@ class Reactor:
         self._epoll = select.epoll()
         self.connections = ConnectionTable(services, self._epoll, self._traffic)
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], None]]] = {}
+        self._heavy: deque[Connection] = deque()
+        """Connections that send a lot and wait to be read, in turn."""
+        self._work = 0
+        """What the turn has taken so far, as TURN_WORK counts it."""
         self._held: list[Batch] = []
         self._late: dict[Connection, list[Message]] = {}
         """Messages to connections that wait for replies first."""
@@ -186,7 +196,7 @@ class Reactor:
         keyspace, queue = self._executor.keyspace, self._queue
         seen = idle = 0
         while not self._stopping:
-            if self._waiting.ready:
+            if self._waiting.ready or self._heavy:
                 events = poll(0, MAX_EVENTS)
             elif idle < IDLE_POLLS:
                 # Other threads need the interpreter more than one that only looks.
@@ -200,7 +210,7 @@ class Reactor:
             if events:
                 keyspace.turns += 1
                 seen += 1
-            idle = 0 if events or self._waiting.ready else idle + 1
+            idle = 0 if events or self._waiting.ready or self._heavy else idle + 1
             self._turn(events)
             if self._now >= self.connections.parking.deadline:
                 self._waiting.release_due(self._now)
@@ -230,13 +240,12 @@ class Reactor:
     def _turn(self, events: list[tuple[int, int]]) -> None:
         """One turn: read and parse all that is ready, submit it as one batch, answer."""
         read = perf_counter_ns()
-        self._now = now = self._monotonic()
+        self._now = self._monotonic()
         self.turns += 1
         items: list[Item[Connection]] = []
         received = reads = 0
         connections = self.connections
-        if self._waiting.ready:
-            self._waiting.take_ready(items)
+        self._work = self._waiting.take_ready(items, TURN_WORK) if self._waiting.ready else 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -251,40 +260,68 @@ class Reactor:
                     if mask & (select.EPOLLERR | select.EPOLLHUP):
                         self.connections.close(connection)
                     continue
-            if self._held:
-                self.connections.pause(connection)
+            if connection.heavy or self._work > TURN_WORK:
+                if not connection.queued:
+                    connection.queued = True
+                    self._heavy.append(connection)
                 continue
-            try:
-                chunk = connection.socket.recv(RECEIVE_BYTES)
-            except BlockingIOError:
+            size = self._read(connection, items, read)
+            received += size
+            reads += size > 0
+        while self._heavy:
+            connection = self._heavy.popleft()
+            connection.queued = False
+            if connection.closed or not connection.events & EPOLLIN:
                 continue
-            except OSError:
-                self.connections.close(connection)
-                continue
-            if not chunk:
-                self._waiting.end(connection)
-                continue
-            received += len(chunk)
-            reads += 1
-            session = connection.session
-            session.net_in += len(chunk)
-            session.last_active = now
-            requests = connection.parser.feed(chunk)
-            if connection.busy or connection.waiting:
-                self._waiting.add(connection, requests, len(chunk), read)
-            elif requests:
-                connection.busy = True
-                session.received = read
-                items.append((connection, requests))
-            if connection.parser.error is not None:
-                self._waiting.end(connection)
-            elif not requests:
-                self.connections.close_for_input(connection)
+            size = self._read(connection, items, read)
+            received += size
+            reads += size > 0
+            if self._work > TURN_WORK:
+                break
         if reads:
             self._traffic.reads += reads
             self._traffic.net_input += received
         if items:
             self._submit(items, received, read)
+
+    def _read(self, connection: Connection, items: list[Item[Connection]], read: int) -> int:
+        """Read from a socket that is ready, and add the requests to ``items``; how many bytes there
+        were."""
+        if self._held:
+            self.connections.pause(connection)
+            return 0
+        try:
+            chunk = connection.socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.connections.close(connection)
+            return 0
+        if not chunk:
+            self._waiting.end(connection)
+            return 0
+        size = len(chunk)
+        connection.heavy = size == RECEIVE_BYTES
+        session = connection.session
+        session.net_in += size
+        session.last_active = self._now
+        requests = connection.parser.feed(chunk)
+        if connection.busy or connection.waiting:
+            self._waiting.add(connection, requests, size, read)
+        elif requests:
+            connection.busy = True
+            session.received = read
+            items.append((connection, requests))
+        if requests:
+            self._work += size + REQUEST_WORK * len(requests) + connection.unfinished_bytes
+            connection.unfinished_bytes = 0
+        if connection.parser.error is not None:
+            self._waiting.end(connection)
+        elif not requests:
+            self._work += size
+            connection.unfinished_bytes += size
+            self.connections.close_for_input(connection)
+        return size
 
     def _service(self, fd: int) -> None:
         """A source of events that is not a connection."""
@@ -416,6 +453,7 @@ class Reactor:
         self._times.record_response(batch)
         if self._late:
             self._send_late([connection for connection, _, _ in batch.replies])
+        batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
             self._submit_slow(later)
 

@@ -16,6 +16,10 @@ from tendis_py.services.stats import Traffic
 from tendis_py.stages.connection import OUTBOX_BYTES, Connection
 from tendis_py.stages.connection_table import ConnectionTable
 
+REQUEST_WORK = 512
+"""What a request counts for, in bytes of input, when a turn is shared out: both take about as
+long."""
+
 
 class Waiting:
     def __init__(self, services: Services, connections: ConnectionTable, traffic: Traffic) -> None:
@@ -38,18 +42,25 @@ class Waiting:
         connection.waiting_bytes += received
         self._connections.update_events(connection)
 
-    def take_ready(self, items: list[Item[Connection]]) -> None:
-        """Let connections go on whose requests had to wait."""
-        ready, self.ready = self.ready, []
-        for connection in ready:
+    def take_ready(self, items: list[Item[Connection]], room: int) -> int:
+        """Let connections go on whose requests had to wait, in turn, as many as there is ``room``
+        for in REQUEST_WORK; how much of it was taken."""
+        taken = work = 0
+        for connection in self.ready:
+            taken += 1
             if connection.closed or connection.busy or not connection.waiting:
                 continue
+            work += REQUEST_WORK * len(connection.waiting)
             connection.session.received = connection.waiting_since
             items.append((connection, connection.waiting))
             connection.busy = True
             connection.waiting = []
             connection.waiting_bytes = 0
             self._connections.update_events(connection)
+            if work > room:
+                break
+        del self.ready[:taken]
+        return work
 
     def hold(self, connection: Connection, rest: list[Request]) -> None:
         """``rest`` may not run yet: park the connection, unless that has changed meanwhile."""

@@ -131,7 +131,8 @@ class Batch:
             if index < entries:
                 continue
             done = kept if index == entries else 0
-            failure = encode(error, connection.session.protocol)
+            failure = bytes(encode(error, connection.session.protocol))
+            payload = bytes(payload)
             pieces = [
                 one if one.startswith(b">") else failure for one in split_replies(payload[done:])
             ]

@@ -27,8 +27,9 @@ CACHED_SHARE = 32
 """Of what is written ahead the row cache takes the beginning, up to such a part of its size."""
 
 _AHEAD_ROWS = 512
-"""Rows of a new version from which they are written ahead of the commit, and how many at a time:
-half a millisecond."""
+_AHEAD_BYTES = 1 << 16
+"""Rows of a new version, or bytes of them, from which they are written ahead of the commit, and how
+many at a time: a fraction of a millisecond. (A megabyte takes longer in one write than in many.)"""
 
 
 class VersionWriter:
@@ -40,20 +41,31 @@ class VersionWriter:
     without a RocksDB batch of a million rows that everybody waits for.
     """
 
-    __slots__ = ("_ahead", "_cache", "_cache_until", "_prefix", "_rows", "_tx", "version")
+    __slots__ = (
+        "_ahead",
+        "_bytes",
+        "_cache",
+        "_cache_until",
+        "_prefix",
+        "_rows",
+        "_tx",
+        "version",
+    )
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
         self.version = tx.keyspace.new_version()
         self._prefix = version_prefix(self.version)
         self._rows: list[RowWrite] = []
+        self._bytes = 0  # of their values
         self._ahead = False
         self._cache = tx.keyspace.cache
         self._cache_until = self._cache.bytes + self._cache.limit // CACHED_SHARE
 
     def add(self, element: bytes, value: bytes = b"", family: int = ROWS) -> None:
         self._rows.append((family, self._prefix + element, value))
-        if len(self._rows) >= _AHEAD_ROWS:
+        self._bytes += len(value)
+        if len(self._rows) >= _AHEAD_ROWS or self._bytes >= _AHEAD_BYTES:
             self._write_ahead()
 
     def finish(self) -> int:
@@ -68,7 +80,7 @@ class VersionWriter:
         return self.version
 
     def _write_ahead(self) -> None:
-        rows, self._rows = self._rows, []
+        rows, self._rows, self._bytes = self._rows, [], 0
         self._tx.write_ahead(self.version, rows)
         self._ahead = True
         if self._cache.bytes < self._cache_until:

@@ -217,6 +217,9 @@ class Engine:
         options.set_keep_log_file_num(3)
         options.set_max_open_files(256)
         options.set_bytes_per_sync(1024 * 1024)
+        options.set_avoid_unnecessary_blocking_io(
+            True
+        )  # whoever ends an iteration deletes no files
         options.set_memtable_whole_key_filtering(True)
         options.set_memtable_prefix_bloom_ratio(0.0125)
         table = BlockBasedOptions()

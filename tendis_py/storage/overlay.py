@@ -38,6 +38,8 @@ class Overlay:
         self.in_passing = False
         """Whether nobody is about to ask for what this batch reads and writes: the cache is not to
         have it. For background jobs; until the next commit."""
+        self.many_bytes = False
+        """Whether what was written is too long for one write, however few rows it is."""
         self.meta: dict[bytes, Held] = {}
         self.deleted: list[bytes] = []
         """Keys of rows that were made ABSENT; some of them may be there again."""

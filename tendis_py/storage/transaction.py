@@ -206,7 +206,7 @@ class Transaction(Overlay):
         self.ranges.clear()
         self.pending.clear()
         self.undo.clear()
-        self.in_passing = False
+        self.in_passing = self.many_bytes = False
         self._earliest = NEVER
         if self._building:
             self.keyspace.building -= self._building
@@ -302,7 +302,11 @@ class Transaction(Overlay):
 
     @property
     def _is_large(self) -> bool:
-        return len(self.meta) > MOST_ROWS or max(map(len, self.families.values())) > MOST_ROWS
+        return (
+            self.many_bytes
+            or len(self.meta) > MOST_ROWS
+            or max(map(len, self.families.values())) > MOST_ROWS
+        )
 
     def _commit_in_slices(self) -> None:
         """The commit, in writes none of which takes long (see journal.py)."""

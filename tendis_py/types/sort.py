@@ -52,7 +52,8 @@ class Pattern:
         key = self.before + element + self.after
         try:
             if self.field is None:
-                return strings.get(db, key)
+                found = strings.get(db, key)
+                return None if found is None else bytes(found)
             return hashes.get(db, key, self.field)
         except ReplyError:  # WRONGTYPE
             return None

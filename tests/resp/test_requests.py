@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tendis_py.pieces import Pieces, Text, parts_of
 from tendis_py.resp import requests as module
 from tendis_py.resp.requests import MAX_INLINE, FastReader, RequestParser
 from tests.support.reference import Parsed, parse_requests
@@ -183,6 +184,48 @@ def test_arguments_of_any_size_come_through(size: int) -> None:
     for step in (len(data), 32 * 1024, 4096):
         chunks = [data[at : at + step] for at in range(0, len(data), step)]
         assert parse(chunks).requests == [request, request]
+
+
+@settings(max_examples=500)
+@given(st.data(), good)
+def test_long_arguments_come_through_however_they_are_cut(draw: st.DataObject, data: bytes) -> None:
+    """With limits so low that most arguments are long, some of them in pieces."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tendis_py.resp.requests.LONG_BULK_BYTES", 1)
+        patch.setattr("tendis_py.resp.requests.BLOCK_BYTES", 2)
+        patch.setattr("tendis_py.resp.long_argument.BLOCK_BYTES", 2)
+        parser = RequestParser(FastReader(), long_values=lambda name: 1)
+        found = [one for chunk in draw.draw(cut(data)) for one in parser.feed(chunk)]
+    assert [list(map(bytes, request)) for request in found] == parse_requests(data).requests
+    assert not any(isinstance(argument, Pieces) for one in found for argument in one[:1] + one[2:])
+    assert parser.buffered == 0
+
+
+@pytest.mark.parametrize("name", [b"SET", b"other"])
+def test_a_long_value_comes_in_pieces_if_it_may(name: bytes) -> None:
+    value = bytes(range(256)) * 12_000
+    data = encode_request([name, b"k", value, b"EX", b"1"]) + PING
+    parser = RequestParser(FastReader(), long_values=lambda name: 2 * (name == b"SET"))
+    found = []
+    for at in range(0, len(data), 16_384):
+        chunk = data[at : at + 16_384]
+        assert not found
+        found = parser.feed(chunk)
+        assert found or at + len(chunk) - 64 < parser.unparsed <= at + len(chunk)
+    assert found[0][:2] + found[0][3:] == [name, b"k", b"EX", b"1"]
+    assert found[1] == [b"PING"]
+    text: Text = found[0][2]
+    assert isinstance(text, Pieces) == (name == b"SET")
+    assert bytes(text) == value
+    assert len(parts_of(text)) == (3 if name == b"SET" else 1)
+
+
+def test_a_long_argument_is_given_up() -> None:
+    parser = RequestParser(FastReader())
+    parser.feed(b"*2\r\n$3\r\nGET\r\n$1000000\r\n" + b"x" * 500_000)
+    assert 500_000 <= parser.buffered < 500_100
+    parser.discard()
+    assert parser.buffered == parser.unparsed == 0
 
 
 def test_requests_of_many_arguments_come_through() -> None:

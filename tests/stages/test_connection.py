@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tendis_py.pieces import Pieces
 from tendis_py.resp.requests import FastReader
 from tendis_py.services.clock import REAL_CLOCK
 from tendis_py.stages.connection import SEND_BYTES, Connection
@@ -68,6 +69,26 @@ def test_replies_leave_share_by_share_and_in_order(
         got += received(client, sent)
     assert got == b"".join(replies)
     assert connection.outbox_bytes == 0
+
+
+def test_what_is_in_pieces_leaves_share_by_share_and_in_order(
+    pair: tuple[Connection, socket.socket],
+) -> None:
+    connection, client = pair
+    replies = [Pieces([b"$", bytes([n]) * (n * SEND_BYTES // 3), b"\r\n"]) for n in range(6)]
+    got = b""
+    for reply in replies:
+        before = connection.outbox_bytes
+        connection.send(reply)
+        sent = before + len(reply) - connection.outbox_bytes
+        assert sent <= SEND_BYTES
+        got += received(client, sent)
+    while connection.outbox is not None:
+        before = connection.outbox_bytes
+        connection.flush()
+        assert 0 < before - connection.outbox_bytes <= SEND_BYTES
+        got += received(client, before - connection.outbox_bytes)
+    assert got == b"".join(map(bytes, replies))
 
 
 def test_many_small_replies_leave_in_order(pair: tuple[Connection, socket.socket]) -> None:

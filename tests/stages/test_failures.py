@@ -122,6 +122,26 @@ def test_what_was_committed_on_the_way_is_not_taken_back(
         assert client.command("DBSIZE") == b":2\r\n"
 
 
+@pytest.mark.parametrize("good_writes", [0, 1, 5])
+def test_a_long_string_is_not_half_written(
+    server: Server, monkeypatch: pytest.MonkeyPatch, good_writes: int
+) -> None:
+    """Neither when the slices that go ahead of its commit fail, nor when the commit does; a reply
+    that was to have the old one becomes an error, too."""
+    disk = Disk(server.keyspace.engine, monkeypatch)
+    old, new = b"x" * 3_000_000, b"y" * 4_000_000
+    with client_of(server) as client:
+        assert client.command("SET", "k", old) == b"+OK\r\n"
+        for command in (["SET", "k", new], ["APPEND", "k", new], ["SET", "k", "short", "GET"]):
+            disk.good_writes = good_writes if new in command else 0
+            reply = client.command(*command)
+            disk.good_writes = 1_000_000
+            assert reply.startswith(b"-"), reply[:80]
+            assert client.value("GET", "k") == old
+        assert client.command("APPEND", "k", new) == b":7000000\r\n"
+        assert client.value("GET", "k") == old + new
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_a_failing_commit_answers_what_is_owed(
     server: Server, monkeypatch: pytest.MonkeyPatch, protocol: int

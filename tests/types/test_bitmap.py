@@ -165,7 +165,7 @@ def test_a_result_of_many_fragments_is_written_ahead(store: Store, db: Database)
 
 
 def test_much_is_for_the_slow_lane(store: Store, db: Database) -> None:
-    strings.put(db, b"whole", b"\xff" * 1000 * FRAGMENT_BYTES)
+    db.put(b"whole", StringRow(b"\xff" * 1000 * FRAGMENT_BYTES), None)
     bitmap.set_bit(db, b"sparse", 4_000_000_000, 1)
     store.commit()
     store.tx.fast_rows = 1000

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tendis_py.errors import NOT_FLOAT, NOT_INTEGER, ReplyError, TooLargeError
+from tendis_py.pieces import Pieces
 from tendis_py.storage.codec import CollectionRow, StringRow, decode
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import ROWS
 from tendis_py.types import keys
 from tendis_py.types.string import counter
 from tendis_py.types.string import values as strings
-from tendis_py.types.string.fragments import FRAGMENT_BYTES, WHOLE_BYTES, Draft, fragmented_row
+from tendis_py.types.string.fragments import (
+    FRAGMENT_BYTES,
+    LONG_BYTES,
+    WHOLE_BYTES,
+    Draft,
+    fragmented_row,
+)
 from tests.support.store import NOW, Store
 
 LIMIT = 1 << 29
@@ -40,6 +48,78 @@ def test_a_string_is_whole_up_to_a_length(db: Database) -> None:
     assert strings.append(db, b"k", b"y", LIMIT) == WHOLE_BYTES + 1
     assert row_of(db).value == WHOLE_BYTES + 1
     assert strings.get(db, b"k") == bytes(WHOLE_BYTES - 1) + b"xy"
+
+
+@pytest.mark.parametrize("size", [LONG_BYTES, LONG_BYTES + 1, LONG_BYTES + FRAGMENT_BYTES])
+def test_a_string_that_is_set_is_whole_up_to_a_length(
+    store: Store, db: Database, size: int
+) -> None:
+    value = b"abc" + bytes(3 * FRAGMENT_BYTES) + b"x" * (size - 6 - 3 * FRAGMENT_BYTES) + b"\0\0\0"
+    ways: list[Callable[[bytes], object]] = [
+        lambda key: strings.put(db, key, value),
+        lambda key: strings.put_all(db, [b"other", key], [b"v", value]),
+        lambda key: strings.put_if(db, key, value, expire_at=LATER),
+        lambda key: strings.put_new(db, [key], [value]),
+        lambda key: strings.append(db, key, value, LIMIT),
+    ]
+    for number, write in enumerate(ways):
+        key = b"%d" % number
+        write(key)
+        row = db.peek(key)
+        assert row is not None
+        assert bool(row.version) == (size > LONG_BYTES)
+        assert row.expire_at == (LATER if number == 2 else 0)
+        assert bytes(strings.get(db, key) or b"") == value
+        assert strings.length(db, key) == size
+    store.commit()
+    store.check()
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(1, 3 * FRAGMENT_BYTES), min_size=1, max_size=20), st.booleans())
+def test_what_comes_in_pieces_is_stored_as_one_string(sizes: list[int], edit: bool) -> None:
+    sizes.append(LONG_BYTES)
+    parts = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
+    value = b"".join(parts)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "data")
+        db = store.db
+        if edit:
+            strings.overwrite(db, b"k", 0, b"before" * FRAGMENT_BYTES, LIMIT)
+            strings.overwrite(db, b"k", 5, Pieces(parts), LIMIT)
+            value = b"befor" + value
+        else:
+            strings.put(db, b"k", Pieces(parts))
+        store.commit()
+        found = strings.get(db, b"k")
+        assert found is not None
+        assert bytes(found)[: len(value)] == value
+        store.check()
+        store.engine.close()
+
+
+def test_a_long_string_is_read_as_it_was(store: Store, db: Database) -> None:
+    before = b"x" * 3 * LONG_BYTES
+    strings.put(db, b"k", before)
+    store.commit()
+    found = strings.get(db, b"k")
+    strings.overwrite(db, b"k", LONG_BYTES, b"y", LIMIT)
+    db.delete(b"k", row_of(db))
+    store.commit()
+    assert isinstance(found, Pieces)
+    assert bytes(found) == before
+
+
+def test_zeros_take_no_memory(store: Store, db: Database) -> None:
+    strings.overwrite(db, b"k", LIMIT - 1, b"x", LIMIT)
+    store.commit()
+    found = strings.get(db, b"k")
+    part = strings.part(db, b"k", 7, -1)
+    for text, size in ((found, LIMIT), (part, LIMIT - 7)):
+        assert isinstance(text, Pieces)
+        assert len(text) == size
+        assert sum(map(len, {id(one): one for one in text.parts}.values())) < 1 << 20
+        assert text.parts[-1].endswith(b"\0x")
 
 
 def test_a_far_byte_costs_one_fragment(store: Store, db: Database) -> None:
@@ -160,7 +240,7 @@ def test_much_is_for_the_slow_lane(store: Store, db: Database) -> None:
     assert not store.tx.dirty
     assert strings.part(db, b"k", 0, 20 * FRAGMENT_BYTES) == b"x" * (20 * FRAGMENT_BYTES + 1)
     store.tx.fast_rows = 0
-    assert strings.get(db, b"k") == b"x" * 400 * FRAGMENT_BYTES
+    assert bytes(strings.get(db, b"k") or b"") == b"x" * 400 * FRAGMENT_BYTES
 
 
 EDGES = sorted(

@@ -18,7 +18,6 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import OFFSET_RANGE, ReplyError, wrong_arity
 from tendis_py.resp.replies import OK, Replies, Reply
-from tendis_py.types.string import fragments
 from tendis_py.types.string import values as strings
 
 _command = partial(command, group="string")
@@ -139,6 +138,7 @@ def _set_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
         "PXAT unix-time-milliseconds | KEEPTTL]"
     ),
     run=_set_run,
+    long_value=2,
 )
 def set_(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."""
@@ -167,14 +167,28 @@ def _set_with_options(ctx: Context, args: list[bytes]) -> Reply:
     return OK if done else None
 
 
-@_command("setnx", 3, since="1.0.0", flags="write denyoom fast", keys=_INSERT, syntax="key value")
+@_command(
+    "setnx",
+    3,
+    since="1.0.0",
+    flags="write denyoom fast",
+    keys=_INSERT,
+    syntax="key value",
+    long_value=2,
+)
 def setnx(ctx: Context, args: list[bytes]) -> Reply:
     """Set the string value of a key only when the key doesn't exist."""
     return int(strings.put_if(ctx.db, args[1], args[2], exists=False))
 
 
 @_command(
-    "setex", 4, since="2.0.0", flags="write denyoom", keys=_OVERWRITE, syntax="key seconds value"
+    "setex",
+    4,
+    since="2.0.0",
+    flags="write denyoom",
+    keys=_OVERWRITE,
+    syntax="key seconds value",
+    long_value=3,
 )
 def setex(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the string value and expiration time of a key. Creates the key if it doesn't exist."""
@@ -190,6 +204,7 @@ def setex(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=_OVERWRITE,
     syntax="key milliseconds value",
+    long_value=3,
 )
 def psetex(ctx: Context, args: list[bytes]) -> Reply:
     """Sets both string value and expiration time in milliseconds of a key.
@@ -259,6 +274,7 @@ def _columns(args: list[bytes], name: str) -> tuple[list[bytes], list[bytes]]:
         "double the free space available on every reallocation."
     ),
     syntax="key value",
+    long_value=2,
 )
 def append(ctx: Context, args: list[bytes]) -> Reply:
     """Appends a string to the value of a key. Creates the key if it doesn't exist."""
@@ -277,6 +293,7 @@ def append(ctx: Context, args: list[bytes]) -> Reply:
         "being the length of the value argument."
     ),
     syntax="key offset value",
+    long_value=3,
 )
 def setrange(ctx: Context, args: list[bytes]) -> Reply:
     """Overwrites a part of a string value with another by an offset.
@@ -292,7 +309,15 @@ def setrange(ctx: Context, args: list[bytes]) -> Reply:
 # Reading and writing
 
 
-@_command("getset", 3, since="1.0.0", flags="write denyoom fast", keys=_UPDATE, syntax="key value")
+@_command(
+    "getset",
+    3,
+    since="1.0.0",
+    flags="write denyoom fast",
+    keys=_UPDATE,
+    syntax="key value",
+    long_value=2,
+)
 def getset(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the previous string value of a key after setting it to a new value."""
     before = strings.get(ctx.db, args[1])
@@ -328,7 +353,7 @@ def getex(ctx: Context, args: list[bytes]) -> Reply:
     row = strings.checked(ctx.db.find(args[1]))
     if row is None:
         return None
-    value = fragments.whole(ctx.db, row)
+    value = strings.text(ctx.db, row)
     if isinstance(expiry, Expiry):
         strings.set_deadline(ctx.db, args[1], row, expiry.deadline(ctx.db.now, "getex"))
     elif expiry is not None:

@@ -1,15 +1,18 @@
-"""Long strings in fragments, so that a bit of 512 MB can be set without writing 512 MB.
+"""Long strings in fragments, so that a bit of 512 MB can be set without writing 512 MB, and that no
+single write, read or copy of 512 MB holds the GIL.
 
-A string that is edited in place and is longer than WHOLE_BYTES is cut into fragments: rows keyed
-by their number, each with its trailing zero bytes left off, and none at all where all is zero. Its
-meta row's ``value`` is the length in bytes, its ``count`` the number of fragments stored. Any other
-string is whole in its row. What is here takes both; it knows neither bits nor RESP.
+A string that is edited in place and is longer than WHOLE_BYTES, or longer than LONG_BYTES however
+it came about, is cut into fragments: rows keyed by their number, each with its trailing zero bytes
+left off, and none at all where all is zero. Its meta row's ``value`` is the length in bytes, its
+``count`` the number of fragments stored. Any other string is whole in its row. What is here takes
+both; it knows neither bits nor RESP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from tendis_py.pieces import BLOCK_BYTES, Pieces, Text, parts_of
 from tendis_py.storage.codec import RAW, STRING, Collection, CollectionRow, Row, StringRow, register
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements, VersionWriter
@@ -17,14 +20,20 @@ from tendis_py.storage.elements import Elements, VersionWriter
 FRAGMENT_BYTES = 4096
 """Setting a bit writes one; counting the bits of one costs little more than finding it."""
 WHOLE_BYTES = 4 * FRAGMENT_BYTES
+LONG_BYTES = 1 << 19
+"""A row this long is written in one or two milliseconds, with the GIL held."""
 _PIECE_BYTES = 16 * FRAGMENT_BYTES
 """What is looked at at once of a string that is whole: the GIL can be handed on in between."""
+_ZEROS = bytes(4 * _PIECE_BYTES)
 _FEW = 16
 """Fragments that are read by their numbers, through the cache; more are iterated over."""
 _FRAGMENTED = 3
 """The encoding byte, after those of whole strings (codec.NATURAL, RAW, TEXT)."""
 _ADMITTED = 4
 """What a fragment counts when a command asks for the fast lane: its bytes are work, too."""
+_ADMITTED_NEW = 4 * _ADMITTED
+"""What a fragment of a new string counts: those of LONG_BYTES are too much for the fast lane, where
+nobody may wait for RocksDB."""
 
 
 def _pack(row: CollectionRow) -> bytes:
@@ -73,17 +82,56 @@ def read(db: Database, row: Row, start: int, stop: int) -> bytes:
     if start >= stop:
         return b""
     db.tx.admit(work(row, start, stop))
-    parts: list[bytes] = []
-    for offset, piece in pieces(db, row, start, stop):
-        parts += bytes(offset - start), piece
-        start = offset + len(piece)
-    parts.append(bytes(stop - start))
-    return b"".join(parts)
+    return b"".join(_filled(db, row, start, stop))
 
 
 def whole(db: Database, row: Row) -> bytes:
     """The string."""
     return read(db, row, 0, row.value) if row.version else row.value
+
+
+def text(db: Database, row: Row, start: int, stop: int) -> Text:
+    """As ``read``; what is long and in fragments comes in pieces, and takes no memory where it is
+    zero."""
+    stop = min(stop, size(row))
+    if not row.version or stop - start <= LONG_BYTES:
+        return read(db, row, start, stop)
+    db.tx.admit(work(row, start, stop))
+    return Pieces(_gathered(_filled(db, row, start, stop)))
+
+
+def _filled(db: Database, row: Row, start: int, stop: int) -> Iterator[bytes]:
+    """All bytes between ``start`` and ``stop``, in order."""
+    for offset, piece in pieces(db, row, start, stop):
+        yield from _zeros(offset - start)
+        yield piece
+        start = offset + len(piece)
+    yield from _zeros(stop - start)
+
+
+def _zeros(length: int) -> Iterator[bytes]:
+    for _ in range(length // len(_ZEROS)):
+        yield _ZEROS
+    if length % len(_ZEROS):
+        yield _ZEROS[: length % len(_ZEROS)]
+
+
+def _gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of a reasonable size; what is long enough stays as it is."""
+    found: list[bytes] = []
+    length = 0
+    for part in parts:
+        if part is _ZEROS:
+            yield b"".join(found)
+            yield part
+            found, length = [], 0
+            continue
+        found.append(part)
+        length += len(part)
+        if length >= BLOCK_BYTES:
+            yield b"".join(found)
+            found, length = [], 0
+    yield b"".join(found)
 
 
 def byte(db: Database, row: Row, at: int) -> int:
@@ -145,6 +193,36 @@ def _element(number: int) -> bytes:
 # Writing
 
 
+def row_for(db: Database, value: Text, expire_at: int = 0) -> Row:
+    """A row for the string ``value``: it has it whole, or the version of its fragments, which are
+    written ahead. Ask before anything else is written."""
+    if len(value) <= LONG_BYTES:
+        return StringRow(bytes(value), expire_at)
+    db.tx.admit(_ADMITTED_NEW * (1 + len(value) // FRAGMENT_BYTES))
+    writer = FragmentWriter(db)
+    for number, fragment in enumerate(_cut(value)):
+        writer.add(number, fragment)
+    return fragmented_row(len(value), writer.count, writer.finish(), expire_at)
+
+
+def _cut(value: Text) -> Iterator[bytes]:
+    """The fragments of ``value``, zeros included."""
+    rest = b""
+    for part in parts_of(value):
+        at = 0
+        if rest:
+            at = FRAGMENT_BYTES - len(rest)
+            rest += part[:at]
+            if len(rest) < FRAGMENT_BYTES:
+                continue
+            yield rest
+        for start in range(at, len(part) - FRAGMENT_BYTES + 1, FRAGMENT_BYTES):
+            yield part[start : start + FRAGMENT_BYTES]
+        rest = part[len(part) - (len(part) - at) % FRAGMENT_BYTES :]
+    if rest:
+        yield rest
+
+
 class Draft:
     """The string at ``key`` while it is edited in place; ``old`` is its row.
 
@@ -158,6 +236,7 @@ class Draft:
         "_elements",
         "_key",
         "_old",
+        "_old_size",
         "_parts",
         "_stored",
         "_whole",
@@ -171,7 +250,7 @@ class Draft:
         self._whole: bytearray | None = None
         self._elements: Elements | None = None
         self._parts: dict[int, bytearray] = {}
-        self._changed: set[int] = set()
+        self._changed: dict[int, None] = {}
         self._stored: set[int] = set()
         """Of the fragments looked at, those that were there before."""
         if old is not None and old.version:
@@ -181,6 +260,7 @@ class Draft:
             self._whole = bytearray(b"" if old is None else old.value)
             self.size = len(self._whole)
             self.grow(self.size)
+        self._old_size = self.size
 
     def grow(self, length: int) -> None:
         """Have the string be at least this long, with zero bytes at its end."""
@@ -192,7 +272,7 @@ class Draft:
         if self.size > WHOLE_BYTES:
             for at in range(0, len(self._whole), FRAGMENT_BYTES):
                 self._parts[at // FRAGMENT_BYTES] = self._whole[at : at + FRAGMENT_BYTES]
-            self._changed.update(self._parts)
+            self._changed.update(dict.fromkeys(self._parts))
             self._whole = None
         elif added > 0:
             self._whole += bytes(added)
@@ -209,12 +289,20 @@ class Draft:
             start += taken
         return found
 
-    def write(self, start: int, piece: bytes) -> None:
-        """Lay ``piece`` over the string at ``start``, growing it as needed."""
+    def write(self, start: int, piece: Text) -> None:
+        """Lay ``piece`` over the string at ``start``, growing it as needed. A long one asks for
+        admission: before the first ``save``."""
+        if len(piece) > WHOLE_BYTES:
+            self._db.tx.admit(_ADMITTED * (len(piece) // FRAGMENT_BYTES))
         self.grow(start + len(piece))
         if self._whole is not None:
-            self._whole[start : start + len(piece)] = piece
+            self._whole[start : start + len(piece)] = bytes(piece)
             return
+        for part in parts_of(piece):
+            self._lay(start, part)
+            start += len(part)
+
+    def _lay(self, start: int, piece: bytes) -> None:
         done = 0
         while done < len(piece):
             number, at = divmod(start + done, FRAGMENT_BYTES)
@@ -222,13 +310,15 @@ class Draft:
             part = self._part(number)
             part += bytes(max(at - len(part), 0))
             part[at : at + len(taken)] = taken
-            self._changed.add(number)
+            self._changed[number] = None
             done += len(taken)
 
     def _part(self, number: int) -> bytearray:
         part = self._parts.get(number)
         if part is None:
-            found = None if self._elements is None else self._elements.get(_element(number))
+            found = None
+            if self._elements is not None and number * FRAGMENT_BYTES < self._old_size:
+                found = self._elements.get(_element(number))
             if found is not None:
                 self._stored.add(number)
             part = self._parts[number] = bytearray(found or b"")
@@ -260,6 +350,8 @@ class Draft:
         assert elements is not None
         assert isinstance(old, CollectionRow)
         count = old.count
+        if len(self._changed) * FRAGMENT_BYTES > LONG_BYTES:
+            self._db.tx.many_bytes = True
         for number in self._changed:
             fragment = stripped(self._parts[number])
             was_there = number in self._stored

@@ -11,9 +11,11 @@ from typing import Any
 
 from tendis_py.errors import STRING_TOO_LONG, ReplyError, wrong_type
 from tendis_py.numbers import strict_integer
+from tendis_py.pieces import Text
 from tendis_py.storage.codec import RAW, STRING, TEXT, AbsentRow, Held, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.types.string import fragments
+from tendis_py.types.string.fragments import LONG_BYTES
 
 _EMBEDDED_BYTES = 64
 """Redis 8.2 allocates object, deadline, key and value together when they fit into this (kvobjSet
@@ -44,12 +46,17 @@ def encoding(key: bytes, row: StringRow) -> str:
 # Reading
 
 
-def get(db: Database, key: bytes) -> bytes | None:
+def get(db: Database, key: bytes) -> Text | None:
     value = db.find_bare(key)
     if value is not None:
         return value
     row = checked(db.find(key))
-    return None if row is None else fragments.whole(db, row)
+    return None if row is None else text(db, row)
+
+
+def text(db: Database, row: Row) -> Text:
+    """The string whose row this is."""
+    return fragments.text(db, row, 0, row.value) if row.version else row.value
 
 
 _WHOLE = frozenset((bytes, StringRow, AbsentRow))
@@ -66,7 +73,7 @@ def get_run(db: Database, keys: list[bytes]) -> list[Any] | None:
     return [what if isinstance(what, bytes) else what.value for what in found]
 
 
-def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:
+def get_many(db: Database, keys: list[bytes]) -> list[Text | None]:
     """The strings of ``keys``; None for an absent key and for one of another type."""
     db.tx.admit(len(keys))
     found: list[Held] = []
@@ -76,15 +83,15 @@ def get_many(db: Database, keys: list[bytes]) -> list[bytes | None]:
     if not rows:
         return found  # type: ignore[return-value]
     db.tx.admit(sum(fragments.work(row, 0, row.value) for row in rows if _in_fragments(row)))
-    return [what if isinstance(what, bytes) else _text(db, what) for what in found]
+    return [what if isinstance(what, bytes) else _any_text(db, what) for what in found]
 
 
 def _in_fragments(row: Row) -> bool:
     return row.type == STRING and row.version != 0
 
 
-def _text(db: Database, row: Row) -> bytes | None:
-    return fragments.whole(db, row) if row.type == STRING else None
+def _any_text(db: Database, row: Row) -> Text | None:
+    return text(db, row) if row.type == STRING else None
 
 
 def length(db: Database, key: bytes) -> int:
@@ -93,7 +100,7 @@ def length(db: Database, key: bytes) -> int:
     return 0 if row is None else fragments.size(row)
 
 
-def part(db: Database, key: bytes, first: int, last: int) -> bytes:
+def part(db: Database, key: bytes, first: int, last: int) -> Text:
     """The bytes from ``first`` to ``last``, both included; negative ones count from the end. One
     that lies before the start stands for the start, unless ``first`` comes after ``last``."""
     row = checked(db.find(key))
@@ -102,15 +109,18 @@ def part(db: Database, key: bytes, first: int, last: int) -> bytes:
     size = fragments.size(row)
     first = max(first + size, 0) if first < 0 else first
     last = max(last + size, 0) if last < 0 else last
-    return fragments.read(db, row, first, last + 1)
+    return fragments.text(db, row, first, last + 1)
 
 
 # Writing
 
 
-def put(db: Database, key: bytes, value: bytes) -> None:
+def put(db: Database, key: bytes, value: Text) -> None:
     """Set ``key`` to ``value``, whatever it held before; it does not expire."""
-    db.set(key, value)
+    if len(value) > LONG_BYTES:
+        db.put(key, fragments.row_for(db, value), db.peek(key))
+    else:
+        db.set(key, bytes(value))
 
 
 def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
@@ -118,13 +128,17 @@ def put_all(db: Database, keys: list[bytes], values: list[bytes]) -> None:
     deadline."""
     db.tx.admit(len(keys))
     for cut in db.tx.pace.cuts(len(keys)):
-        db.set_all(keys[cut], values[cut])
+        if max(map(len, values[cut]), default=0) > LONG_BYTES:
+            for key, value in zip(keys[cut], values[cut], strict=True):
+                put(db, key, value)
+        else:
+            db.set_all(keys[cut], values[cut])
 
 
 def put_if(
     db: Database,
     key: bytes,
-    value: bytes,
+    value: Text,
     *,
     exists: bool | None = None,
     expire_at: int = 0,
@@ -140,7 +154,7 @@ def put_if(
         return False
     if keep_expiry and old is not None:
         expire_at = old.expire_at
-    db.put(key, StringRow(value, expire_at), old)
+    db.put(key, fragments.row_for(db, value, expire_at), old)
     return True
 
 
@@ -155,12 +169,12 @@ def put_new(db: Database, keys: list[bytes], values: list[bytes]) -> bool:
     return True
 
 
-def take(db: Database, key: bytes) -> bytes | None:
+def take(db: Database, key: bytes) -> Text | None:
     """Delete ``key`` and return what it held."""
     row = checked(db.find(key))
     if row is None:
         return None
-    value = fragments.whole(db, row)
+    value = text(db, row)
     db.delete(key, row)
     return value
 
@@ -174,24 +188,24 @@ def set_deadline(db: Database, key: bytes, row: Row, deadline: int) -> None:
         db.put(key, row.with_expiry(deadline), row)
 
 
-def append(db: Database, key: bytes, suffix: bytes, limit: int) -> int:
+def append(db: Database, key: bytes, suffix: Text, limit: int) -> int:
     """Extend the string, or create it; the new length."""
     old = checked(db.peek(key))
     if old is None:
-        db.put(key, StringRow(suffix), None)
+        db.put(key, fragments.row_for(db, suffix), None)
         return len(suffix)
     before = fragments.size(old)
     size = before + len(suffix)
     if size > limit:
         raise ReplyError(STRING_TOO_LONG)
     if size <= fragments.WHOLE_BYTES:
-        db.put(key, StringRow(old.value + suffix, old.expire_at, RAW), old)
+        db.put(key, StringRow(old.value + bytes(suffix), old.expire_at, RAW), old)
     else:
         _lay(db, key, old, before, suffix)
     return size
 
 
-def overwrite(db: Database, key: bytes, offset: int, piece: bytes, limit: int) -> int:
+def overwrite(db: Database, key: bytes, offset: int, piece: Text, limit: int) -> int:
     """Lay ``piece`` over the string at ``offset``, after zero bytes where it was shorter; the new
     length. An empty piece changes nothing."""
     old = checked(db.peek(key))
@@ -203,7 +217,7 @@ def overwrite(db: Database, key: bytes, offset: int, piece: bytes, limit: int) -
     return _lay(db, key, old, offset, piece)
 
 
-def _lay(db: Database, key: bytes, old: Row | None, offset: int, piece: bytes) -> int:
+def _lay(db: Database, key: bytes, old: Row | None, offset: int, piece: Text) -> int:
     draft = fragments.Draft(db, key, old)
     draft.write(offset, piece)
     draft.save()
