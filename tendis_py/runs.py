@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Any, Protocol, TypeVar
 
 from tendis_py.commands.context import Context
-from tendis_py.commands.registry import REGISTRY, Command
+from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Command
 from tendis_py.resp.replies import Payload, encode_each, encode_run
 from tendis_py.resp.requests import Request
 from tendis_py.services.counters import Counters
@@ -81,18 +81,20 @@ class Runs:
             groups.setdefault(_group_of(item[0].session, item[1]), []).append(item)
         left: list[Item[C]] = []
         for (command, *_), group in groups.items():
-            payloads = None
-            if command is not None and len(group) > 1:
-                shares = [(client.session, requests) for client, requests in group]
-                self._context.enter(shares[0][0])
-                payloads = self.take(command, shares, read)
-            if payloads is None:
-                left += group
-                continue
-            for (client, requests), payload in zip(group, payloads, strict=True):
-                client.session.commands += len(requests)
-                self._counters.processed += len(requests)
-                replies.append((client, payload, None))
+            for part in _parts(group):
+                payloads = None
+                if command is not None and len(part) > 1:
+                    shares = [(client.session, requests) for client, requests in part]
+                    self._context.enter(shares[0][0])
+                    payloads = self.take(command, shares, read)
+                if payloads is None:
+                    left += part
+                    continue
+                for (client, requests), payload in zip(part, payloads, strict=True):
+                    client.session.commands += len(requests)
+                    self._counters.processed += len(requests)
+                    replies.append((client, payload, None))
+                self._context.tx.settle_if_large()
         return left
 
     def take(self, command: Command, shares: list[Share], read: int) -> list[Payload] | None:
@@ -156,6 +158,15 @@ def _encode_shares(values: list[Any], shares: list[Share]) -> list[Payload] | No
         payloads.append(payload)
         start = end
     return payloads
+
+
+def _parts(group: list[Item[C]]) -> list[list[Item[C]]]:
+    """A group, cut so that a run takes about as many rows as a command may, and as long."""
+    arguments = len(group[0][1][0]) * sum([len(requests) for _, requests in group])
+    if arguments <= FAST_ROWS:
+        return [group]
+    size = max(len(group) * FAST_ROWS // arguments, 2)
+    return [group[start : start + size] for start in range(0, len(group), size)]
 
 
 def _group_of(session: Session, requests: list[Request]) -> Group:

@@ -27,7 +27,6 @@ from tendis_py.resp.replies import Payload
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
-from tendis_py.storage.journal import MOST_ROWS
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
@@ -135,18 +134,12 @@ class Executor:
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
-        counters = self.dispatcher.counters
-        settle_at = counters.changes + MOST_ROWS
         replies = batch.replies
         items = batch.items
         self.dispatcher.context.replies = []
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
         for connection, requests in items:
-            if counters.changes > settle_at:  # those of different clients need not be one commit
-                self.dispatcher.context.replies = []
-                self.tx.settle()
-                settle_at = counters.changes + MOST_ROWS
             session = connection.session
             output: list[Payload] = []
             taken = run(session, requests[:1] if is_slow else requests, output, session.received)
@@ -159,7 +152,8 @@ class Executor:
                     batch.slow_next = {*batch.slow_next, connection}
                 elif self.dispatcher.stop is Stop.HELD:
                     batch.held = {*batch.held, connection}
-        self.dispatcher.context.replies = []
+            self.dispatcher.context.replies = []
+            self.tx.settle_if_large()
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import Config
+from tendis_py.errors import StorageError
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.session import Session
@@ -170,3 +171,28 @@ def test_what_is_counted_is_counted_once() -> None:
         assert payload.endswith(b":%d\r\n" % (10**17 + 5000))
         stage.run([(0, counts), (1, counts)])
         assert stage.run([(0, [[b"GET", b"n"]])])[0] == (b"$18\r\n%d\r\n" % (10**17 + 15000), None)
+
+
+def test_what_is_much_is_several_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of different clients need not be one; who was in one that failed is told so."""
+    clients, pairs = 30, 200
+    words = [
+        [b"MSET", *[b"%d" % (number % 7) for number in range(2 * pairs)]] for _ in range(clients)
+    ]
+    with stages([2] * clients) as (stage, _):
+        commits = []
+        write = stage.engine.write_batch
+
+        def counting(*args: Any, **options: Any) -> None:
+            commits.append(None)
+            if len(commits) > 2:
+                raise StorageError("no")
+            write(*args, **options)
+
+        monkeypatch.setattr(stage.engine, "write_batch", counting)
+        replies = stage.run([(who, [words[who]] * 3) for who in range(clients)])
+        outcomes = [payload for payload, _ in replies.values()]
+        assert len(commits) > 3, "and none of them is large"
+        good = outcomes.count(b"+OK\r\n" * 3)
+        assert 2 <= good < clients
+        assert all(payload.count(b"nothing was written") == 3 for payload in outcomes[good:])
