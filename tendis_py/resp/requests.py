@@ -151,6 +151,7 @@ class RequestParser:
     """
 
     __slots__ = (
+        "_argument_bytes",
         "_arguments",
         "_buffer",
         "_bulk_length",
@@ -180,6 +181,7 @@ class RequestParser:
         self._buffer: bytearray | None = None  # input not parsed yet; None between requests
         self._scanned = 0  # how much of the buffer is known to hold no line end
         self._arguments: Request = []
+        self._argument_bytes = 0  # of those, while there are some
         self._missing = 0  # arguments still to come of the request being read
         self._bulk_length = -1  # announced length of the argument being read
         self._long: LongArgument | None = None  # where its bytes go, if they are many
@@ -197,7 +199,7 @@ class RequestParser:
     @property
     def buffered(self) -> int:
         """Bytes held for a request that is not complete yet."""
-        return self.unparsed + sum(map(len, self._arguments))
+        return self.unparsed + (self._argument_bytes if self._arguments else 0)
 
     @property
     def unparsed(self) -> int:
@@ -345,7 +347,10 @@ class RequestParser:
         return position + sum(map(len, heads)) + sum(map(len, values)) + 4 * number
 
     def _add(self, arguments: list[bytes], requests: list[Request]) -> None:
+        if not self._arguments:
+            self._argument_bytes = 0
         self._arguments += arguments
+        self._argument_bytes += sum(map(len, arguments))
         self._missing -= len(arguments)
         if self._missing == 0:
             requests.append(self._arguments)
