@@ -25,6 +25,10 @@ from tendis_py.session import Outlet, Session
 RECEIVE_BYTES = 16 * 1024
 """Read at a time: also what bounds one connection's share of a turn."""
 
+REQUEST_WORK = 512
+"""What a request counts for, in bytes of input, when a turn is shared out: both take about as
+long."""
+
 SEND_BYTES = 256 * 1024
 """Sent at a time, for the same reason: a client that reads fast could take a long reply for as many
 milliseconds as it has megabytes."""
@@ -196,6 +200,18 @@ class Connection:
         else:
             self.soft_limit_since = 0.0
         return bool(limit.hard) and self.outbox_bytes > limit.hard
+
+    def weigh(self, size: int, requests: int) -> int:
+        """So many bytes were read, which have completed so many requests: for how much that counts
+        in a turn. A request counts with what was read of it before."""
+        self.heavy = size == RECEIVE_BYTES
+        work = size + REQUEST_WORK * requests
+        if requests:
+            work += self.unfinished_bytes
+            self.unfinished_bytes = 0
+        else:
+            self.unfinished_bytes += size
+        return work
 
     def send(self, payload: Payload) -> None:
         """Send what the socket takes now; the rest waits in the outbox. OSError when it is dead."""

@@ -136,10 +136,15 @@ class Executor:
         run = self.dispatcher.run
         replies = batch.replies
         items = batch.items
-        self.dispatcher.context.replies = []
+        tx, counters = self.tx, self.tx.counters
+        context = self.dispatcher.context
+        context.replies = []
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
         for connection, requests in items:
+            if counters.changes > tx.settle_at:
+                context.replies = []
+                tx.settle_if_large()
             session = connection.session
             output: list[Payload] = []
             taken = run(session, requests[:1] if is_slow else requests, output, session.received)
@@ -152,8 +157,7 @@ class Executor:
                     batch.slow_next = {*batch.slow_next, connection}
                 elif self.dispatcher.stop is Stop.HELD:
                     batch.held = {*batch.held, connection}
-            self.dispatcher.context.replies = []
-            self.tx.settle_if_large()
+        context.replies = []
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()

@@ -36,7 +36,7 @@ from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
-from tendis_py.stages.waiting import REQUEST_WORK, Waiting
+from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ CRON_SECONDS = 0.5
 TURN_WORK = 1 << 19
 """Bytes that a turn takes, or requests, each of which counts as much as REQUEST_WORK bytes: some
 milliseconds. Who is left has the next turns, in order. Those who send a lot, RECEIVE_BYTES at a
-time, have what others have left, and one of them has a turn in any case."""
+time, have what others have left, and one of them has a turn in any case; what others send is little
+and not counted."""
 
 
 class Submission(Enum):
@@ -287,28 +288,21 @@ class Reactor:
                 size = len(chunk)
                 received += size
                 reads += 1
-                if size == RECEIVE_BYTES or connection.heavy:
-                    connection.heavy = size == RECEIVE_BYTES
                 session = connection.session
                 session.net_in += size
                 session.last_active = now
                 requests = connection.parser.feed(chunk)
-                work += size
+                if size == RECEIVE_BYTES or connection.heavy:
+                    work += connection.weigh(size, len(requests))
                 if connection.busy or connection.waiting:
                     self._waiting.add(connection, requests, size, read)
                 elif requests:
                     connection.busy = True
                     session.received = read
                     items.append((connection, requests))
-                if requests:
-                    work += REQUEST_WORK * len(requests)
-                    if connection.unfinished_bytes:
-                        work += connection.unfinished_bytes
-                        connection.unfinished_bytes = 0
                 if connection.parser.error is not None:
                     self._waiting.end(connection)
                 elif not requests:
-                    connection.unfinished_bytes += size
                     connections.close_for_input(connection)
             if not heavy or (late and work > TURN_WORK):
                 break

@@ -13,12 +13,8 @@ from tendis_py.resp.requests import Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
 from tendis_py.services.stats import Traffic
-from tendis_py.stages.connection import OUTBOX_BYTES, Connection
+from tendis_py.stages.connection import OUTBOX_BYTES, REQUEST_WORK, Connection
 from tendis_py.stages.connection_table import ConnectionTable
-
-REQUEST_WORK = 512
-"""What a request counts for, in bytes of input, when a turn is shared out: both take about as
-long."""
 
 
 class Waiting:

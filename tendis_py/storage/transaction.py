@@ -60,7 +60,9 @@ class Transaction(Overlay):
         """No deadline that the batch indexes is earlier."""
         self.settled = False
         """Whether a part of the batch is committed."""
-        self._settled_outgoing = self._settle_at = 0
+        self._settled_outgoing = 0
+        self.settle_at = 0
+        """From so many changes on the batch gets large."""
         self.on_settle: Callable[[], None] = _nothing
         """Called when what has run of the batch so far is committed."""
         self.may_wait = True
@@ -78,7 +80,7 @@ class Transaction(Overlay):
         self.second = now // 1000
         self.settled = self.wants_sync = False
         self._settled_outgoing = 0
-        self._settle_at = self.counters.changes + MOST_ROWS
+        self.settle_at = self.counters.changes + MOST_ROWS
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout
             for database in self._databases:
@@ -406,9 +408,9 @@ class Transaction(Overlay):
     def settle_if_large(self) -> None:
         """Between requests of different clients, which need not be one commit: ``settle`` before it
         gets large."""
-        if self.counters.changes > self._settle_at:
+        if self.counters.changes > self.settle_at:
             self.settle()
-            self._settle_at = self.counters.changes + MOST_ROWS
+            self.settle_at = self.counters.changes + MOST_ROWS
 
     def settle(self) -> bool:
         """Commit what complete units of work have written, so that an iteration sees it. False when
