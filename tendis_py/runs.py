@@ -161,11 +161,12 @@ def _encode_shares(values: list[Any], shares: list[Share]) -> list[Payload] | No
 
 
 def _parts(group: list[Item[C]]) -> list[list[Item[C]]]:
-    """A group, cut so that a run takes about as many rows as a command may, and as long."""
+    """A group, cut so that a run takes half as many rows as a commit may have: together with as
+    many of those before it is no large one."""
     arguments = len(group[0][1][0]) * sum([len(requests) for _, requests in group])
-    if arguments <= FAST_ROWS:
+    if arguments <= FAST_ROWS // 2:
         return [group]
-    size = max(len(group) * FAST_ROWS // arguments, 2)
+    size = max(len(group) * (FAST_ROWS // 2) // arguments, 2)
     return [group[start : start + size] for start in range(0, len(group), size)]
 
 

@@ -62,7 +62,7 @@ class Transaction(Overlay):
         """Whether a part of the batch is committed."""
         self._settled_outgoing = 0
         self.settle_at = 0
-        """From so many changes on the batch gets large."""
+        """From so many changes on the batch gets large: with as many more it is."""
         self.on_settle: Callable[[], None] = _nothing
         """Called when what has run of the batch so far is committed."""
         self.may_wait = True
@@ -80,7 +80,7 @@ class Transaction(Overlay):
         self.second = now // 1000
         self.settled = self.wants_sync = False
         self._settled_outgoing = 0
-        self.settle_at = self.counters.changes + MOST_ROWS
+        self.settle_at = self.counters.changes + MOST_ROWS // 2
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout
             for database in self._databases:
@@ -410,7 +410,7 @@ class Transaction(Overlay):
         gets large."""
         if self.counters.changes > self.settle_at:
             self.settle()
-            self.settle_at = self.counters.changes + MOST_ROWS
+            self.settle_at = self.counters.changes + MOST_ROWS // 2
 
     def settle(self) -> bool:
         """Commit what complete units of work have written, so that an iteration sees it. False when
