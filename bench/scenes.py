@@ -455,29 +455,19 @@ SCENES = (
         fixtures=("hyperloglogs",),
     ),
     # A million elements in one command
-    Scene(
-        "hset",
-        "HSET of 1,000,000 fields",
-        _listing(b"HSET result", _scored),
-        cleanup=_gone(b"result"),
-    ),
-    Scene(
-        "sadd",
-        "SADD of 1,000,000 members",
-        _listing(b"SADD result", _elements),
-        cleanup=_gone(b"result"),
-    ),
-    Scene(
-        "zadd",
-        "ZADD of 1,000,000 members",
-        _listing(b"ZADD result", _scored),
-        cleanup=_gone(b"result"),
-    ),
-    Scene(
-        "rpush",
-        "RPUSH of 1,000,000 elements",
-        _listing(b"RPUSH result", _elements),
-        cleanup=_gone(b"result"),
+    *(
+        Scene(
+            command.lower(),
+            f"{command} of 1,000,000 {what}",
+            _listing(b"%b result" % command.encode(), items),
+            cleanup=_gone(b"result"),
+        )
+        for command, what, items in (
+            ("HSET", "fields", _scored),
+            ("SADD", "members", _elements),
+            ("ZADD", "members", _scored),
+            ("RPUSH", "elements", _elements),
+        )
     ),
     # A million elements from one key to another
     *(

@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """First part of a module's name → what it may import besides itself."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "rocksdict": ("storage.engine", "storage.gaps"),
+    "rocksdict": ("storage.engine", "storage.gaps", "storage.options"),
     "hiredis": ("resp",),
     "trio": ("__main__", "interpreter", "server", "maintenance", "stages"),
     "socket": ("server", "stages"),

@@ -1,4 +1,5 @@
-"""With gaps.py the only module that imports rocksdict: opening, reading, iterating, writing, fsync.
+"""The data folder while it is open: reading, iterating, writing, fsync. With gaps.py and options.py
+the only module that imports rocksdict.
 
 Knows bytes, not rows. Facts about the GIL (measured with rocksdict 0.3.29, see
 docs/measurements.md): single gets and writes hold it, ``get`` of a list, ``flush``, ``flush_wal``
@@ -20,13 +21,10 @@ from typing import Any, cast
 
 from rocksdict import (
     AccessType,
-    BlockBasedIndexType,
-    BlockBasedOptions,
     BottommostLevelCompaction,
     Cache,
     CompactOptions,
     DbClosedError,
-    DBCompressionType,
     DBRecoveryMode,
     Options,
     Rdict,
@@ -52,6 +50,7 @@ from tendis_py.storage.losses import (
     sizes_of,
     write_note,
 )
+from tendis_py.storage.options import STRICT_RECOVERY, database_options, runtime_option
 from tendis_py.storage.unreadable import Unreadable
 
 log = logging.getLogger(__name__)
@@ -64,8 +63,6 @@ _FLUSH_AGAIN_SECONDS = 0.1
 _ROOM_BYTES = 8 * 1024 * 1024
 """Room that must be on the disk, besides what the log takes once more, to open the folder anew."""
 _ROOM_FILE = "tendis-room"
-_STRICT = "absolute_consistency"
-_RECOVERY_MODES = (_STRICT, "point_in_time")
 
 RowWrite = tuple[int, bytes, bytes | None]
 """Column family, key, new value (None deletes)."""
@@ -102,13 +99,16 @@ class Engine:
         """Families that are not compacted any more, for what can't be read in them."""
         self._block_cache = Cache(block_cache_bytes)
         self.block_cache_limit = block_cache_bytes
-        self.memtable_limit = memtable_bytes
         self._lock = lock_folder(path) if read_only else None
         places = (None, *range(len(COLUMN_FAMILIES)))
         self._on_gap = {place: partial(self._note_gap, place) for place in places}
         self._on_failure = {place: partial(self._failed, place) for place in places}
-        self._db_options = self._options(options or {})
-        self._is_strict = (options or {}).get("wal_recovery_mode", _STRICT) == _STRICT
+        self._db_options, self.memtable_limit = database_options(
+            self._block_cache, memtable_bytes, options or {}
+        )
+        self._is_strict = (options or {}).get(
+            "wal_recovery_mode", STRICT_RECOVERY
+        ) == STRICT_RECOVERY
         self.remarks: list[str] = []
         """What was not as it should be, and is no reason to refuse the folder."""
         self._noted: Sizes = {}
@@ -201,39 +201,6 @@ class Engine:
                 f"'{self.path}' has data format {found!r}, this version reads {FORMAT_VALUE!r}; "
                 "nothing is migrated in silence"
             )
-
-    def _options(self, overrides: Mapping[str, str]) -> Options:
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.create_missing_column_families(True)
-        options.set_write_buffer_size(512 * 1024)  # its skip list fits the CPU's cache
-        options.set_min_write_buffer_number_to_merge(8)  # flushed as 4 MB
-        options.set_max_write_buffer_number(64)
-        options.set_db_write_buffer_size(self.memtable_limit)
-        options.set_max_total_wal_size(64 * 1024 * 1024)
-        options.set_max_background_jobs(2)
-        options.set_compression_type(DBCompressionType.lz4())
-        options.set_level_compaction_dynamic_level_bytes(True)
-        options.set_keep_log_file_num(3)
-        options.set_max_open_files(256)
-        options.set_bytes_per_sync(1024 * 1024)
-        options.set_avoid_unnecessary_blocking_io(
-            True
-        )  # whoever ends an iteration deletes no files
-        options.set_memtable_whole_key_filtering(True)
-        options.set_memtable_prefix_bloom_ratio(0.0125)
-        table = BlockBasedOptions()
-        table.set_block_cache(self._block_cache)
-        table.set_block_size(4096)
-        table.set_bloom_filter(10, False)
-        table.set_format_version(5)
-        _keep_indexes_in_pieces(table)
-        options.set_block_based_table_factory(table)
-        for name, value in overrides.items():
-            _set_option(options, name, value)
-            if name == "db_write_buffer_size":
-                self.memtable_limit = int(_option_value(value))
-        return options
 
     # Reading: UnreadableError when what is asked for, or lies on the way to it, can't be read
 
@@ -501,7 +468,7 @@ class Engine:
     def set_options(self, options: Mapping[str, str]) -> None:
         """Change options of the column families at runtime: name → text, as in the configuration.
         StorageError when RocksDB refuses; then nothing has changed."""
-        changes = dict(_runtime_option(name, text) for name, text in options.items())
+        changes = dict(runtime_option(name, text) for name, text in options.items())
         try:
             with self.kept_open:
                 for family in self._families:
@@ -652,88 +619,3 @@ def _flush(family: Rdict) -> None:
     finally:
         done.set()
         asking.join()
-
-
-def _keep_indexes_in_pieces(table: BlockBasedOptions) -> None:
-    """Have the filters and indexes of files in the block cache, by pieces of 4 KB, of which only
-    the lists of pieces are pinned. Memory then keeps to the cache, whatever the data: whole, they
-    are blocks of a megabyte, which a cache that can't hold them all reads anew for every row."""
-    table.set_cache_index_and_filter_blocks(True)
-    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-    table.set_index_type(BlockBasedIndexType.two_level_index_search())
-    table.set_partition_filters(True)
-    table.set_metadata_block_size(4096)
-    table.set_pin_top_level_index_and_filter(True)
-
-
-_UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
-
-
-def _option_value(text: str) -> int | float | bool:
-    lowered = text.lower()
-    if lowered in ("yes", "true"):
-        return True
-    if lowered in ("no", "false"):
-        return False
-    digits = lowered.rstrip("bkmg")
-    unit = lowered[len(digits) :]
-    if unit and unit != "b":
-        return int(digits) * _UNITS[unit]
-    return float(digits) if "." in digits else int(digits)
-
-
-def _set_option(options: Options, name: str, text: str) -> None:
-    """Set RocksDB option ``name`` (``write_buffer_size``) from its text in the configuration."""
-    setter = getattr(options, f"set_{name}", None)
-    if name in ("compression_type", "bottommost_compression_type"):
-        factory = getattr(DBCompressionType, text, None)
-        if factory is None:
-            raise StorageError(f"rocksdb.{name}: unknown compression '{text}'")
-        value: Any = factory()
-    elif name == "wal_recovery_mode":
-        if text not in _RECOVERY_MODES:
-            raise StorageError(f"rocksdb.{name}: '{text}' is none of {', '.join(_RECOVERY_MODES)}")
-        value = getattr(DBRecoveryMode, text)()
-    elif setter is None:
-        raise StorageError(f"rocksdb.{name}: rocksdict has no such option")
-    else:
-        try:
-            value = _option_value(text)
-        except (ValueError, KeyError):
-            raise StorageError(f"rocksdb.{name}: '{text}' is not a number or yes/no") from None
-    assert setter is not None
-    try:
-        setter(value)
-    except TypeError as error:
-        raise StorageError(f"rocksdb.{name}: {error}") from None
-
-
-_RUNTIME_NAMES = {
-    "compression_type": "compression",
-    "bottommost_compression_type": "bottommost_compression",
-    "level_zero_file_num_compaction_trigger": "level0_file_num_compaction_trigger",
-    "level_zero_slowdown_writes_trigger": "level0_slowdown_writes_trigger",
-    "level_zero_stop_writes_trigger": "level0_stop_writes_trigger",
-    "memtable_prefix_bloom_ratio": "memtable_prefix_bloom_size_ratio",
-}
-"""Where rocksdict's name of an option is not RocksDB's own."""
-
-_COMPRESSIONS = {
-    "none": "kNoCompression",
-    "snappy": "kSnappyCompression",
-    "zlib": "kZlibCompression",
-    "bz2": "kBZip2Compression",
-    "lz4": "kLZ4Compression",
-    "lz4hc": "kLZ4HCCompression",
-    "zstd": "kZSTD",
-}
-
-
-def _runtime_option(name: str, text: str) -> tuple[str, str]:
-    """Name and value as RocksDB's SetOptions wants them."""
-    _set_option(Options(raw_mode=True), name, text)
-    if name.endswith("compression_type"):
-        return _RUNTIME_NAMES[name], _COMPRESSIONS[text]
-    value = _option_value(text)
-    shown = str(value).lower() if isinstance(value, bool) else str(value)
-    return _RUNTIME_NAMES.get(name, name), shown
