@@ -142,7 +142,7 @@ class Executor:
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
         for connection, requests in items:
-            if counters.changes > tx.settle_at:
+            if counters.changes > tx.settle_at:  # what settle_if_large asks, but for the call
                 context.replies = []
                 tx.settle_if_large()
             session = connection.session
