@@ -238,6 +238,8 @@ class Dispatcher:
         try:
             reply = command.handler(context, request)
             payload = session.encoders[type(reply)](reply)
+            for observe in self.services.observers:
+                observe(context, command, request)
         except TooLargeError:
             context.tx.rollback_to(mark)
             raise

@@ -50,6 +50,17 @@ def gates_of(session: Session) -> tuple[Gate, ...]:
     """The gates of ``session``, in order; compiled if its state has changed."""
     gates: tuple[Gate, ...] | None = session.gates
     if gates is None:
-        gates = (_disk, _pause) if session.authenticated else (_authentication, _disk, _pause)
-        session.gates = gates
+        gates = session.gates = tuple(gate for gate, needed in _GATES if needed(session))
     return gates
+
+
+def _always(session: Session) -> bool:
+    return True
+
+
+_GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
+    (_authentication, lambda session: not session.authenticated),
+    (_disk, _always),
+    (_pause, _always),
+)
+"""In the order of Redis: each with the question whether a session needs it."""

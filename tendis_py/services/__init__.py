@@ -27,6 +27,10 @@ from tendis_py.storage.engine import Engine
 from tendis_py.storage.key_sizes import KeySizes
 from tendis_py.storage.keyspace import Keyspace
 
+Observer = Callable[[Any, Any, list[bytes]], None]
+"""Called in the executing thread with its Context, the Command and the request, once that has run
+without an error, its unit of work not ended."""
+
 
 class Services:
     """One per server; handlers reach it as ``ctx.services``."""
@@ -40,6 +44,9 @@ class Services:
         self.pause = Pause(self.global_gates, clock)
         self.disk = Disk(self.global_gates)
         keyspace.may_expire = lambda: not (self.pause.remaining or self.disk.failure)
+        self.observers: tuple[Observer, ...] = ()
+        """Who looks at each command that ``Dispatcher.call`` has run: replaced whole. For those who
+        need it of all sessions, with a reason of ``global_gates`` that has all come by there."""
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)

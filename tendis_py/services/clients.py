@@ -18,6 +18,8 @@ class Clients:
         self.sessions: dict[int, Session] = {}
         self.blocked: dict[int, Session] = {}
         """Those whose next request waits for something to happen, by id."""
+        self.on_leave: list[Callable[[Session], None]] = []
+        """Called with a session that is no client any more, or is one as good as new (RESET)."""
         self.peak = 0
         self.accepted = 0
         self.rejected = 0
@@ -47,7 +49,13 @@ class Clients:
             return False
         self.set_blocked(session, False)
         self.release()
+        self.leave(session)
         return True
+
+    def leave(self, session: Session) -> None:
+        """Have all forget the session who know it because of what it has asked for."""
+        for forget in self.on_leave:
+            forget(session)
 
     def set_blocked(self, session: Session, blocked: bool) -> None:
         """Whether ``session`` waits from now on, for the end of a pause."""

@@ -7,6 +7,7 @@ it. While nobody listens that costs a look at one attribute. Knows no clients.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,13 +16,17 @@ Release = Callable[[], None]
 ``appendfsync`` asks."""
 
 
+Place = tuple[int, bytes]
+"""Index of a database, user key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one unit of work has changed: ``keys`` as meta keys (namespace and user key), each once,
+    """What one unit of work has changed: ``keys`` as index of the database and user key, each once,
     in the order in which they were first written; ``databases``: the indexes of those that were
     emptied or that now show what another showed."""
 
-    keys: tuple[bytes, ...]
+    keys: tuple[Place, ...]
     databases: frozenset[int]
 
 
@@ -32,21 +37,39 @@ the commit fails."""
 
 
 class Interest:
-    """Who wants to know. ``active`` is the quick test. Listeners come and go in any thread."""
+    """Who wants to know. ``active`` is the quick test. Listeners come and go in any thread.
 
-    __slots__ = ("_listeners", "active")
+    Besides listeners there are askers, by whatever object stands for one: who runs commands looks
+    for them at what ``Transaction.end_unit`` returns.
+    """
+
+    __slots__ = ("_askers", "_listeners", "_lock", "active")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
+        self._askers: set[object] = set()
         self.active = False
 
     def listen(self, listener: Listener) -> None:
-        self._listeners = (*self._listeners, listener)
-        self.active = True
+        with self._lock:
+            if listener not in self._listeners:
+                self._listeners = (*self._listeners, listener)
+            self.active = True
 
     def forget(self, listener: Listener) -> None:
-        self._listeners = tuple(one for one in self._listeners if one != listener)
-        self.active = bool(self._listeners)
+        with self._lock:
+            self._listeners = tuple(one for one in self._listeners if one != listener)
+            self.active = bool(self._listeners or self._askers)
+
+    def ask(self, asker: object, wants: bool) -> None:
+        """Whether ``asker`` wants to know from now on."""
+        with self._lock:
+            if wants:
+                self._askers.add(asker)
+            else:
+                self._askers.discard(asker)
+            self.active = bool(self._listeners or self._askers)
 
     def tell(self, change: Change, outgoing: list[Release]) -> None:
         for listener in self._listeners:

@@ -53,6 +53,8 @@ class Transaction(Overlay):
         self.settings: dict[bytes, bytes | None] = {}
         self.outgoing: list[Release] = []
         """What is to happen once the batch is committed, because of what it has changed."""
+        self.amends: list[Release] = []
+        """What is to happen if the commit fails, last things first."""
         self.pending: dict[int, Counts] = {}
         self._moved: dict[int, int] = {}
         """Databases that the batch points to another namespace: index → namespace."""
@@ -60,7 +62,7 @@ class Transaction(Overlay):
         """No deadline that the batch indexes is earlier."""
         self.settled = False
         """Whether a part of the batch is committed."""
-        self._settled_outgoing = 0
+        self._settled_outgoing = 0, 0
         self.settle_at = 0
         """From so many changes on the batch gets large: with as many more it is."""
         self.on_settle: Callable[[], None] = _nothing
@@ -79,7 +81,7 @@ class Transaction(Overlay):
         self.now = now
         self.second = now // 1000
         self.settled = self.wants_sync = False
-        self._settled_outgoing = 0
+        self._settled_outgoing = 0, 0
         self.settle_at = self.counters.changes + MOST_ROWS // 2
         if self._layout != self.keyspace.layout:
             self._layout = self.keyspace.layout
@@ -139,13 +141,15 @@ class Transaction(Overlay):
 
     # Outcome
 
-    def end_unit(self) -> None:
+    def end_unit(self) -> Change | None:
         """The unit of work is complete: it can no longer be taken back by itself, and those who are
-        interested hear what it has changed."""
+        interested hear what it has changed. That is returned, if there are any."""
         interest = self.keyspace.interest
+        change = None
         if interest.active and (change := self._change()) is not None:
             interest.tell(change, self.outgoing)
         drain(self.undo)
+        return change
 
     def _change(self) -> Change | None:
         """What the unit has changed of the keyspace, None when that is nothing."""
@@ -156,14 +160,27 @@ class Transaction(Overlay):
                 keys.update(dict.fromkeys(key if type(key) is list else (key,)))
             elif overlay is self._moved:
                 databases.add(key)
-        return Change(tuple(keys), frozenset(databases)) if keys or databases else None
+        if not keys and not databases:
+            return None
+        indexes = {one.prefix: one.index for one in self._databases}
+        places = [
+            (index, key[NAMESPACE_SIZE:])
+            for key in keys
+            if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
+        ]
+        return Change(tuple(places), frozenset(databases))
 
     def release(self, *, settled_only: bool = False) -> None:
         """Have happen what waited for the commit; if that has failed, only what follows from the
-        part of the batch that was committed before, and forget the rest."""
+        part of the batch that was committed before, and what has to be made good of the rest."""
         outgoing, self.outgoing = self.outgoing, []
-        for call in outgoing[: self._settled_outgoing] if settled_only else outgoing:
+        amends, self.amends = self.amends, []
+        settled, settled_amends = self._settled_outgoing
+        for call in outgoing[:settled] if settled_only else outgoing:
             call()
+        if settled_only:
+            for call in reversed(amends[settled_amends:]):
+                call()
 
     def mark(self) -> int:
         """Where the unit of work stands, for ``rollback_to``."""
@@ -425,7 +442,7 @@ class Transaction(Overlay):
         except (WriteStalledError, StorageError):
             return False  # the commit at the end of the batch will tell
         self.settled = True
-        self._settled_outgoing = len(self.outgoing)
+        self._settled_outgoing = len(self.outgoing), len(self.amends)
         self.on_settle()
         return True
 

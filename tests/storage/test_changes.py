@@ -25,7 +25,7 @@ class Ear:
         store.keyspace.interest.listen(self.listen)
 
     def listen(self, change: Change, outgoing: list[Release]) -> None:
-        self.heard.append(([key[4:] for key in change.keys], set(change.databases)))
+        self.heard.append(([key for _, key in change.keys], set(change.databases)))
         number = len(self.heard)
         outgoing.append(lambda: self.released.append(number))
 

@@ -144,7 +144,8 @@ class Stage:
         return [self.run([line.arguments], line.connection) for line in case]
 
     def _listen(self, change: Change, outgoing: list[Release]) -> None:
-        for key in change.keys:
+        for index, user_key in change.keys:
+            key = self._tx.database(index).prefix + user_key
             self._heard.setdefault(key, self._row(key))
 
     def _row(self, key: bytes) -> bytes | None:
