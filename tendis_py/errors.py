@@ -5,6 +5,8 @@ Knows nothing of the rest of the package; everything may import it.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ReplyError(Exception):
     """An error reply: the message goes to the client after a ``-``, code word first.
@@ -43,6 +45,14 @@ class TooLargeError(Exception):
     """A command has found out that it takes too long for the fast lane; it has written nothing."""
 
 
+class BlockedError(Exception):
+    """A request waits for something to happen, with ``wait`` (services/waiters.py)."""
+
+    def __init__(self, wait: Any) -> None:
+        super().__init__()
+        self.wait = wait
+
+
 class HeldError(Exception):
     """A request may not run yet (CLIENT PAUSE); nothing has happened."""
 
@@ -62,6 +72,12 @@ class WriteFailedError(StorageError):
 class UnreadableError(StorageError):
     """Something on disk can't be read: a block is damaged, a file has gone. The log has it; the
     message is fit for a client, too."""
+
+
+def exec_aborted(reason: ReplyError) -> ReplyError:
+    """EXEC itself was refused: its transaction is over."""
+    words = reason.message.removeprefix("ERR ")
+    return ReplyError(f"EXECABORT Transaction discarded because of: {words}")
 
 
 def printable(raw: bytes | bytearray) -> str:
@@ -133,6 +149,14 @@ CLIENT_ID = "ERR Invalid client ID"
 CLIENT_ID_RANGE = "ERR client-id should be greater than 0"
 MAXAGE_NOT_INTEGER = "ERR maxage is not an integer or out of range"
 MAXAGE_RANGE = "ERR maxage should be greater than 0"
+UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+TIMEOUT_NOT_FLOAT = "ERR timeout is not a float or out of range"
+MULTI_NESTED = "ERR MULTI calls can not be nested"
+EXEC_WITHOUT_MULTI = "ERR EXEC without MULTI"
+DISCARD_WITHOUT_MULTI = "ERR DISCARD without MULTI"
+WATCH_IN_MULTI = "ERR WATCH inside MULTI is not allowed"
+NOT_IN_MULTI = "ERR Command not allowed inside a transaction"
+EXEC_ABORTED = "EXECABORT Transaction discarded because of previous errors."
 PAUSE_MODE = "ERR CLIENT PAUSE mode must be WRITE or ALL"
 NOT_A_COMMAND = "ERR Invalid command specified"
 NO_KEY_ARGUMENTS = "ERR The command has no key arguments"

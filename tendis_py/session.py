@@ -10,7 +10,8 @@ import itertools
 from typing import Any, Protocol
 
 from tendis_py.resp.messages import Message
-from tendis_py.resp.replies import ENCODERS, Encode
+from tendis_py.resp.replies import ENCODERS, Encode, Payload
+from tendis_py.resp.requests import Request
 
 _ids = itertools.count(1)
 
@@ -21,6 +22,12 @@ class Outlet(Protocol):
     def deliver(self, message: Message, peers: list[Any]) -> None:
         """Send ``message`` to connections of this thread, in order with their replies; from any
         thread."""
+
+    def answer(self, peer: Any, payload: Payload) -> None:
+        """Send a connection the reply that it waits for, and let it go on; from any thread."""
+
+    def run_again(self, peer: Any) -> None:
+        """Run again what a connection waits with; from any thread."""
 
 
 class Peer(Protocol):
@@ -54,6 +61,22 @@ class Peer(Protocol):
         session's batch."""
 
 
+class Transaction:
+    """What a client has asked for since MULTI, and what EXEC needs to know of it beforehand."""
+
+    __slots__ = ("arguments", "failed", "is_slow", "may_write", "requests")
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.arguments = 0
+        """Of all requests."""
+        self.failed = False
+        """Whether a request was refused: EXEC runs nothing then."""
+        self.is_slow = False
+        """Whether one is for the slow lane."""
+        self.may_write = False
+
+
 class Session:
     __slots__ = (
         "address",
@@ -78,13 +101,17 @@ class Session:
         "net_out",
         "no_evict",
         "no_touch",
+        "only_queues",
         "peer",
         "plain",
         "protocol",
         "received",
         "reply_mode",
+        "stale",
+        "transaction",
         "unix",
         "user",
+        "watched",
     )
 
     def __init__(
@@ -133,6 +160,13 @@ class Session:
         self.database = 0
         self.no_evict = False
         self.no_touch = False
+        self.transaction: Transaction | None = None
+        """Between MULTI and EXEC."""
+        self.watched: dict[tuple[int, bytes], bool] = {}
+        """Index of the database and key of what EXEC shall find unchanged (WATCH), with whether it
+        was there; changed by the session's own batch only."""
+        self.stale = False
+        """Whether some of that has changed."""
         if self.reply_mode != "skipping":
             self.reply_mode = "on"
         self.authenticated = authenticated
@@ -161,8 +195,21 @@ class Session:
             return False
         return self.reply_mode == "on"
 
+    def begin_transaction(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.compile_gates()
+
+    def end_transaction(self) -> None:
+        self.transaction = None
+        self.compile_gates()
+
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated`` or ``reply_mode`` changes. ``gates`` are made anew when next needed."""
+        ``authenticated``, ``reply_mode`` or ``transaction`` changes. ``gates`` are made anew when
+        next needed.
+
+        ``only_queues``: the one gate there is queues for EXEC."""
         self.gates: Any = None
-        self.plain = self.authenticated and self.reply_mode == "on"
+        ordinary = self.authenticated and self.reply_mode == "on"
+        self.plain = ordinary and self.transaction is None
+        self.only_queues = ordinary and not self.plain

@@ -28,6 +28,7 @@ from tendis_py.commands import (
     sort,
     stream,
     string,
+    transactions,
     zset,
 )
 
@@ -49,6 +50,7 @@ FAMILIES = (
     scan,
     *hash.FAMILIES,
     database,
+    transactions,
     object,
     server,
     info,

@@ -57,6 +57,9 @@ FLAGS = (
 )  # fmt: skip
 """In the order of COMMAND INFO, which leaves the last one out."""
 
+NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
+"""Commands that run within a transaction rather than wait for EXEC."""
+
 CATEGORIES = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
     "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
@@ -114,6 +117,10 @@ class Command:
     """Whether equal requests that come together have equal replies, worth making only once."""
     long_value: int = 0
     """The position of an argument that may come as Pieces; 0 for none."""
+    may_write: bool = False
+    """Whether CLIENT PAUSE WRITE holds it back, and an EXEC of it."""
+    is_queued: bool = True
+    """Whether it waits for EXEC within a transaction."""
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -309,6 +316,8 @@ def command(
         )
         if len(specs) == 1 and specs[0].is_one_key:
             made.single_key = specs[0].first
+        made.may_write = not words.isdisjoint(("write", "may_replicate"))
+        made.is_queued = name not in NOT_QUEUED and "no_multi" not in words
         made.low = abs(arity)
         made.high = arity if arity > 0 else FAST_ROWS
         if lane is Lane.SLOW or alters_session:

@@ -24,6 +24,7 @@ Python value            RESP3            RESP2
 ``Push``                push             array
 ``ReplyError``          error            error
 ``Encoded``             as it is         as it is
+``EncodedArray``        array            array
 ``Pieces``              bulk string      bulk string
 ======================  ===============  ======================
 """
@@ -99,6 +100,12 @@ class PairStream:
         self.pairs = pairs
 
 
+class EncodedArray(list[Any]):
+    """An array whose elements are on the wire format already."""
+
+    __slots__ = ()
+
+
 class NullArray:
     __slots__ = ()
 
@@ -112,7 +119,7 @@ Reply = (
     | NullArray
     | float
     | bool
-    | list[Any]  # OrderedSet, Pairs and Push, too
+    | list[Any]  # OrderedSet, Pairs, Push and EncodedArray, too
     | tuple[Any, ...]
     | Stream  # SetStream, too
     | dict[Any, Any]
@@ -129,6 +136,7 @@ Replies = list[Any]
 
 NULL_ARRAY = NullArray()
 OK = Encoded(b"+OK\r\n")
+QUEUED = Encoded(b"+QUEUED\r\n")
 NO_REPLY = Encoded(b"")
 
 _WHOLE = 2.0**62
@@ -183,6 +191,10 @@ def _bulk(value: bytes) -> bytes:
     if length < _SMALL:
         return _BULK_HEAD[length] + value + b"\r\n"
     return b"$%d\r\n%b\r\n" % (length, value)
+
+
+def _encoded_array(payloads: EncodedArray) -> Payload:
+    return joined([b"*%d\r\n" % len(payloads), *payloads])
 
 
 def _long_bulk(value: Pieces) -> Payload:
@@ -328,6 +340,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         str: _simple,
         int: _integer,
         Encoded: _same,
+        EncodedArray: _encoded_array,
         ReplyError: _error,
     }
     array = _aggregate(b"*", encoders)

@@ -22,6 +22,8 @@ from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
+from tendis_py.services.waiters import Waiters
+from tendis_py.services.watches import Watches
 from tendis_py.session import Session
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.key_sizes import KeySizes
@@ -47,6 +49,9 @@ class Services:
         self.observers: tuple[Observer, ...] = ()
         """Who looks at each command that ``Dispatcher.call`` has run: replaced whole. For those who
         need it of all sessions, with a reason of ``global_gates`` that has all come by there."""
+        self.watches = Watches(keyspace.interest)
+        self.waiters = Waiters(keyspace.interest)
+        self.clients.on_leave += [self.watches.unwatch, self.waiters.leave]
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)

@@ -10,6 +10,7 @@ import select
 import socket
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import FastReader, Request, RequestParser
 from tendis_py.services.clock import Clock
+from tendis_py.services.waiters import Wait
 from tendis_py.session import Outlet, Session
 
 RECEIVE_BYTES = 16 * 1024
@@ -60,6 +62,12 @@ class Gone:
         def deliver(self, message: Message, peers: list[Any]) -> None:
             """Nobody is there."""
 
+        def answer(self, peer: Any, payload: Payload) -> None:
+            """Nobody is there."""
+
+        def run_again(self, peer: Any) -> None:
+            """Nobody is there."""
+
     home = _Nowhere()
     closed = True
     input_bytes = output_bytes = output_pieces = thread = 0
@@ -74,14 +82,23 @@ class Gone:
 GONE = Gone()
 
 
+@dataclass(frozen=True, slots=True)
+class Early:
+    """The reply to a request that waits; None: it is to run again."""
+
+    payload: Payload | None
+
+
 class Connection:
-    """``busy`` while a batch holds requests of this connection: requests that arrive meanwhile
-    wait in ``waiting``, so that they run and are answered in order."""
+    """``busy`` while a batch holds requests of this connection, or one of them waits (BLPOP):
+    requests that arrive meanwhile wait in ``waiting``, so that they run and are answered in
+    order."""
 
     __slots__ = (
         "_monotonic",
         "busy",
         "closed",
+        "early",
         "events",
         "fd",
         "finished",
@@ -96,6 +113,7 @@ class Connection:
         "socket",
         "soft_limit_since",
         "unfinished_bytes",
+        "wait",
         "waiting",
         "waiting_bytes",
         "waiting_since",
@@ -136,6 +154,10 @@ class Connection:
         self.waiting_bytes = 0
         self.waiting_since = 0
         """When the oldest request in ``waiting`` was read (perf_counter_ns)."""
+        self.wait: Wait | None = None
+        """What its oldest request waits with that is not answered."""
+        self.early: Early | None = None
+        """What came for that before the batch that it waits since was answered."""
         self.heavy = False
         """Whether it last sent as much as is read at a time: more is to be expected."""
         self.queued = False
@@ -180,7 +202,12 @@ class Connection:
     def ordinary(self) -> bool:
         """Whether a reply changes nothing but what the client has got."""
         session = self.session
-        return session.authenticated and self.parser.authenticated and not session.closing
+        return (
+            session.authenticated
+            and self.parser.authenticated
+            and not session.closing
+            and self.wait is None
+        )
 
     @property
     def readable(self) -> bool:

@@ -27,10 +27,12 @@ import trio
 
 from tendis_py.commands.registry import Lane
 from tendis_py.resp.messages import Message
-from tendis_py.resp.requests import FastReader
+from tendis_py.resp.replies import Payload
+from tendis_py.resp.requests import FastReader, Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
-from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection
+from tendis_py.services.waiters import Wait
+from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection, Early
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
@@ -134,6 +136,14 @@ class Reactor:
         """Send ``message`` to these connections; after the replies of a batch under way."""
         self.responses.post(Delivery(message, peers))
 
+    def answer(self, connection: Connection, payload: Payload) -> None:
+        """Send a connection the reply that it waits for."""
+        self.responses.post(lambda: self._answer_waiting(connection, payload))
+
+    def run_again(self, connection: Connection) -> None:
+        """Run the request again that a connection waits with."""
+        self.responses.post(lambda: self._run_again(connection))
+
     def call_soon(self, call: Call) -> None:
         """Run ``call`` in the reactor's thread."""
         self.responses.post(call)
@@ -151,7 +161,7 @@ class Reactor:
         """Whether a request that was read is not answered yet, but for those that are held back; a
         hint, for any thread."""
         return any(
-            connection.busy
+            (connection.busy and connection.wait is None)
             or connection.outbox
             or (connection.waiting and connection not in self.connections.parking)
             for connection in list(self.connections.values())
@@ -212,7 +222,8 @@ class Reactor:
             idle = 0 if events or self._waiting.ready or self._heavy else idle + 1
             self._turn(events)
             if self._now >= self.connections.parking.deadline:
-                self._waiting.release_due(self._now)
+                for connection in self._waiting.release_due(self._now):
+                    self._time_out(connection)
                 idle = 0
             if self._now >= self._next_cron:
                 self._next_cron = self._now + CRON_SECONDS
@@ -443,6 +454,9 @@ class Reactor:
                 if connection in batch.held:
                     self._waiting.hold(connection, rest)
                     continue
+                if connection in batch.blocked:
+                    self._block(connection, batch.blocked[connection], rest)
+                    continue
                 connection.waiting = rest + connection.waiting
                 connection.waiting_since = session.received
             if (
@@ -451,6 +465,7 @@ class Reactor:
                 or connection.finished
                 or not connection.ordinary
             ):
+                self._waiting.unblock(connection)
                 self._waiting.go_on(connection)
         batch.written = perf_counter_ns()
         self._traffic.net_output += sent
@@ -465,7 +480,7 @@ class Reactor:
     def _deliver(self, delivery: Delivery) -> None:
         message = delivery.message
         for connection in delivery.connections:
-            if connection.busy and not connection.closed:
+            if connection.busy and connection.wait is None and not connection.closed:
                 self._late.setdefault(connection, []).append(message)
             else:
                 self._push(connection, message)
@@ -477,10 +492,52 @@ class Reactor:
                 self._push(connection, message)
         self._late = {one: messages for one, messages in self._late.items() if not one.closed}
 
-    def _push(self, connection: Connection, message: Message) -> None:
+    # Requests that wait
+
+    def _block(self, connection: Connection, wait: Wait, rest: list[Request]) -> None:
+        self._waiting.block(connection, wait, rest)
+        early, connection.early = connection.early, None
+        if early is None:
+            return
+        if early.payload is None:
+            self._run_again(connection)
+        else:
+            self._answer_waiting(connection, early.payload)
+
+    def _answer_waiting(self, connection: Connection, payload: Payload) -> None:
+        if connection.wait is None:
+            connection.early = Early(payload)
+            return
+        self._waiting.unblock(connection)
+        if connection.session.end_request():
+            self._send(connection, payload)
+        if not connection.closed:
+            self._waiting.go_on(connection)
+
+    def _time_out(self, connection: Connection) -> None:
+        wait = connection.wait
+        assert wait is not None
+        if self._services.waiters.finish(wait, wait.timed_out):
+            self._executor.dispatcher.counters.buckets[wait.command][0] += 1
+            self._answer_waiting(connection, wait.timed_out)
+
+    def _run_again(self, connection: Connection) -> None:
+        wait = connection.wait
         if connection.closed:
             return
-        payload = message.payload(connection.session.protocol)
+        if wait is None:
+            connection.early = Early(None)
+        elif self._services.waiters.take(wait):
+            now = perf_counter_ns()
+            connection.session.received = now
+            self._submit([(connection, [wait.request])], 0, now)
+
+    def _push(self, connection: Connection, message: Message) -> None:
+        if not connection.closed:
+            self._send(connection, message.payload(connection.session.protocol))
+
+    def _send(self, connection: Connection, payload: Payload) -> None:
+        """Send what is no reply of a batch."""
         connection.session.net_out += len(payload)
         self._traffic.net_output += len(payload)
         try:

@@ -17,6 +17,7 @@ from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
+    from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
     from tendis_py.storage.locks import Claim
@@ -40,6 +41,7 @@ class Batch:
 
     __slots__ = (
         "_plan",
+        "blocked",
         "bytes",
         "claim",
         "committed",
@@ -96,6 +98,8 @@ class Batch:
         """The request of the slow lane that has run: it may be long, see ``drain``."""
         self.held: Collection[Connection] = ()
         """Those whose first request that was not run may not run yet."""
+        self.blocked: dict[Connection, Wait] = {}
+        """Those whose request waits that was the last to run."""
         self.settled = NOTHING_SETTLED
         """How much was committed while the batch ran: so many of ``replies``, and so many bytes of
         the next one."""
