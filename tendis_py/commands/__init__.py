@@ -29,6 +29,7 @@ from tendis_py.commands import (
     stream,
     string,
     transactions,
+    waiting,
     zset,
 )
 
@@ -51,6 +52,7 @@ FAMILIES = (
     *hash.FAMILIES,
     database,
     transactions,
+    waiting,
     object,
     server,
     info,

@@ -22,6 +22,8 @@ from tendis_py.errors import (
     TIMEOUT_NEGATIVE,
     TIMEOUT_NOT_INTEGER,
     TIMEOUT_RANGE,
+    UNBLOCK_REASON,
+    UNBLOCKED,
     ReplyError,
     client_attribute,
     no_such_user,
@@ -194,14 +196,17 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
     """
     peer = session.peer
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
+    transaction = session.transaction
     flags = (
-        f"{'b' * session.blocked}{'U' * session.unix}"
-        f"{'e' * session.no_evict}{'T' * session.no_touch}"
+        f"{'x' * (transaction is not None)}{'b' * session.blocked}{'d' * session.stale}"
+        f"{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
     )
+    queued = -1 if transaction is None else len(transaction.requests)
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
     tail = (
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
-        f"flags={flags or 'N'} db={session.database} sub=0 psub=0 ssub=0 multi=-1 watch=0 "
+        f"flags={flags or 'N'} db={session.database} sub=0 psub=0 ssub=0 "
+        f"multi={queued} watch={len(session.watched)} "
         f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={pieces} "
         f"omem={unsent} tot-mem={waiting + unsent} events={'rw' if unsent else 'r'} "
         f"cmd={last_command} user={session.user} redir=-1 resp={session.protocol} "
@@ -310,6 +315,34 @@ def _filter(args: list[bytes]) -> _Filter:
     return wanted
 
 
+# Waiting
+
+
+@_admin(
+    "client|unblock",
+    -3,
+    since="5.0.0",
+    complexity="O(log N) where N is the number of client connections",
+    syntax="client-id [TIMEOUT | ERROR]",
+)
+def client_unblock(ctx: Context, args: list[bytes]) -> Reply:
+    """Unblocks a client blocked by a blocking command from a different connection."""
+    if len(args) > 4:
+        raise wrong_subcommand("client", args[1])
+    reason = args[3].upper() if len(args) == 4 else b"TIMEOUT"
+    if reason not in (b"TIMEOUT", b"ERROR"):
+        raise ReplyError(UNBLOCK_REASON)
+    services = ctx.services
+    session = services.clients.sessions.get(integer(args[2]))
+    wait = None if session is None else services.waiters.sessions.get(session)
+    if session is None or wait is None or not services.waiters.take(wait):
+        return 0
+    services.waiters.end(wait)
+    error = session.encoders[ReplyError](ReplyError(UNBLOCKED))
+    session.peer.home.answer(session.peer, wait.timed_out if reason == b"TIMEOUT" else error)
+    return 1
+
+
 # Pausing
 
 
@@ -385,6 +418,10 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
             "Return information about client connections. Options:\n"
             "* TYPE (NORMAL|MASTER|REPLICA|PUBSUB)\n"
             "  Return clients of specified type.",
+        ),
+        (
+            "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+            "Unblock the specified blocked client.",
         ),
         ("UNPAUSE", "Stop the current client pause, resuming traffic."),
         (

@@ -5,16 +5,14 @@ from __future__ import annotations
 from functools import partial
 from itertools import islice
 
-from tendis_py.commands.arguments import Option, columns, integer, natural, options
+from tendis_py.commands.arguments import Option, columns, integer, natural, options, several
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
-    COUNT_NOT_POSITIVE,
     INDEX_RANGE,
     LPOS_COUNT_NEGATIVE,
     LPOS_MAXLEN_NEGATIVE,
     LPOS_RANK_ZERO,
-    NUMKEYS_NOT_POSITIVE,
     ReplyError,
     syntax_error,
     wrong_arity,
@@ -44,7 +42,7 @@ _ENDS = {b"LEFT": True, b"RIGHT": False}
 """Word → whether that is the left end."""
 
 
-def _is_left(argument: bytes) -> bool:
+def is_left(argument: bytes) -> bool:
     left = _ENDS.get(argument.upper())
     if left is None:
         raise syntax_error()
@@ -309,28 +307,16 @@ def lmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns multiple elements from a list after removing them.
     Deletes the list if the last element was popped.
     """
-    after_keys = 2 + integer(args[1], 1, INT64_MAX, NUMKEYS_NOT_POSITIVE)
-    if after_keys >= len(args):
-        raise syntax_error()
-    left = _is_left(args[after_keys])
-    count = _lmpop_count(args[after_keys + 1 :])
-    for key in args[2:after_keys]:
+    return pop_of_several(ctx, *several(args, 1))
+
+
+def pop_of_several(ctx: Context, keys: list[bytes], end: bytes, count: int) -> Reply:
+    left = is_left(end)
+    for key in keys:
         popped = lists.pop(ctx.db, key, count, left=left)
         if popped is not None:
             return [key, popped]
     return NULL_ARRAY
-
-
-def _lmpop_count(rest: list[bytes]) -> int:
-    """What follows the end to pop from: nothing, or COUNT once."""
-    if not rest:
-        return 1
-    if len(rest) < 2 or rest[0].upper() != b"COUNT":
-        raise syntax_error()
-    count = integer(rest[1], 1, INT64_MAX, COUNT_NOT_POSITIVE)
-    if len(rest) > 2:
-        raise syntax_error()
-    return count
 
 
 @_command(
@@ -399,7 +385,7 @@ def lmove(ctx: Context, args: list[bytes]) -> Reply:
     """Returns an element after popping it from one list and pushing it to another.
     Deletes the list if the last element was moved.
     """
-    from_left, to_left = map(_is_left, args[3:])
+    from_left, to_left = map(is_left, args[3:])
     return lists.move(ctx.db, args[1], args[2], from_left=from_left, to_left=to_left)
 
 

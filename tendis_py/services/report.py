@@ -77,11 +77,11 @@ def clients(services: Services) -> Fields:
     yield "blocked_clients", len(services.clients.blocked)
     yield "tracking_clients", 0
     yield "pubsub_clients", 0
-    yield "watching_clients", 0
+    yield "watching_clients", len(services.watches.sessions)
     yield "clients_in_timeout_table", 0
-    yield "total_watched_keys", 0
-    yield "total_blocking_keys", 0
-    yield "total_blocking_keys_on_nokey", 0
+    yield "total_watched_keys", len(services.watches)
+    yield "total_blocking_keys", services.waiters.places
+    yield "total_blocking_keys_on_nokey", services.waiters.places_if_gone
     yield "peak_connected_clients", services.clients.peak
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tendis_py.commands.arguments import integer
+from tendis_py.commands.arguments import integer, milliseconds
 from tendis_py.commands.context import Context
 from tendis_py.errors import (
     NUMIDS_MISMATCH,
     NUMIDS_NOT_POSITIVE,
-    TIMEOUT_NEGATIVE,
-    TIMEOUT_NOT_INTEGER,
-    TIMEOUT_RANGE,
     TRIM_LIMIT_ALONE,
     TRIM_LIMIT_EXACT,
     TRIM_LIMIT_NEGATIVE,
@@ -174,6 +171,8 @@ class ReadOptions:
     group: bytes = b""
     consumer: bytes = b""
     acknowledges: bool = True
+    block: int | None = None
+    """For how many ms to wait, 0: for ever; None: not at all."""
 
 
 def read_options(ctx: Context, args: list[bytes], *, in_group: bool) -> ReadOptions:
@@ -185,7 +184,7 @@ def read_options(ctx: Context, args: list[bytes], *, in_group: bool) -> ReadOpti
         word = args[at].upper()
         more = end - at - 1
         if word == b"BLOCK" and more:
-            check_timeout(ctx, args[at + 1])
+            found.block = milliseconds(args[at + 1], ctx.db.now)
             at += 2
         elif word == b"COUNT" and more:
             found.count = natural_or_zero(args[at + 1]) or None
@@ -218,12 +217,3 @@ def _halves(args: list[bytes], at: int, in_group: bool) -> tuple[list[bytes], li
         name, ids = ("xreadgroup", "ID or '>'") if in_group else ("xread", "ID, '+', or '$'")
         raise unbalanced_streams(name, ids)
     return args[at : at + number], args[at + number :]
-
-
-def check_timeout(ctx: Context, argument: bytes) -> None:
-    """ReplyError unless it is a time to wait, in ms."""
-    timeout = integer(argument, error=TIMEOUT_NOT_INTEGER)
-    if timeout < 0:
-        raise ReplyError(TIMEOUT_NEGATIVE)
-    if timeout > INT64_MAX - ctx.db.now:
-        raise ReplyError(TIMEOUT_RANGE)

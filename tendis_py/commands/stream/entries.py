@@ -29,6 +29,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Replies, Reply, Stream
+from tendis_py.storage.codec import STREAM
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import ids as stream_id
 from tendis_py.types.stream.deletion import Deletion, Outcome, References
@@ -203,8 +204,6 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
 def xread(ctx: Context, args: list[bytes]) -> Reply:
     """Returns messages from multiple streams with IDs greater than the ones requested.
     Blocks until a message is available otherwise.
-
-    For now it does not wait: where BLOCK would, the answer is that of a timeout.
     """
     chosen = read_options(ctx, args, in_group=False)
     positions = [
@@ -220,7 +219,11 @@ def xread(ctx: Context, args: list[bytes]) -> Reply:
         first = next(entries, None)
         if first is not None:
             reply.append((key, entries_reply(ctx, chain([first], entries), chosen.count)))
-    return reply or NULL_ARRAY
+    if reply or chosen.block is None:
+        return reply or NULL_ARRAY
+    ids = [to_text(id_) for id_ in positions]  # what came after ``$`` is what is there now
+    request = [*args[: -len(ids)], *ids]
+    return ctx.wait(request, chosen.keys, chosen.block / 1000, STREAM)
 
 
 def _read_position(stream: streams.Stream | None, id_: bytes) -> int:

@@ -22,6 +22,7 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Reply
+from tendis_py.storage.codec import STREAM
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import groups
 from tendis_py.types.stream import ids as stream_id
@@ -252,8 +253,6 @@ _NEW = -1
 def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
     """Returns new or historical messages from a stream for a consumer in a group.
     Blocks until a message is available otherwise.
-
-    For now it does not wait: where BLOCK would, the answer is that of a timeout.
     """
     chosen = read_options(ctx, args, in_group=True)
     positions = [
@@ -265,7 +264,9 @@ def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
         entries = _read_stream(ctx, key, position, chosen)
         if entries is not None:
             reply.append((key, entries))
-    return reply or NULL_ARRAY
+    if reply or chosen.block is None:
+        return reply or NULL_ARRAY
+    return ctx.wait(args, chosen.keys, chosen.block / 1000, STREAM, if_gone=True)
 
 
 def _read_position(ctx: Context, key: bytes, group: bytes, id_: bytes) -> int:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer, natural, real, two_by_two
+from tendis_py.commands.arguments import columns, integer, natural, real, several, two_by_two
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
-    COUNT_NOT_POSITIVE,
-    NUMKEYS_NOT_POSITIVE,
     VALUE_RANGE,
     ZADD_GT_LT_NX,
     ZADD_INCR_PAIRS,
@@ -302,10 +300,6 @@ def _pop(ctx: Context, args: list[bytes], *, highest: bool) -> Reply:
     return pairs_reply(ctx, zsets.pop(ctx.db, args[1], row, count, highest=highest))
 
 
-def _pop_count(argument: bytes) -> int:
-    return integer(argument, 1, INT64_MAX, COUNT_NOT_POSITIVE)
-
-
 @_command(
     "zmpop",
     -4,
@@ -322,21 +316,14 @@ def zmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the highest- or lowest-scoring members from one or more sorted sets after removing
     them. Deletes the sorted set if the last member was popped.
     """
-    where = integer(args[1], 1, INT64_MAX, NUMKEYS_NOT_POSITIVE) + 2
-    if where >= len(args) or args[where].upper() not in (b"MIN", b"MAX"):
-        raise syntax_error()
-    count = 1
-    if len(args) > where + 1:
-        if len(args) == where + 2 or args[where + 1].upper() != b"COUNT":
-            raise syntax_error()
-        count = _pop_count(args[where + 2])
-        if len(args) > where + 3:
-            raise syntax_error()
-    for key in args[2:where]:
+    return pop_of_several(ctx, *several(args, 1, (b"MIN", b"MAX")))
+
+
+def pop_of_several(ctx: Context, keys: list[bytes], end: bytes, count: int) -> Reply:
+    for key in keys:
         row = zsets.peek(ctx.db, key)
         if row is not None:
-            highest = args[where].upper() == b"MAX"
-            pairs = zsets.pop(ctx.db, key, row, count, highest=highest)
+            pairs = zsets.pop(ctx.db, key, row, count, highest=end == b"MAX")
             return [key, [(member, score) for score, member in pairs]]
     return NULL_ARRAY
 
