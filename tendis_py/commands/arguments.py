@@ -22,7 +22,7 @@ from tendis_py.errors import (
     outside_range,
     syntax_error,
 )
-from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
+from tendis_py.numbers import INT64_MAX, INT64_MIN, UINT64_MAX, strict_integer
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 
 SECOND, MILLISECOND = 1000, 1
@@ -88,6 +88,14 @@ def real(argument: bytes, error: str = NOT_FLOAT) -> float:
             raise ReplyError(error) from None
     digits = match[1]
     if digits is not None and (math.isinf(value) or (value == 0 and digits.strip(b"0."))):
+        raise ReplyError(error)
+    return value
+
+
+def unsigned(argument: bytes, error: str = NOT_INTEGER) -> int:
+    """An unsigned 64-bit integer in decimal digits; zeros in front are let pass."""
+    value = int(argument) if argument.isdigit() and len(argument) <= 20 else UINT64_MAX + 1
+    if value > UINT64_MAX:
         raise ReplyError(error)
     return value
 

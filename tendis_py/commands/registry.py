@@ -60,9 +60,9 @@ FLAGS = (
 CATEGORIES = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
     "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
-    "connection", "transaction", "scripting",
+    "connection", "transaction", "scripting", "sortedint",
 )  # fmt: skip
-"""ACL categories, in the order of COMMAND INFO."""
+"""ACL categories, in the order of COMMAND INFO: Redis', and one for each type that it lacks."""
 
 _GROUP_CATEGORY = {
     "generic": "keyspace",
@@ -76,6 +76,7 @@ _GROUP_CATEGORY = {
 GROUPS = (
     "generic", "string", "list", "set", "sorted-set", "hash", "stream", "bitmap", "hyperloglog",
     "geo", "connection", "server", "transactions", "pubsub", "scripting", "cluster",
+    "sortedint",
 )  # fmt: skip
 
 
@@ -92,6 +93,8 @@ class Command:
     since: str
     complexity: str
     summary: str
+    origin: str = ""
+    """Which server it comes from, and counts ``since`` by its versions; empty for Redis."""
     keys: tuple[Keys, ...] = ()
     find_keys: FindKeys | None = None
     """Finds the keys, or their flags, where ``keys`` can't tell them."""
@@ -231,6 +234,7 @@ def command(
     *,
     group: str,
     since: str,
+    origin: str = "",
     flags: str = "",
     keys: Keys | tuple[Keys, ...] = (),
     find_keys: FindKeys | None = None,
@@ -250,6 +254,7 @@ def command(
 
     The docstring's first paragraph is the summary of COMMAND DOCS. ``syntax`` spells the arguments
     as in Redis' manual (``"key value [NX | XX]"``), for the page of supported commands.
+    ``origin``: where a command that Redis lacks comes from (``"Kvrocks"``).
     ``run`` takes runs of requests, pipelined or of several clients, faster than the handler can
     one by one; ``run_on_key`` those with the same key at position 1.
     ``long_value``: the position of an argument that the handler takes in pieces where it is long.
@@ -288,6 +293,7 @@ def command(
             flags=words,
             group=group,
             since=since,
+            origin=origin,
             complexity=complexity,
             summary=summary,
             keys=specs,

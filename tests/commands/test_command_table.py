@@ -18,7 +18,9 @@ assert FAMILIES  # imported, and so declared
 OUR_OWN = frozenset(("slowlog|stages",))
 """Commands that Redis does not have."""
 
-NAMES = [command.name for command in REGISTRY.all() if command.name not in OUR_OWN]
+NAMES = [
+    command.name for command in REGISTRY.all() if not command.origin and command.name not in OUR_OWN
+]
 
 UNDOCUMENTED = frozenset(
     (("debug", "syntax"), ("lolwut", "complexity"), ("lolwut", "syntax"), ("xread", "complexity"))
