@@ -132,7 +132,8 @@ def _page(ctx: Context, args: list[bytes], *, reverse: bool) -> Reply:
     "sirange", -4, since="1.0.2", complexity=_PART, syntax="key offset limit [CURSOR since-integer]"
 )
 def sirange(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns integers in order, those after a cursor. A limit of 0 is none."""
+    """Returns integers in order, those after a cursor, by default 0.
+    A limit of 0 is none."""
     return _page(ctx, args, reverse=False)
 
 
@@ -144,7 +145,8 @@ def sirange(ctx: Context, args: list[bytes]) -> Reply:
     syntax="key offset limit [CURSOR max-integer]",
 )
 def sirevrange(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns integers in reverse order, those before a cursor. A limit of 0 is none."""
+    """Returns integers in reverse order, those before a cursor, by default all but 0.
+    A limit of 0 is none."""
     return _page(ctx, args, reverse=True)
 
 
