@@ -93,8 +93,6 @@ class Command:
     since: str
     complexity: str
     summary: str
-    origin: str = ""
-    """Which server it comes from, and counts ``since`` by its versions; empty for Redis."""
     keys: tuple[Keys, ...] = ()
     find_keys: FindKeys | None = None
     """Finds the keys, or their flags, where ``keys`` can't tell them."""
@@ -107,6 +105,8 @@ class Command:
     categories: frozenset[str] = frozenset()
     tips: tuple[str, ...] = ()
     docs_syntax: str = ""
+    origin: str = ""
+    """Where it comes from, if Redis REDIS_VERSION does not have it: ``Kvrocks``."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     single_key: int = 0
     """The position of the only key; 0 for a command that may have none or several."""
@@ -234,7 +234,6 @@ def command(
     *,
     group: str,
     since: str,
-    origin: str = "",
     flags: str = "",
     keys: Keys | tuple[Keys, ...] = (),
     find_keys: FindKeys | None = None,
@@ -249,12 +248,12 @@ def command(
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
+    origin: str = "",
 ) -> Callable[[Handler], Handler]:
     """Declare a handler as command ``name`` (``"get"``, or ``"config|get"``).
 
     The docstring's first paragraph is the summary of COMMAND DOCS. ``syntax`` spells the arguments
     as in Redis' manual (``"key value [NX | XX]"``), for the page of supported commands.
-    ``origin``: where a command that Redis lacks comes from (``"Kvrocks"``).
     ``run`` takes runs of requests, pipelined or of several clients, faster than the handler can
     one by one; ``run_on_key`` those with the same key at position 1.
     ``long_value``: the position of an argument that the handler takes in pieces where it is long.
@@ -263,6 +262,7 @@ def command(
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
     ``categories`` adds ACL categories to those that Redis derives from flags and group; one with
     a ``-`` is taken away. The flag movablekeys follows from ``keys``.
+    ``origin`` is for commands that no Redis has.
     Commands without a key run on the CONTROL lane unless ``lane`` says otherwise.
     """
     words = frozenset(flags.split())
@@ -293,7 +293,6 @@ def command(
             flags=words,
             group=group,
             since=since,
-            origin=origin,
             complexity=complexity,
             summary=summary,
             keys=specs,
@@ -304,6 +303,7 @@ def command(
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,
+            origin=origin,
             run=run or run_on_key,
             run_takes_one_key=run_on_key is not None,
             long_value=long_value,
