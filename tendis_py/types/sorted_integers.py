@@ -14,7 +14,7 @@ from itertools import chain, compress, islice
 
 from tendis_py.storage.codec import SORTEDINT, Collection, CollectionRow, register
 from tendis_py.storage.database import Database
-from tendis_py.storage.elements import VersionWriter
+from tendis_py.storage.elements import Elements, VersionWriter
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.types import collection
 from tendis_py.types.collection import admitted, elements, first_times, keep
@@ -59,13 +59,19 @@ def contains_many(db: Database, row: CollectionRow, wanted: Sequence[int]) -> li
     rows = elements(db, row)
     found: list[bool] = []
     for cut in db.tx.pace.cuts(len(wanted)):
-        found += [value is not None for value in rows.get_many(list(map(_element, wanted[cut])))]
+        found += _are_in(rows, list(map(_element, wanted[cut])))
     return found
 
 
 def _is_in(numbers: tuple[int, ...], number: int) -> bool:
     at = bisect_left(numbers, number)
     return at < len(numbers) and numbers[at] == number
+
+
+def _are_in(rows: Elements, wanted: list[bytes]) -> list[bool]:
+    if len(wanted) == 1:  # the hot path
+        return [rows.get(wanted[0]) is not None]
+    return [value is not None for value in rows.get_many(wanted)]
 
 
 def select(
@@ -156,16 +162,21 @@ def _add_rows(db: Database, key: bytes, row: CollectionRow, new: Sequence[int]) 
     return len(_add_absent(db, key, row, list(map(_element, new))))
 
 
-def _add_absent(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) -> set[bytes]:
+def _add_absent(db: Database, key: bytes, row: CollectionRow, new: list[bytes]) -> list[bytes]:
     """Add elements to large ones; those that were not there."""
     rows = elements(db, row)
-    found = rows.get_many(new)
-    absent = {element: b"" for element, value in zip(new, found, strict=True) if value is None}
-    if absent:
-        rows.add_many(absent)
-        added = len(absent)
-        db.put(key, row.with_elements(None, row.count + added), row, edits=added)
-    return set(absent)
+    different = list(dict.fromkeys(new))
+    there = _are_in(rows, different)
+    absent = [element for element, known in zip(different, there, strict=True) if not known]
+    if not absent:
+        return absent
+    if len(absent) == 1:
+        rows.add(absent[0])
+    else:
+        rows.add_many(dict.fromkeys(absent, b""))
+    added = len(absent)
+    db.put(key, row.with_elements(None, row.count + added), row, edits=added)
+    return absent
 
 
 def add_run(db: Database, key: bytes, new: list[int]) -> list[int] | None:
@@ -175,7 +186,7 @@ def add_run(db: Database, key: bytes, new: list[int]) -> list[int] | None:
     if row is None or not row.version:
         return None
     wanted = list(map(_element, new))
-    return first_times(wanted, _add_absent(db, key, row, wanted))
+    return first_times(wanted, set(_add_absent(db, key, row, wanted)))
 
 
 def remove(db: Database, key: bytes, unwanted: Sequence[int]) -> int:

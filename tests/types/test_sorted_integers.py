@@ -115,6 +115,20 @@ def test_they_keep_their_deadline_when_they_grow(store: Store) -> None:
         store.check()
 
 
+@pytest.mark.parametrize("size", [3, 600])
+def test_those_whose_time_has_come_are_begun_anew(store: Store, size: int) -> None:
+    fill(store, b"s", list(range(size)))
+    row = row_of(store.db, b"s")
+    store.db.put(b"s", row.with_expiry(LATER), row)
+    store.commit(now=LATER)
+    assert integers.find(store.db, b"s") is None
+    assert integers.add(store.db, b"s", [1]) == 1
+    store.commit()
+    assert content(store.db, b"s") == [1]
+    assert row_of(store.db, b"s").expire_at == 0
+    store.check()
+
+
 @pytest.mark.parametrize("numbers", [[1, 2], list(range(600))])
 def test_those_that_are_emptied_are_gone(store: Store, numbers: list[int]) -> None:
     fill(store, b"s", numbers)
