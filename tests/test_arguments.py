@@ -20,9 +20,10 @@ from tendis_py.commands.arguments import (
     natural,
     options,
     real,
+    unsigned,
 )
 from tendis_py.errors import NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX, ReplyError
-from tendis_py.numbers import INT64_MAX, INT64_MIN
+from tendis_py.numbers import INT64_MAX, INT64_MIN, UINT64_MAX
 from tests.support.resp import decode
 from tests.support.servers import ServerProcess
 
@@ -68,6 +69,19 @@ def test_a_natural_number() -> None:
     assert error_of(lambda: natural(b"-1")) == NOT_POSITIVE
     assert error_of(lambda: natural(b"x")) == NOT_POSITIVE
     assert error_of(lambda: natural(b"-1", "ERR no")) == "ERR no"
+
+
+@given(st.integers(0, UINT64_MAX), st.integers(0, 20))
+def test_an_unsigned_integer_may_have_zeros_in_front(value: int, width: int) -> None:
+    assert unsigned(b"%0*d" % (width, value)) == value
+
+
+@pytest.mark.parametrize(
+    "argument", [b"", b"-1", b"-0", b"+1", b" 1", b"1_0", b"1.0", b"\xc2\xb2", b"9" * 5000]
+)
+def test_any_other_is_refused(argument: bytes) -> None:
+    assert error_of(lambda: unsigned(argument)) == NOT_INTEGER
+    assert error_of(lambda: unsigned(b"%d" % (UINT64_MAX + 1), "ERR no")) == "ERR no"
 
 
 # Doubles

@@ -29,7 +29,7 @@ from tendis_py.errors import (
     outside_range,
     syntax_error,
 )
-from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
+from tendis_py.numbers import INT64_MAX, INT64_MIN, UINT64_MAX, strict_integer
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.types import long_double
 
@@ -146,6 +146,14 @@ def several(
     if len(rest) > 2:
         raise syntax_error()
     return args[at + 1 : after_keys], end, count
+
+
+def unsigned(argument: bytes, error: str = NOT_INTEGER) -> int:
+    """An unsigned 64-bit integer in decimal digits; zeros in front are let pass."""
+    value = int(argument) if argument.isdigit() and len(argument) <= 20 else UINT64_MAX + 1
+    if value > UINT64_MAX:
+        raise ReplyError(error)
+    return value
 
 
 # Options

@@ -63,9 +63,9 @@ NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 CATEGORIES = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
     "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
-    "connection", "transaction", "scripting",
+    "connection", "transaction", "scripting", "sortedint",
 )  # fmt: skip
-"""ACL categories, in the order of COMMAND INFO."""
+"""ACL categories, in the order of COMMAND INFO: Redis', and one for each type that it lacks."""
 
 _GROUP_CATEGORY = {
     "generic": "keyspace",
@@ -79,6 +79,7 @@ _GROUP_CATEGORY = {
 GROUPS = (
     "generic", "string", "list", "set", "sorted-set", "hash", "stream", "bitmap", "hyperloglog",
     "geo", "connection", "server", "transactions", "pubsub", "scripting", "cluster",
+    "sortedint",
 )  # fmt: skip
 
 
@@ -107,6 +108,8 @@ class Command:
     categories: frozenset[str] = frozenset()
     tips: tuple[str, ...] = ()
     docs_syntax: str = ""
+    origin: str = ""
+    """Where it comes from, if Redis REDIS_VERSION does not have it: ``Kvrocks``."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     single_key: int = 0
     """The position of the only key; 0 for a command that may have none or several."""
@@ -252,6 +255,7 @@ def command(
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
+    origin: str = "",
 ) -> Callable[[Handler], Handler]:
     """Declare a handler as command ``name`` (``"get"``, or ``"config|get"``).
 
@@ -265,6 +269,7 @@ def command(
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
     ``categories`` adds ACL categories to those that Redis derives from flags and group; one with
     a ``-`` is taken away. The flag movablekeys follows from ``keys``.
+    ``origin`` is for commands that no Redis has.
     Commands without a key run on the CONTROL lane unless ``lane`` says otherwise.
     """
     words = frozenset(flags.split())
@@ -285,7 +290,7 @@ def command(
         lane = Lane.FAST if specs or words & {"write", "readonly"} else Lane.CONTROL
 
     def declare(handler: Handler) -> Handler:
-        summary = " ".join((inspect.getdoc(handler) or "").partition("\n\n")[0].split())
+        summary = " ".join((inspect.getdoc(handler) or "").partition("\n\n")[0].splitlines())
         if not summary:
             raise ValueError(f"{name}: its handler has no docstring")
         made = Command(
@@ -305,6 +310,7 @@ def command(
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,
+            origin=origin,
             run=run or run_on_key,
             run_takes_one_key=run_on_key is not None,
             long_value=long_value,

@@ -258,7 +258,9 @@ class Settings(AcceptedSettings):
         "elements of a list node; -1 to -5 are 4, 8, 16, 32 and 64 kb instead",
         aliases=("list-max-ziplist-size",),
     )
-    set_max_intset_entries: int = _count("integers of a set held as an intset", 512)
+    set_max_intset_entries: int = _count(
+        "integers of a set held as an intset, and sorted integers held in one row", 512
+    )
     set_max_listpack_entries: int = _count("members of a set held in one row", 128)
     set_max_listpack_value: int = _count("longest member of such a set", 64)
     zset_max_listpack_entries: int = _count(
