@@ -355,13 +355,12 @@ class Dispatcher:
             self.counters.refused += 1
             self.services.cross_protocol.abort(session)
             return b""
-        transaction = session.transaction
-        if transaction is not None:
-            transaction.failed = True
-            if command is not None and command.name == "exec":
-                session.end_transaction()
-                self.services.watches.unwatch(session)
-                error = exec_aborted(error)
+        if session.transaction is not None:
+            session.transaction.failed = True
+        if command is not None and command.name == "exec":
+            session.end_transaction()
+            self.services.watches.unwatch(session)
+            error = exec_aborted(error)
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
 

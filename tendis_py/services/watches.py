@@ -63,13 +63,13 @@ class Watches:
                 for session in self._by_place.get(place, ()):
                     session.stale = True
             if change.databases:
-                self._move(change.databases)
+                self._move(change)
 
-    def _move(self, databases: frozenset[int]) -> None:
-        """These databases were emptied, or show what another showed: what was there has changed,
-        and what was not may have."""
-        for (index, key), watchers in self._by_place.items():
-            if index in databases:
+    def _move(self, change: Change) -> None:
+        """Databases were emptied, or show what another showed: what was there has changed, and what
+        is there now."""
+        for place, watchers in self._by_place.items():
+            if place[0] in change.databases:
+                exists = change.has(place)
                 for session in watchers:
-                    if session.watched.get((index, key)) or len(databases) > 1:
-                        session.stale = True
+                    session.stale |= exists or session.watched.get(place, False)

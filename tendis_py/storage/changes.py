@@ -24,10 +24,12 @@ Place = tuple[int, bytes]
 class Change:
     """What one unit of work has changed: ``keys`` as index of the database and user key, each once,
     in the order in which they were first written; ``databases``: the indexes of those that were
-    emptied or that now show what another showed."""
+    emptied or that now show what another showed. ``has`` tells whether there is a key now, during
+    the call of a listener."""
 
     keys: tuple[Place, ...]
     databases: frozenset[int]
+    has: Callable[[Place], bool]
 
 
 Listener = Callable[[Change, list[Release]], None]

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from tendis_py.errors import StorageError, WriteStalledError
-from tendis_py.storage.changes import Change, Release
+from tendis_py.storage.changes import Change, Place, Release
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
@@ -168,7 +168,11 @@ class Transaction(Overlay):
             for key in keys
             if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
         ]
-        return Change(tuple(places), frozenset(databases))
+        return Change(tuple(places), frozenset(databases), self._has)
+
+    def _has(self, place: Place) -> bool:
+        index, key = place
+        return self._databases[index].peek(key) is not None
 
     def release(self, *, settled_only: bool = False) -> None:
         """Have happen what waited for the commit; if that has failed, only what follows from the
