@@ -92,6 +92,12 @@ OVERFLOW = "ERR increment or decrement would overflow"
 DECREMENT_OVERFLOW = "ERR decrement would overflow"
 VALUE_RANGE = "ERR value is out of range"
 OFFSET_RANGE = "ERR offset is out of range"
+INCREMENT_INFINITE = "ERR BYFLOAT increment cannot be Infinity"
+VALUE_INFINITE = "ERR value cannot be Infinity"
+BOUNDS_CROSSED = "ERR LBOUND can't be greater than UBOUND"
+ENX_ALONE = "ERR ENX flag requires an expiration"
+APPLIED_OVERFLOW = "ERR applied increment would overflow"
+APPLIED_INFINITE = "ERR applied increment would be Infinity"
 DIGEST_LENGTH = "ERR digest must be exactly 16 hexadecimal characters"
 DELEX_TYPE = "ERR Key should be of string type if conditions are specified"
 DELEX_CONDITION = "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
@@ -295,6 +301,16 @@ def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
 
 def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
+
+
+def not_an_integer(what: str) -> str:
+    """``what`` names an argument of INCREX."""
+    return f"ERR {what} is not an integer or out of range"
+
+
+def not_a_float(what: str) -> str:
+    """As ``not_an_integer``."""
+    return f"ERR {what} is not a valid float"
 
 
 def unsupported_option(word: bytes) -> ReplyError:

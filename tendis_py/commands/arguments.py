@@ -109,11 +109,14 @@ class Option:
     values: int = 1
 
 
-def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> dict[str, Any]:
+def options(
+    args: list[bytes], start: int, grammar: Mapping[bytes, Option], *, once: bool = False
+) -> dict[str, Any]:
     """What ``args`` choose from position ``start`` on: slot → value, absent slots left out.
 
     ``grammar``: upper-case word → option. Syntax error on any other word, on a word whose slot
     another one took, and where values are missing. Values are read in order of appearance.
+    ``once``: no word may be repeated.
     """
     chosen: dict[str, Any] = {}
     taken: dict[str, bytes] = {}
@@ -121,7 +124,9 @@ def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> d
     while position < end:
         word = args[position].upper()
         option = grammar.get(word)
-        if option is None or taken.setdefault(option.slot, word) != word:
+        if option is None or (once and option.slot in taken):
+            raise syntax_error()
+        if taken.setdefault(option.slot, word) != word:
             raise syntax_error()
         position += 1
         if option.read is None:
