@@ -44,7 +44,8 @@ _ENDS = {b"LEFT": True, b"RIGHT": False}
 """Word → whether that is the left end."""
 
 
-def _is_left(argument: bytes) -> bool:
+def is_left(argument: bytes) -> bool:
+    """Of LEFT or RIGHT."""
     left = _ENDS.get(argument.upper())
     if left is None:
         raise syntax_error()
@@ -312,7 +313,7 @@ def lmpop(ctx: Context, args: list[bytes]) -> Reply:
     after_keys = 2 + integer(args[1], 1, INT64_MAX, NUMKEYS_NOT_POSITIVE)
     if after_keys >= len(args):
         raise syntax_error()
-    left = _is_left(args[after_keys])
+    left = is_left(args[after_keys])
     count = _lmpop_count(args[after_keys + 1 :])
     for key in args[2:after_keys]:
         popped = lists.pop(ctx.db, key, count, left=left)
@@ -399,7 +400,7 @@ def lmove(ctx: Context, args: list[bytes]) -> Reply:
     """Returns an element after popping it from one list and pushing it to another.
     Deletes the list if the last element was moved.
     """
-    from_left, to_left = map(_is_left, args[3:])
+    from_left, to_left = map(is_left, args[3:])
     return lists.move(ctx.db, args[1], args[2], from_left=from_left, to_left=to_left)
 
 

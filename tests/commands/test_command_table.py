@@ -19,6 +19,7 @@ OUR_OWN = frozenset(command.name for command in REGISTRY.all() if command.origin
 """Commands that the real server does not have."""
 
 NEWER = {
+    **dict.fromkeys(("zunion", "zunionstore", "zinter", "zinterstore"), " | COUNT"),
     "set": " | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest",
 }
 """What the syntax of a command has that the real server's does not."""

@@ -71,7 +71,8 @@ def _plain(value: Any) -> Any:
 @pytest.fixture
 def thread(tmp_path: Path) -> Iterator[Thread]:
     engine = Engine(tmp_path / "data")
-    yield Thread(Services(Config(), Keyspace(engine)))
+    config = Config()
+    yield Thread(Services(config, Keyspace(engine, limits=config)))
     engine.close()
 
 
