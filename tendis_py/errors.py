@@ -245,6 +245,16 @@ XREAD_NEW_ID = (
     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
     "option."
 )
+XREAD_CLAIM_OPTION = (
+    "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead."
+)
+MIN_IDLE_NOT_INTEGER = "ERR min-idle-time is not an integer"
+MIN_IDLE_NEGATIVE = "ERR min-idle-time must be a positive integer"
+XNACK_MODE = "ERR mode must be SILENT, FAIL, or FATAL"
+XNACK_NO_IDS = "ERR syntax error, expected IDS keyword"
+XNACK_NUMIDS = "ERR numids must be a positive integer"
+XNACK_MISMATCH = "ERR number of IDs doesn't match numids"
+XNACK_RETRYCOUNT = "ERR Invalid RETRYCOUNT value, must be >= 0"
 XREADGROUP_NO_GROUP = "ERR Missing GROUP option for XREADGROUP"
 XCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XCLAIM"
 XCLAIM_IDLE = "ERR Invalid IDLE option argument for XCLAIM"
@@ -407,6 +417,10 @@ def no_group_of_key(key: bytes, group: bytes) -> ReplyError:
 
 def xclaim_option(option: bytes) -> ReplyError:
     return ReplyError(f"ERR Unrecognized XCLAIM option '{c_text(option)}'")
+
+
+def xnack_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unrecognized XNACK option '{c_text(option)}'")
 
 
 def c_text(raw: bytes) -> str:

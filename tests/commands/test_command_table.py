@@ -20,6 +20,7 @@ OUR_OWN = frozenset(command.name for command in REGISTRY.all() if command.origin
 
 NEWER = {
     **dict.fromkeys(("zunion", "zunionstore", "zinter", "zinterstore"), " | COUNT"),
+    "xreadgroup": " [CLAIM min-idle-time]",
     "set": " | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest",
 }
 """What the syntax of a command has that the real server's does not."""

@@ -68,6 +68,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
+_MAY_BE_NO_EDIT = {"xreadgroup"}
+"""For Redis: of what a consumer reads again only the times and counts change."""
+
+
 @pytest.fixture
 def thread(tmp_path: Path) -> Iterator[Thread]:
     engine = Engine(tmp_path / "data")
@@ -103,7 +107,8 @@ def test_changes_are_told_of(tmp_path: Path, path: Path) -> None:
                 assert stage.take_unheard() == [], place
                 known = REGISTRY.lookup(command[0])
                 assert known is not None, place
-                assert not (known.writes and told.rewritten) or told.edits, place
+                if known.writes and known.name not in _MAY_BE_NO_EDIT:
+                    assert told.edits or not told.rewritten, place
     stage.engine.close()
 
 
