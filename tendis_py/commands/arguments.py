@@ -100,23 +100,21 @@ class Option:
     """A word among the options of a command.
 
     Words of one ``slot`` exclude each other; the same word may be repeated, and the last one
-    counts. ``read`` makes a value of the ``values`` arguments that follow; without it the word is
-    a flag, whose value is the word itself.
+    counts, unless it may be there ``once`` only. ``read`` makes a value of the ``values`` arguments
+    that follow; without it the word is a flag, whose value is the word itself.
     """
 
     slot: str
     read: Callable[..., Any] | None = None
     values: int = 1
+    once: bool = False
 
 
-def options(
-    args: list[bytes], start: int, grammar: Mapping[bytes, Option], *, once: bool = False
-) -> dict[str, Any]:
+def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> dict[str, Any]:
     """What ``args`` choose from position ``start`` on: slot → value, absent slots left out.
 
     ``grammar``: upper-case word → option. Syntax error on any other word, on a word whose slot
     another one took, and where values are missing. Values are read in order of appearance.
-    ``once``: no word may be repeated.
     """
     chosen: dict[str, Any] = {}
     taken: dict[str, bytes] = {}
@@ -124,7 +122,7 @@ def options(
     while position < end:
         word = args[position].upper()
         option = grammar.get(word)
-        if option is None or (once and option.slot in taken):
+        if option is None or (option.once and option.slot in taken):
             raise syntax_error()
         if taken.setdefault(option.slot, word) != word:
             raise syntax_error()

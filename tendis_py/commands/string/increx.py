@@ -10,6 +10,7 @@ instead." What it leaves open, errors and their order, is that of its tests
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ from tendis_py.types.long_double import GREATEST, LongDouble
 from tendis_py.types.string import bounded
 from tendis_py.types.string.bounded import Deadlines, Number, Step
 
-_OPTIONS = {
+_WORDS = {
     b"BYINT": Option("by", lambda number: (False, number)),
     b"BYFLOAT": Option("by", lambda number: (True, number)),
     b"LBOUND": Option("low", bytes),
@@ -42,6 +43,7 @@ _OPTIONS = {
     b"PERSIST": Option("expiry"),
     b"ENX": Option("enx"),
 }
+_OPTIONS = {word: replace(option, once=True) for word, option in _WORDS.items()}
 
 
 @command(
@@ -61,7 +63,7 @@ def increx(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the numeric value of a key by a number and sets its expiration time.
     Uses 0 as initial value if the key doesn't exist.
     """
-    chosen = options(args, 2, _OPTIONS, once=True)
+    chosen = options(args, 2, _OPTIONS)
     expiry = chosen.get("expiry")
     if "enx" in chosen and not isinstance(expiry, Expiry):
         raise ReplyError(ENX_ALONE) if expiry is None else syntax_error()

@@ -22,11 +22,17 @@ from tendis_py.types.string.match import Match, digest, equals
 
 _command = partial(command, group="string")
 
+
+def _option(*, by_digest: bool, wants_equal: bool) -> Option:
+    read = partial(Match, by_digest=by_digest, wants_equal=wants_equal)
+    return Option("condition", read, once=True)
+
+
 MATCHES = {
-    b"IFEQ": Option("condition", partial(Match, by_digest=False, wants_equal=True)),
-    b"IFNE": Option("condition", partial(Match, by_digest=False, wants_equal=False)),
-    b"IFDEQ": Option("condition", partial(Match, by_digest=True, wants_equal=True)),
-    b"IFDNE": Option("condition", partial(Match, by_digest=True, wants_equal=False)),
+    b"IFEQ": _option(by_digest=False, wants_equal=True),
+    b"IFNE": _option(by_digest=False, wants_equal=False),
+    b"IFDEQ": _option(by_digest=True, wants_equal=True),
+    b"IFDNE": _option(by_digest=True, wants_equal=False),
 }
 """For a command's grammar, beside other conditions."""
 

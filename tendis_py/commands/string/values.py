@@ -111,12 +111,11 @@ _SET_OPTIONS = {
     **MATCHES,
     b"GET": Option("get"),
 }
-_READING = {b"GET", *MATCHES}
 
 
 def _set_keys(args: list[bytes]) -> list[tuple[int, str]]:
-    reads = not _READING.isdisjoint(option.upper() for option in args[3:])
-    return [(1, "RW access update" if reads else "OW update")]
+    gets = b"GET" in (option.upper() for option in args[3:])
+    return [(1, "RW access update" if gets else "OW update")]
 
 
 def _set_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
