@@ -56,6 +56,12 @@ XACK stream group 2-1
 XGROUP CREATE stream gone 0
 XREADGROUP GROUP gone carol COUNT 3 STREAMS stream >
 XGROUP DESTROY stream gone
+XADD given-back 1-1 f a
+XADD given-back 2-1 f b
+XGROUP CREATE given-back group 0
+XREADGROUP GROUP group alice STREAMS given-back >
+XNACK given-back group FAIL IDS 2 2-1 1-1
+XCLAIM given-back group bob 0 2-1
 XADD emptied 1-1 f a
 XDEL emptied 1-1
 SETBIT bits 400000 1
@@ -120,7 +126,7 @@ class Surgery:
 def test_what_a_server_wrote_is_sound(written: Path) -> None:
     code, lines = check(written)
     assert code == CLEAN, lines
-    assert lines[1].startswith("database 0: 14 keys, 0 with a deadline; 8 large collections")
+    assert lines[1].startswith("database 0: 15 keys, 0 with a deadline; 9 large collections")
 
 
 Damage = Callable[[Surgery], None]
