@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
+from collections.abc import Iterator
+from heapq import merge, nsmallest
+from itertools import islice
 
 from tendis_py.numbers import INT64_MAX
 from tendis_py.types.stream.entries import Entry, Stream
@@ -11,6 +13,8 @@ from tendis_py.types.stream.groups import Consumer, Group, Pending
 Idle = tuple[Entry, Pending]
 """An entry that is pending, and how."""
 
+_SORTED_AT_ONCE = 4096
+"""A sort holds the GIL: this many take a few milliseconds."""
 _MANY_DELETED = 4
 """Where entries turn out to be deleted, so many times as many are looked at next."""
 
@@ -26,7 +30,7 @@ def idle_entries(stream: Stream, group: Group, idle: int, count: int | None) -> 
     while True:
         pending = tx.pace.over(group.pending_entries())
         old = ((id_, entry) for id_, entry in pending if entry.idle(now) >= idle)
-        first = nsmallest(looked_at, old, key=_turn)
+        first = list(islice(_in_turn(old, looked_at), looked_at))
         entries = stream.get_many([id_ for id_, _ in first])
         found = [
             ((id_, fields), entry)
@@ -36,6 +40,16 @@ def idle_entries(stream: Stream, group: Group, idle: int, count: int | None) -> 
         if len(found) >= wanted or len(first) < looked_at:
             return found[:wanted]
         looked_at *= _MANY_DELETED
+
+
+def _in_turn(pending: Iterator[tuple[int, Pending]], number: int) -> Iterator[tuple[int, Pending]]:
+    """The first ``number``, or more of them, in order."""
+    if number <= _SORTED_AT_ONCE:
+        return iter(nsmallest(number, pending, key=_turn))
+    parts = []
+    while part := sorted(islice(pending, _SORTED_AT_ONCE), key=_turn):
+        parts.append(part)
+    return merge(*parts, key=_turn)
 
 
 def _turn(pending: tuple[int, Pending]) -> tuple[bool, int, int]:
