@@ -154,8 +154,8 @@ def test_claims_and_what_is_given_back(client: Any) -> None:
         (b"", 1),
         (b"", 3),
     ]
-    full = client.xinfo_stream("s", full=True)
-    assert full["groups"]
+    (group,) = client.xinfo_stream("s", full=True)["groups"]
+    assert group["nacked-count"] == 2
     reply = client.xreadgroup("g", "d", {"s": ">"}, count=2, claim_min_idle_time=60_000)
     ((name, entries),) = reply.items() if isinstance(reply, dict) else reply
     entries = entries[0] if isinstance(reply, dict) else entries
