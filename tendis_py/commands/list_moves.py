@@ -3,7 +3,7 @@
 Its manual: "COUNT count moves up to count elements. If source holds fewer than count elements, all
 of them are moved … EXACTLY exactly moves exactly exactly elements" or none, "returns the moved
 elements" in destination order. OBO, one by one, pushes each as it is popped; BULK keeps the order
-that they had. What it leaves open is that of its tests (tests/unit/type/list-5.tcl).
+that they had. What it leaves open is that of the tests that came with it (redis#15405).
 """
 
 from __future__ import annotations

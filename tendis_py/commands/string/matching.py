@@ -93,13 +93,13 @@ def _delex_match(args: list[bytes], type_: int) -> Match:
     return match
 
 
-_KVROCKS = partial(_command, origin="Kvrocks")
+_kvrocks_command = partial(_command, origin="Kvrocks")
 
 
-@_KVROCKS(
+@_kvrocks_command(
     "cas",
     -4,
-    since="2.0.0",
+    since="2.0.5",
     flags="write denyoom fast",
     keys=Keys("RW access update"),
     syntax=(
@@ -126,10 +126,10 @@ def cas(ctx: Context, args: list[bytes]) -> Reply:
     return int(strings.put_if(ctx.db, args[1], args[3], expire_at=deadline))
 
 
-@_KVROCKS(
+@_kvrocks_command(
     "cad",
     3,
-    since="2.0.0",
+    since="2.0.5",
     flags="write fast",
     keys=Keys("RW access delete"),
     syntax="key value",

@@ -158,12 +158,14 @@ def _set_with_options(ctx: Context, args: list[bytes]) -> Reply:
     expiry = chosen.get("expiry")
     deadline = expiry.deadline(ctx.db.now, "set") if isinstance(expiry, Expiry) else 0
     before = strings.get(ctx.db, key) if "get" in chosen else None
-    condition = chosen.get("condition")
+    condition, keeps = chosen.get("condition"), expiry == b"KEEPTTL"
     if isinstance(condition, Match):
-        put = partial(put_matching, match=condition)
+        done = put_matching(ctx.db, key, args[2], condition, expire_at=deadline, keep_expiry=keeps)
     else:
-        put = partial(strings.put_if, exists=EXISTS[condition])
-    done = put(ctx.db, key, args[2], expire_at=deadline, keep_expiry=expiry == b"KEEPTTL")
+        exists = EXISTS[condition]
+        done = strings.put_if(
+            ctx.db, key, args[2], exists=exists, expire_at=deadline, keep_expiry=keeps
+        )
     if "get" in chosen:
         return before
     return OK if done else None
