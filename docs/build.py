@@ -40,7 +40,7 @@ def _row(command: Command) -> str:
     name = command.name.replace("|", " ").upper()
     syntax = f" {command.docs_syntax}" if command.docs_syntax else ""
     usage = f"{name}{syntax}".replace("|", "\\|")
-    origin = f" ({command.origin})" if command.origin else ""
+    origin = f" ({command.origin or command.newer})" if command.origin or command.newer else ""
     what = f"{command.summary}{origin}"
     return f"| `{usage}` | {what} | {command.complexity} | {command.lane.value} |"
 

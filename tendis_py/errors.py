@@ -111,6 +111,17 @@ OVERFLOW = "ERR increment or decrement would overflow"
 DECREMENT_OVERFLOW = "ERR decrement would overflow"
 VALUE_RANGE = "ERR value is out of range"
 OFFSET_RANGE = "ERR offset is out of range"
+INCREMENT_INFINITE = "ERR BYFLOAT increment cannot be Infinity"
+VALUE_INFINITE = "ERR value cannot be Infinity"
+BOUNDS_CROSSED = "ERR LBOUND can't be greater than UBOUND"
+ENX_ALONE = "ERR ENX flag requires an expiration"
+APPLIED_OVERFLOW = "ERR applied increment would overflow"
+APPLIED_INFINITE = "ERR applied increment would be Infinity"
+DIGEST_LENGTH = "ERR digest must be exactly 16 hexadecimal characters"
+DELEX_TYPE = "ERR Key should be of string type if conditions are specified"
+DELEX_CONDITION = "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
+MSETEX_NUMKEYS = "ERR invalid numkeys value"
+MSETEX_PAIRS = "ERR wrong number of key-value pairs"
 STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 LCS_NOT_STRINGS = "ERR The specified keys must contain string values"
 LCS_AMBIGUOUS = "ERR If you want both the length and indexes, please just use IDX."
@@ -262,6 +273,16 @@ XREAD_NEW_ID = (
     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
     "option."
 )
+XREAD_CLAIM_OPTION = (
+    "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead."
+)
+MIN_IDLE_NOT_INTEGER = "ERR min-idle-time is not an integer"
+MIN_IDLE_NEGATIVE = "ERR min-idle-time must be a positive integer"
+XNACK_MODE = "ERR mode must be SILENT, FAIL, or FATAL"
+XNACK_NO_IDS = "ERR syntax error, expected IDS keyword"
+XNACK_NUMIDS = "ERR numids must be a positive integer"
+XNACK_MISMATCH = "ERR number of IDs doesn't match numids"
+XNACK_RETRYCOUNT = "ERR Invalid RETRYCOUNT value, must be >= 0"
 XREADGROUP_NO_GROUP = "ERR Missing GROUP option for XREADGROUP"
 XCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XCLAIM"
 XCLAIM_IDLE = "ERR Invalid IDLE option argument for XCLAIM"
@@ -318,6 +339,16 @@ def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
 
 def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
+
+
+def not_an_integer(what: str) -> str:
+    """``what`` names an argument of INCREX."""
+    return f"ERR {what} is not an integer or out of range"
+
+
+def not_a_float(what: str) -> str:
+    """As ``not_an_integer``."""
+    return f"ERR {what} is not a valid float"
 
 
 def unsupported_option(word: bytes) -> ReplyError:
@@ -414,6 +445,10 @@ def no_group_of_key(key: bytes, group: bytes) -> ReplyError:
 
 def xclaim_option(option: bytes) -> ReplyError:
     return ReplyError(f"ERR Unrecognized XCLAIM option '{c_text(option)}'")
+
+
+def xnack_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unrecognized XNACK option '{c_text(option)}'")
 
 
 def c_text(raw: bytes) -> str:

@@ -128,6 +128,7 @@ GRAMMAR = {
     b"XX": Option("condition"),
     b"GET": Option("get"),
     b"COUNT": Option("count", integer),
+    b"ONLY": Option("only", integer, once=True),
     b"LIMIT": Option("limit", lambda offset, count: (integer(offset), integer(count)), values=2),
 }
 parse = partial(options, start=1, grammar=GRAMMAR)
@@ -141,6 +142,7 @@ parse = partial(options, start=1, grammar=GRAMMAR)
         ("XX get", {"condition": b"XX", "get": b"GET"}),
         ("COUNT 1 Count 2", {"count": 2}),
         ("LIMIT 3 4 NX NX", {"limit": (3, 4), "condition": b"NX"}),
+        ("only 1 NX", {"only": 1, "condition": b"NX"}),
     ],
 )
 def test_options(words: str, chosen: dict[str, object]) -> None:
@@ -155,6 +157,7 @@ def test_options(words: str, chosen: dict[str, object]) -> None:
         ("XX GET NX", SYNTAX),
         ("COUNT", SYNTAX),
         ("LIMIT 1", SYNTAX),
+        ("ONLY 1 only 1", SYNTAX),
         ("COUNT NX", NOT_INTEGER),
         ("COUNT x FOO", NOT_INTEGER),
         ("FOO COUNT x", SYNTAX),

@@ -164,13 +164,14 @@ class Option:
     """A word among the options of a command.
 
     Words of one ``slot`` exclude each other; the same word may be repeated, and the last one
-    counts. ``read`` makes a value of the ``values`` arguments that follow; without it the word is
-    a flag, whose value is the word itself.
+    counts, unless it may be there ``once`` only. ``read`` makes a value of the ``values`` arguments
+    that follow; without it the word is a flag, whose value is the word itself.
     """
 
     slot: str
     read: Callable[..., Any] | None = None
     values: int = 1
+    once: bool = False
 
 
 def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> dict[str, Any]:
@@ -185,7 +186,9 @@ def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> d
     while position < end:
         word = args[position].upper()
         option = grammar.get(word)
-        if option is None or taken.setdefault(option.slot, word) != word:
+        if option is None or (option.once and option.slot in taken):
+            raise syntax_error()
+        if taken.setdefault(option.slot, word) != word:
             raise syntax_error()
         position += 1
         if option.read is None:

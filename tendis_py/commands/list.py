@@ -43,6 +43,7 @@ _ENDS = {b"LEFT": True, b"RIGHT": False}
 
 
 def is_left(argument: bytes) -> bool:
+    """Of LEFT or RIGHT."""
     left = _ENDS.get(argument.upper())
     if left is None:
         raise syntax_error()

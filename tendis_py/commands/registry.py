@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tendis_py import REDIS_VERSION
 from tendis_py.commands.key_specs import Keys, NoKeysError, all_positions, movable
 from tendis_py.errors import unknown_subcommand, wrong_arity
 from tendis_py.resp.replies import Replies, Reply
@@ -109,7 +110,9 @@ class Command:
     tips: tuple[str, ...] = ()
     docs_syntax: str = ""
     origin: str = ""
-    """Where it comes from, if Redis REDIS_VERSION does not have it: ``Kvrocks``."""
+    """Where it comes from, if Redis REDIS_VERSION does not have it: ``Redis 8.4``, ``Kvrocks``."""
+    newer: str = ""
+    """Those of its options that Redis REDIS_VERSION does not have, and where they come from."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     single_key: int = 0
     """The position of the only key; 0 for a command that may have none or several."""
@@ -256,6 +259,7 @@ def command(
     tips: tuple[str, ...] = (),
     syntax: str = "",
     origin: str = "",
+    newer: str = "",
 ) -> Callable[[Handler], Handler]:
     """Declare a handler as command ``name`` (``"get"``, or ``"config|get"``).
 
@@ -269,7 +273,8 @@ def command(
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
     ``categories`` adds ACL categories to those that Redis derives from flags and group; one with
     a ``-`` is taken away. The flag movablekeys follows from ``keys``.
-    ``origin`` is for commands that no Redis has.
+    ``origin`` is for commands that no Redis has; of those that came after REDIS_VERSION it follows
+    from ``since``. ``newer`` names options that came later: ``"IFEQ, IFNE: Redis 8.4"``.
     Commands without a key run on the CONTROL lane unless ``lane`` says otherwise.
     """
     words = frozenset(flags.split())
@@ -310,7 +315,8 @@ def command(
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,
-            origin=origin,
+            origin=origin or _origin(since),
+            newer=newer,
             run=run or run_on_key,
             run_takes_one_key=run_on_key is not None,
             long_value=long_value,
@@ -356,6 +362,13 @@ def container(
         categories=f"-{_GROUP_CATEGORY.get(group, group)} {categories}",
         lane=Lane.CONTROL,
     )(no_subcommand)
+
+
+def _origin(since: str) -> str:
+    """Of a command of Redis: the version, if that is a later one than REDIS_VERSION."""
+    major, minor = since.split(".")[:2]
+    there = tuple(map(int, REDIS_VERSION.split(".")[:2]))
+    return f"Redis {major}.{minor}" if (int(major), int(minor)) > there else ""
 
 
 def _categories(flags: frozenset[str], group: str, extra: str) -> frozenset[str]:

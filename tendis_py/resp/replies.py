@@ -21,6 +21,7 @@ Python value            RESP3            RESP2
 ``OrderedSet``          set              array
 ``SetStream``           set              array
 ``Verbatim``            verbatim string  bulk string
+``Digits``              double           bulk string
 ``Push``                push             array
 ``ReplyError``          error            error
 ``Encoded``             as it is         as it is
@@ -53,6 +54,12 @@ class Encoded(bytes):
 
 class Verbatim(bytes):
     """Text for people (INFO, CLIENT LIST): RESP3 marks it as ``txt``."""
+
+    __slots__ = ()
+
+
+class Digits(bytes):
+    """A number that a Python float is too coarse for, as it is spelled."""
 
     __slots__ = ()
 
@@ -111,7 +118,7 @@ class NullArray:
 
 
 Reply = (
-    bytes  # Encoded and Verbatim, too
+    bytes  # Encoded, Verbatim and Digits, too
     | Pieces
     | str
     | int
@@ -353,7 +360,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         encoders[bool] = lambda value: _integer(int(value))
         encoders[set] = encoders[frozenset] = encoders[OrderedSet] = encoders[Push] = array
         encoders[SetStream] = encoders[Stream]
-        encoders[Verbatim] = _bulk
+        encoders[Verbatim] = encoders[Digits] = _bulk
         encoders[dict] = _map(b"*%d\r\n", encoders, 2)
         encoders[PairStream] = _pair_stream(b"*%d\r\n", encoders, 2)
         encoders[Pairs] = array
@@ -365,6 +372,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         encoders[SetStream] = _stream(b"~", encoders)
         encoders[Push] = _aggregate(b">", encoders)
         encoders[Verbatim] = _verbatim
+        encoders[Digits] = lambda value: b",%b\r\n" % value
         encoders[dict] = _map(b"%%%d\r\n", encoders, 1)
         encoders[PairStream] = _pair_stream(b"%%%d\r\n", encoders, 1)
         encoders[Pairs] = _pairs(encoders)

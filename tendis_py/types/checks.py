@@ -198,7 +198,8 @@ def _stream(row: CollectionRow, stored: Stored) -> Iterator[str]:
     expected = state.middle + state.groups
     for name, raw in rows.items(b"g", upper_bound(b"g")):
         group = stream_group.Group(cast(Elements, rows), name[1:], raw)
-        expected += group.consumers + 2 * group.pending
+        given_back = sum(1 for _, entry in group.pending_entries() if entry.given_back)
+        expected += group.consumers + 2 * group.pending - given_back
         for text in _group(group):
             yield f"group {group.name!r}: {text}"
     if rows.count() != expected:

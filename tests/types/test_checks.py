@@ -58,6 +58,12 @@ XACK stream group 2-1
 XGROUP CREATE stream gone 0
 XREADGROUP GROUP gone carol COUNT 3 STREAMS stream >
 XGROUP DESTROY stream gone
+XADD given-back 1-1 f a
+XADD given-back 2-1 f b
+XGROUP CREATE given-back group 0
+XREADGROUP GROUP group alice STREAMS given-back >
+XNACK given-back group FAIL IDS 2 2-1 1-1
+XCLAIM given-back group bob 0 2-1
 XADD emptied 1-1 f a
 XDEL emptied 1-1
 SETBIT bits 400000 1

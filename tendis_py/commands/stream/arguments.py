@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from tendis_py.commands.arguments import integer, milliseconds
 from tendis_py.commands.context import Context
 from tendis_py.errors import (
+    MIN_IDLE_NEGATIVE,
+    MIN_IDLE_NOT_INTEGER,
     NUMIDS_MISMATCH,
     NUMIDS_NOT_POSITIVE,
     TRIM_LIMIT_ALONE,
@@ -16,6 +18,7 @@ from tendis_py.errors import (
     TRIM_MAXLEN_NEGATIVE,
     TRIM_NO_STRATEGY,
     TRIM_STRATEGIES,
+    XREAD_CLAIM_OPTION,
     XREAD_GROUP_OPTION,
     XREAD_NOACK_OPTION,
     XREADGROUP_NO_GROUP,
@@ -173,6 +176,8 @@ class ReadOptions:
     acknowledges: bool = True
     block: int | None = None
     """For how many ms to wait, 0: for ever; None: not at all."""
+    idle: int | None = None
+    """Pending entries are claimed that were so many ms with nobody; None: none are."""
 
 
 def read_options(ctx: Context, args: list[bytes], *, in_group: bool) -> ReadOptions:
@@ -202,6 +207,13 @@ def read_options(ctx: Context, args: list[bytes], *, in_group: bool) -> ReadOpti
                 raise ReplyError(XREAD_NOACK_OPTION)
             found.acknowledges = False
             at += 1
+        elif word == b"CLAIM" and more:
+            if not in_group:
+                raise ReplyError(XREAD_CLAIM_OPTION)
+            found.idle = integer(args[at + 1], error=MIN_IDLE_NOT_INTEGER)
+            if found.idle < 0:
+                raise ReplyError(MIN_IDLE_NEGATIVE)
+            at += 2
         else:
             raise syntax_error()
     if not found.keys:

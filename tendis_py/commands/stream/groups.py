@@ -23,12 +23,12 @@ from tendis_py.errors import (
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Reply
 from tendis_py.storage.codec import STREAM
+from tendis_py.types.stream import claims, groups
 from tendis_py.types.stream import entries as streams
-from tendis_py.types.stream import groups
 from tendis_py.types.stream import ids as stream_id
 from tendis_py.types.stream.deletion import Deletion, Outcome
-from tendis_py.types.stream.entries import Stream
-from tendis_py.types.stream.groups import Group
+from tendis_py.types.stream.entries import Entry, Stream
+from tendis_py.types.stream.groups import Consumer, Group
 
 _command = partial(command, group="stream")
 
@@ -246,9 +246,10 @@ _NEW = -1
         "serve the N clients blocked on the stream getting new data."
     ),
     syntax=(
-        "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] "
-        "id [id ...]"
+        "GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] "
+        "STREAMS key [key ...] id [id ...]"
     ),
+    newer="CLAIM: Redis 8.4",
 )
 def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
     """Returns new or historical messages from a stream for a consumer in a group.
@@ -296,18 +297,53 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
         ctx.tx.admit(len(found))
         changes |= any(fields is not None for _, fields in found)  # for Redis, that is no edit
         reply = [[stream_id.to_text(id_), fields or NULL_ARRAY] for id_, fields in found]
-    elif group.last < stream.last:
-        entries = list(islice(stream.range(group.last + 1), count))
-        ctx.tx.admit(len(entries))
-        if entries:
-            groups.deliver(stream, group, consumer, entries, pending=chosen.acknowledges)
+    else:
+        given, delivered = _read_new(ctx, stream, group, consumer, count, chosen)
+        if given:
             changes = True
-            edits += 1
-        reply = [entry_reply(entry) for entry in entries] or None
+            edits += delivered
+        reply = given or None
     group.save()
     if changes:  # that a consumer was seen is none
         stream.edited(edits)
     return reply
+
+
+def _read_new(
+    ctx: Context,
+    stream: Stream,
+    group: Group,
+    consumer: Consumer,
+    count: int | None,
+    chosen: ReadOptions,
+) -> tuple[list[Reply], int]:
+    """What CLAIM takes over, and then entries that nobody was given yet, as they are returned; and
+    how many edits that is.
+
+    Redis' manual: "Redis will first try to claim messages which have been pending for at least
+    min-idle-time milliseconds … The pending messages with the highest idle time would be claimed
+    first … If there are no such messages, Redis will continue as normal". Each entry comes with the
+    ms since its last delivery, and the number of deliveries before this one.
+    """
+    claimed: list[claims.Idle] = []
+    if chosen.idle is not None:
+        claimed = claims.idle_entries(stream, group, chosen.idle, count)
+    entries: list[Entry] = []
+    if group.last < stream.last:
+        left = None if count is None else count - len(claimed)
+        entries = list(islice(stream.range(group.last + 1), left))
+    ctx.tx.admit(len(claimed) + len(entries))
+    claims.claim(stream, group, consumer, claimed)
+    if entries:
+        groups.deliver(stream, group, consumer, entries, pending=chosen.acknowledges)
+    edits = len(claimed) + bool(entries)
+    if chosen.idle is None:
+        return [entry_reply(entry) for entry in entries], edits
+    now = ctx.db.now
+    given: list[Reply] = [
+        [*entry_reply(entry), max(now - old.delivered, 0), old.deliveries] for entry, old in claimed
+    ]
+    return [*given, *([*entry_reply(entry), 0, 0] for entry in entries)], edits
 
 
 # Acknowledging

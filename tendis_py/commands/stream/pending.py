@@ -35,7 +35,8 @@ from tendis_py.types.stream.ids import to_text
 _command = partial(command, group="stream")
 
 
-def _existing(stream: Stream | None, key: bytes, name: bytes) -> tuple[Stream, Group]:
+def existing(stream: Stream | None, key: bytes, name: bytes) -> tuple[Stream, Group]:
+    """The group, and the stream that it is of. NOGROUP where either is not there."""
     group = None if stream is None else groups.find(stream, name)
     if stream is None or group is None:
         raise no_group(key, name)
@@ -68,7 +69,7 @@ _RANGES = range(6, 10)
 def xpending(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the information and entries from a stream consumer group's pending entries list."""
     if len(args) == _SUMMARY:
-        _, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
+        _, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
         return _summary(group)
     if len(args) not in _RANGES:
         raise syntax_error()
@@ -82,17 +83,21 @@ def xpending(ctx: Context, args: list[bytes]) -> Reply:
     start = stream_id.interval_start(args[at])
     end = stream_id.interval_end(args[at + 1])
     consumer = args[at + 3] if at + 3 < len(args) else None
-    _, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
+    _, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
     found = _pending(group, start, end, consumer)
     now = ctx.db.now
-    old = ((id_, entry) for id_, entry in found if not idle or now - entry.delivered >= idle)
+    old = ((id_, entry) for id_, entry in found if not idle or entry.idle(now) >= idle)
     if idle:
         ctx.tx.admit(group.pending)
     ctx.tx.admit(min(count, group.pending))
     return [
-        [to_text(id_), entry.consumer, max(now - entry.delivered, 0), entry.deliveries]
+        [to_text(id_), entry.consumer, _shown_idle(entry, now), entry.deliveries]
         for id_, entry in islice(old, count)
     ]
+
+
+def _shown_idle(entry: Pending, now: int) -> int:
+    return -1 if entry.given_back else max(entry.idle(now), 0)
 
 
 def _summary(group: Group) -> list[Reply]:
@@ -133,11 +138,12 @@ class _Claim:
 
     def take(self, group: Group, id_: int, old: Pending | None, now: int) -> bool:
         """Take an entry over, from nobody if ``old`` is None; whether it was idle long enough."""
-        if old is not None and self.idle and now - old.delivered < self.idle:
+        if old is not None and self.idle and old.idle(now) < self.idle:
             return False
         deliveries = self.deliveries
         if deliveries is None:
             deliveries = (old.deliveries if old else 1) + (not self.ids_only)
+            deliveries = min(deliveries, INT64_MAX)
         group.assign(id_, Pending(self.consumer.name, self.delivered, deliveries), old)
         self.consumer.active = now
         return True
@@ -172,7 +178,7 @@ def xclaim(ctx: Context, args: list[bytes]) -> Reply:
     delivered a consumer group member.
     """
     now = ctx.db.now
-    stream, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
+    stream, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
     idle = max(integer(args[4], error=XCLAIM_MIN_IDLE), 0)
     ids = []
     for argument in args[5:]:
@@ -273,7 +279,7 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
     idle = max(integer(args[4], error=XAUTOCLAIM_MIN_IDLE), 0)
     start = stream_id.interval_start(args[5])
     count, ids_only = _autoclaim_options(args)
-    stream, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
+    stream, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
     consumer, edits = _claimer(group, args[3], now)
     claim = _Claim(consumer, idle, now, None, ids_only)
     ctx.tx.admit(min(count * _ATTEMPTS, group.pending))

@@ -16,9 +16,11 @@ from tendis_py.commands.arguments import (
 )
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, command
+from tendis_py.commands.string.matching import MATCH_SYNTAX, MATCHES
 from tendis_py.errors import OFFSET_RANGE, ReplyError, wrong_arity
 from tendis_py.resp.replies import OK, Replies, Reply
 from tendis_py.types.string import values as strings
+from tendis_py.types.string.match import Match, put_matching
 
 _command = partial(command, group="string")
 
@@ -98,14 +100,15 @@ def substr(ctx: Context, args: list[bytes]) -> Reply:
 
 # Writing
 
-_CONDITIONS = {b"NX": False, b"XX": True, None: None}
-"""Condition of SET → whether the key has to exist."""
+EXISTS = {b"NX": False, b"XX": True, None: None}
+"""Condition → whether the key has to exist."""
 
 _SET_OPTIONS = {
     **EXPIRY,
     b"KEEPTTL": Option("expiry"),
     b"NX": Option("condition"),
     b"XX": Option("condition"),
+    **MATCHES,
     b"GET": Option("get"),
 }
 
@@ -134,9 +137,10 @@ def _set_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     ),
     find_keys=_set_keys,
     syntax=(
-        "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
-        "PXAT unix-time-milliseconds | KEEPTTL]"
+        f"key value [NX | XX | {MATCH_SYNTAX}] [GET] [EX seconds | PX milliseconds | "
+        "EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"
     ),
+    newer="IFEQ, IFNE, IFDEQ, IFDNE: Redis 8.4",
     run=_set_run,
     long_value=2,
 )
@@ -154,14 +158,14 @@ def _set_with_options(ctx: Context, args: list[bytes]) -> Reply:
     expiry = chosen.get("expiry")
     deadline = expiry.deadline(ctx.db.now, "set") if isinstance(expiry, Expiry) else 0
     before = strings.get(ctx.db, key) if "get" in chosen else None
-    done = strings.put_if(
-        ctx.db,
-        key,
-        args[2],
-        exists=_CONDITIONS[chosen.get("condition")],
-        expire_at=deadline,
-        keep_expiry=expiry == b"KEEPTTL",
-    )
+    condition, keeps = chosen.get("condition"), expiry == b"KEEPTTL"
+    if isinstance(condition, Match):
+        done = put_matching(ctx.db, key, args[2], condition, expire_at=deadline, keep_expiry=keeps)
+    else:
+        exists = EXISTS[condition]
+        done = strings.put_if(
+            ctx.db, key, args[2], exists=exists, expire_at=deadline, keep_expiry=keeps
+        )
     if "get" in chosen:
         return before
     return OK if done else None
@@ -252,7 +256,7 @@ def mset(ctx: Context, args: list[bytes]) -> Reply:
 )
 def msetnx(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically modifies the string values of one or more keys only when all keys don't exist."""
-    return int(strings.put_new(ctx.db, *_columns(args, "msetnx")))
+    return int(strings.put_all_if(ctx.db, *_columns(args, "msetnx"), exists=False))
 
 
 def _columns(args: list[bytes], name: str) -> tuple[list[bytes], list[bytes]]:
