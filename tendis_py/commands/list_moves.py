@@ -1,4 +1,4 @@
-"""LMOVEM: LMOVE of many elements, of Redis 8.10.
+"""LMOVEM and BLMOVEM: LMOVE of many elements, of Redis 8.10.
 
 Its manual: "COUNT count moves up to count elements. If source holds fewer than count elements, all
 of them are moved … EXACTLY exactly moves exactly exactly elements" or none, "returns the moved
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tendis_py.commands.arguments import integer
+from tendis_py.commands.arguments import integer, seconds
 from tendis_py.commands.context import Context
 from tendis_py.commands.list import is_left
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import COUNT_NOT_POSITIVE, syntax_error
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, Reply
+from tendis_py.storage.codec import LIST
 from tendis_py.types.list import elements as lists
 
 _SELECTORS = {b"COUNT": False, b"EXACTLY": True}
@@ -63,9 +64,36 @@ def lmovem(ctx: Context, args: list[bytes]) -> Reply:
     """Moves up to (or exactly) a number of elements from one list to another and returns them.
     Deletes the source list if it becomes empty.
     """
+    moved = _move(ctx, args, how_many(args[5:]))
+    return NULL_ARRAY if moved is None else moved
+
+
+@command(
+    "blmovem",
+    -6,
+    group="list",
+    since="8.10.0",
+    flags="write denyoom blocking",
+    keys=(Keys("RW access delete"), Keys("RW insert", first=2)),
+    complexity="O(N) where N is the number of elements moved.",
+    syntax=(
+        "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout "
+        "[<COUNT count | EXACTLY exactly> <OBO | BULK>]"
+    ),
+)
+def blmovem(ctx: Context, args: list[bytes]) -> Reply:
+    """Moves up to (or exactly) a number of elements from one list to another and returns them.
+    Blocks until an element is available, or exactly so many are, otherwise.
+    """
+    asked = how_many(args[6:])
+    timeout = seconds(args[5], ctx.db.now)
+    moved = _move(ctx, args, asked)
+    return ctx.wait(args, args[1:2], timeout, LIST) if moved is None else moved
+
+
+def _move(ctx: Context, args: list[bytes], asked: HowMany) -> list[bytes] | None:
     from_left, to_left = map(is_left, args[3:5])
-    asked = how_many(args[5:])
-    moved = lists.move_many(
+    return lists.move_many(
         ctx.db,
         args[1],
         args[2],
@@ -75,4 +103,3 @@ def lmovem(ctx: Context, args: list[bytes]) -> Reply:
         from_left=from_left,
         to_left=to_left,
     )
-    return NULL_ARRAY if moved is None else moved

@@ -20,6 +20,7 @@ from tendis_py.storage.codec import (
     NAMESPACE_SIZE,
     PLAIN_STRING,
     Held,
+    namespace_prefix,
     stored,
     version_prefix,
 )
@@ -155,14 +156,17 @@ class Transaction(Overlay):
         """What the unit has changed of the keyspace, None when that is nothing."""
         keys: dict[bytes, None] = {}
         databases: set[int] = set()
-        for overlay, key, *_ in self.undo:
+        indexes: dict[bytes, int] = {}
+        for overlay, key, before, *_ in self.undo:
             if overlay is self.meta:
                 keys.update(dict.fromkeys(key if type(key) is list else (key,)))
             elif overlay is self._moved:
                 databases.add(key)
+                namespace = self.keyspace.namespaces[key] if before is MISSING else before
+                indexes[namespace_prefix(namespace)] = key
         if not keys and not databases:
             return None
-        indexes = {one.prefix: one.index for one in self._databases}
+        indexes.update((one.prefix, one.index) for one in self._databases)
         places = [
             (index, key[NAMESPACE_SIZE:])
             for key in keys

@@ -22,7 +22,10 @@ from tests.support.servers import ServerProcess, redis_process, running
 from tests.support.transcript import Case, Line, read_transcript
 
 _FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
-_NAMES = "bitmap changes database expire geo hash hyperloglog keys list set sort stream string zset"
+_NAMES = (
+    "at_once bitmap changes database expire geo hash hyperloglog keys list set sort stream string "
+    "transactions zset"
+)
 _WITHOUT_COLLECTIONS = {"bitmap", "expire", "hyperloglog", "string"}
 _SAVING = {b"SAVE", b"BGSAVE"}
 """They have the count begin anew, in their time."""

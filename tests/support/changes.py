@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tendis_py.config import Config
-from tendis_py.dispatch import Dispatcher
+from tendis_py.dispatch import Dispatcher, Stop
 from tendis_py.services import Services
 from tendis_py.session import Session
 from tendis_py.storage.changes import Change, Release
@@ -103,7 +103,7 @@ class Stage:
         config.enable_debug_command = "yes"
         self.engine = Engine(folder)
         keyspace = Keyspace(self.engine, databases=DATABASES, cache_bytes=1 << 20, limits=config)
-        services = Services(config, keyspace)
+        self._services = services = Services(config, keyspace)
         self._counters = services.stats.new_counters()
         self._tx = Transaction(keyspace, self._counters)
         self._dispatcher = Dispatcher(self._tx, services, self._counters)
@@ -127,7 +127,10 @@ class Stage:
         before = self._counters.changes
         self._tx.begin(time.time_ns() // 1_000_000)
         taken = self._dispatcher.run(session, requests, [])
-        assert taken == len(requests) or session.closing
+        if self._dispatcher.stop is Stop.BLOCKED:
+            self._services.waiters.leave(session)
+        else:
+            assert taken == len(requests) or session.closing
         self._tx.commit()
         edits = self._counters.changes - before
         changed = {key for key, row in self._heard.items() if self._row(key) != row}

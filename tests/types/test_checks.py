@@ -128,7 +128,7 @@ class Surgery:
 def test_what_a_server_wrote_is_sound(written: Path) -> None:
     code, lines = check(written)
     assert code == CLEAN, lines
-    assert lines[1].startswith("database 0: 16 keys, 0 with a deadline; 9 large collections")
+    assert lines[1].startswith("database 0: 17 keys, 0 with a deadline; 10 large collections")
 
 
 Damage = Callable[[Surgery], None]
