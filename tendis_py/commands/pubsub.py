@@ -10,9 +10,9 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, Lane, command, container
 from tendis_py.errors import SSUBSCRIBE_WAITS, ReplyError, wrong_subcommand
-from tendis_py.glob import compile_glob
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import NO_REPLY, Encoded, Push, Reply
+from tendis_py.services.pattern_index import channel_glob
 from tendis_py.services.pubsub import Kind
 
 _pubsub = partial(command, group="pubsub", flags="pubsub loading stale")
@@ -204,7 +204,7 @@ def _names(ctx: Context, args: list[bytes], kind: Kind) -> Reply:
     names = ctx.services.pubsub.names(kind)
     if len(args) == 2:
         return names
-    matches = compile_glob(args[2])
+    matches = channel_glob(args[2])
     return [name for name in names if matches(name)]
 
 

@@ -20,36 +20,36 @@ Matches = Callable[[bytes], bool]
 class _Shelf:
     """Patterns by bytes that they ask for at one end of a channel."""
 
-    __slots__ = ("_filed", "_lengths", "cut")
+    __slots__ = ("cut", "filed", "lengths")
 
     def __init__(self, cut: Callable[[bytes, int], bytes]) -> None:
         self.cut = cut
         """A channel and a length → so many bytes of its end."""
-        self._filed: dict[bytes, dict[bytes, Matches]] = {}
-        self._lengths: Counter[int] = Counter()
+        self.filed: dict[bytes, dict[bytes, Matches]] = {}
+        self.lengths: Counter[int] = Counter()
         """Of the bytes that patterns are filed under: how many there are of each length."""
 
     def add(self, literal: bytes, pattern: bytes) -> None:
-        filed = self._filed.get(literal)
+        filed = self.filed.get(literal)
         if filed is None:
-            filed = self._filed[literal] = {}
-            self._lengths[len(literal)] += 1
-        filed[pattern] = compile_glob(pattern)
+            filed = self.filed[literal] = {}
+            self.lengths[len(literal)] += 1
+        filed[pattern] = channel_glob(pattern)
 
     def remove(self, literal: bytes, pattern: bytes) -> None:
-        filed = self._filed[literal]
+        filed = self.filed[literal]
         del filed[pattern]
         if not filed:
-            del self._filed[literal]
-            self._lengths[len(literal)] -= 1
-            if not self._lengths[len(literal)]:
-                del self._lengths[len(literal)]
+            del self.filed[literal]
+            self.lengths[len(literal)] -= 1
+            if not self.lengths[len(literal)]:
+                del self.lengths[len(literal)]
 
     def matching(self, channel: bytes) -> Iterator[bytes]:
         longest = len(channel)
-        for length in self._lengths:
+        for length in self.lengths:
             if length <= longest:
-                filed = self._filed.get(self.cut(channel, length))
+                filed = self.filed.get(self.cut(channel, length))
                 if filed is not None:
                     yield from (pattern for pattern, matches in filed.items() if matches(channel))
 
@@ -79,6 +79,11 @@ class PatternIndex:
         if len(end) > len(beginning):
             return self._by_end, end
         return self._by_beginning, beginning
+
+
+def channel_glob(pattern: bytes) -> Matches:
+    """As ``compile_glob``, but ``*`` does not match the channel whose name is empty."""
+    return bool if pattern == b"*" else compile_glob(pattern)
 
 
 def literal_suffix(pattern: bytes) -> bytes:
