@@ -16,6 +16,7 @@ _GROUP_TITLES = {
     "sorted-set": "Sorted sets",
     "hyperloglog": "HyperLogLog",
     "sortedint": "Sorted integers",
+    "pubsub": "Pub/sub",
 }
 
 

@@ -34,6 +34,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.gates import PASS, gates_of, queue
+from tendis_py.pieces import joined
 from tendis_py.resp.replies import QUEUED, Payload
 from tendis_py.resp.requests import Request
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
@@ -343,9 +344,14 @@ class Dispatcher:
         except (HeldError, TooLargeError) as stop:
             self.stop = Stop.HELD if isinstance(stop, HeldError) else Stop.SLOW
             session.put_off_request()
+            self.context.later.clear()
             return False
         if session.end_request():
             replies.append(payload)
+        later = self.context.later
+        if later:
+            replies += [message.payload(session.protocol) for message in later]
+            later.clear()
         return True
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> Payload:
@@ -411,7 +417,7 @@ class Dispatcher:
 
     def _serve(self, change: Change) -> None:
         context, waiters = self.context, self.services.waiters
-        session, replies = context.session, context.replies
+        session, replies, later = context.session, context.replies, context.later
         changes = deque([change])
         served = 0
         while changes:
@@ -426,7 +432,7 @@ class Dispatcher:
                         waiters.run_again(wait)
                         if wait.kind != STREAM:
                             break  # those behind it come after it
-        context.replies = replies
+        context.replies, context.later = replies, later
         context.enter(session)
 
     def nudge(self, change: Change) -> None:
@@ -462,7 +468,7 @@ class Dispatcher:
         if not waiters.take(wait):
             return None
         context.enter(wait.session)
-        context.replies = []
+        context.replies, context.later = [], []
         try:
             payload = self.call(wait.command, wait.request, perf_counter_ns())
         except BlockedError:
@@ -471,6 +477,9 @@ class Dispatcher:
             self._give_back(wait)
             waiters.run_again(wait)
         else:
+            if context.later:
+                protocol = wait.session.protocol
+                payload = joined([payload, *(one.payload(protocol) for one in context.later)])
             tx.outgoing.append(partial(self._answer, wait, payload))
             tx.amends.append(partial(self._give_back, wait))
         return tx.end_unit()

@@ -13,7 +13,13 @@ from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Command, Lane
-from tendis_py.errors import NO_AUTH, NOT_IN_MULTI, HeldError, ReplyError
+from tendis_py.errors import (
+    NO_AUTH,
+    NOT_IN_MULTI,
+    HeldError,
+    ReplyError,
+    not_while_subscribed,
+)
 from tendis_py.resp.replies import QUEUED
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session, Transaction
@@ -23,6 +29,13 @@ Gate = Callable[[Context, Command, Request], Any]
 HeldError has it wait: it comes again."""
 
 PASS: Any = object()
+
+_WHILE_SUBSCRIBED = frozenset(
+    (
+        *("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"),
+        *("ping", "quit", "reset"),
+    )
+)
 
 
 def _authentication(ctx: Context, command: Command, request: Request) -> Any:
@@ -42,6 +55,13 @@ def _disk(ctx: Context, command: Command, request: Request) -> Any:
     failure = ctx.services.disk.failure
     if failure and ("write" in command.flags or command.name == "ping" or _writes(ctx, command)):
         raise ReplyError(failure)
+    return PASS
+
+
+def _subscribed(ctx: Context, command: Command, request: Request) -> Any:
+    """RESP2 can't tell a reply from a message."""
+    if command.name not in _WHILE_SUBSCRIBED:
+        raise not_while_subscribed(command.name)
     return PASS
 
 
@@ -94,6 +114,7 @@ _GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
     (_not_in_transaction, _in_transaction),
     (_authentication, lambda session: not session.authenticated),
     (_disk, _always),
+    (_subscribed, lambda session: session.protocol == 2 and session.subscriptions is not None),
     (_pause, _always),
     (_queue, _in_transaction),
 )

@@ -7,6 +7,7 @@ LIST; every field is replaced whole, so a reader sees an old value or a new one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tendis_py.resp.messages import Message
@@ -19,7 +20,7 @@ _ids = itertools.count(1)
 class Outlet(Protocol):
     """An I/O thread, as far as those know it who have something to say to its connections."""
 
-    def deliver(self, message: Message, peers: list[Any]) -> None:
+    def deliver(self, message: Message, peers: Sequence[Any]) -> None:
         """Send ``message`` to connections of this thread, in order with their replies; from any
         thread."""
 
@@ -108,6 +109,7 @@ class Session:
         "received",
         "reply_mode",
         "stale",
+        "subscriptions",
         "transaction",
         "unix",
         "user",
@@ -157,6 +159,8 @@ class Session:
         self.user = "default"
         self.kind = "normal"
         """What sort of client it is: normal, pubsub or replica. Each has its output limit."""
+        self.subscriptions: Any = None
+        """What it is subscribed to (services/pubsub.py), None when that is nothing."""
         self.database = 0
         self.no_evict = False
         self.no_touch = False
@@ -205,11 +209,12 @@ class Session:
 
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated``, ``reply_mode`` or ``transaction`` changes. ``gates`` are made anew when
-        next needed.
+        ``authenticated``, ``reply_mode``, ``protocol``, ``transaction`` or ``subscriptions`` (from
+        or to None) changes. ``gates`` are made anew when next needed.
 
-        ``only_queues``: the one gate there is queues for EXEC."""
+        A plain session is told nothing after its replies (``Context.later``). ``only_queues``: the
+        one gate there is queues for EXEC."""
         self.gates: Any = None
-        ordinary = self.authenticated and self.reply_mode == "on"
+        ordinary = self.authenticated and self.reply_mode == "on" and self.subscriptions is None
         self.plain = ordinary and self.transaction is None
         self.only_queues = ordinary and not self.plain

@@ -22,6 +22,7 @@ from tendis_py.commands import (
     memory,
     module,
     object,
+    pubsub,
     scan,
     server,
     set,
@@ -38,6 +39,7 @@ from tendis_py.commands import (
 FAMILIES = (
     connection,
     client,
+    pubsub,
     command,
     *string.FAMILIES,
     *zset.FAMILIES,

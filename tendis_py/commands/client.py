@@ -34,6 +34,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, OrderedSet, Reply, Verbatim
+from tendis_py.services.pubsub import figures
 from tendis_py.session import Session
 
 container(
@@ -195,18 +196,20 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
     no other buffers to a connection here, so what Redis says of its own is 0.
     """
     peer = session.peer
+    channels, patterns, shard_channels = figures(session)
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
     transaction = session.transaction
     flags = (
-        f"{'x' * (transaction is not None)}{'b' * session.blocked}{'d' * session.stale}"
-        f"{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
+        f"{'P' * (session.kind == 'pubsub')}{'x' * (transaction is not None)}"
+        f"{'b' * session.blocked}{'d' * session.stale}{'U' * session.unix}"
+        f"{'e' * session.no_evict}{'T' * session.no_touch}"
     )
     queued = -1 if transaction is None else len(transaction.requests)
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
     tail = (
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
-        f"flags={flags or 'N'} db={session.database} sub=0 psub=0 ssub=0 "
-        f"multi={queued} watch={len(session.watched)} "
+        f"flags={flags or 'N'} db={session.database} sub={channels} psub={patterns} "
+        f"ssub={shard_channels} multi={queued} watch={len(session.watched)} "
         f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={pieces} "
         f"omem={unsent} tot-mem={waiting + unsent} events={'rw' if unsent else 'r'} "
         f"cmd={last_command} user={session.user} redir=-1 resp={session.protocol} "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import DB_INDEX, BlockedError, ReplyError
+from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import NULL_ARRAY, Payload, Reply
 from tendis_py.resp.requests import Request
@@ -38,7 +39,17 @@ class Context:
     ``run_unit`` several.
     """
 
-    __slots__ = ("call", "db", "nested", "replies", "run_unit", "services", "session", "tx")
+    __slots__ = (
+        "call",
+        "db",
+        "later",
+        "nested",
+        "replies",
+        "run_unit",
+        "services",
+        "session",
+        "tx",
+    )
 
     session: Session
     db: Database
@@ -50,6 +61,8 @@ class Context:
         self.services = services
         self.call = call
         self.run_unit = run_unit
+        self.later: list[Message] = []
+        """What the session is told after the reply to its request (to EXEC as a whole)."""
         self.nested = False
         """Whether the running command is part of another, and must not wait."""
 
@@ -103,6 +116,21 @@ class Context:
                 claims=frozenset(command.keys_in(request)),
             )
         )
+
+    def publish(self, channel: bytes, text: bytes | Pieces) -> int:
+        """Have ``text`` sent to the subscribers of ``channel``, how many they are: to others once
+        the batch is committed, to the own session after the reply to its request."""
+        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.session)
+        self.later += own
+        return receivers
+
+    def publish_to_shard(self, channel: bytes, text: bytes | Pieces) -> int:
+        """As ``publish``, to a shard channel."""
+        receivers, own = self.services.pubsub.publish_to_shard(
+            self.tx.outgoing, channel, text, self.session
+        )
+        self.later += own
+        return receivers
 
     def database(self, index: int) -> Database:
         """Another logical database of the same transaction; ReplyError when there is none."""

@@ -17,7 +17,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import compress
@@ -34,6 +34,7 @@ from tendis_py.services import Services
 from tendis_py.services.waiters import Wait
 from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection, Early
 from tendis_py.stages.connection_table import ConnectionTable
+from tendis_py.stages.delivering import Deliveries
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
@@ -114,13 +115,14 @@ class Reactor:
         self._heavy: deque[Connection] = deque()
         """Connections that send a lot and wait to be read, in turn."""
         self._held: list[Batch] = []
-        self._late: dict[Connection, list[Message]] = {}
-        """Messages to connections that wait for replies first."""
+        self._backlog = services.pubsub.backlog
+        self.deliveries = Deliveries(self.connections, self._traffic, self._backlog)
         self._waiting = Waiting(services, self.connections, self._traffic)
         self._stopping = False
         self.turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
+        self._backlog.on_end(lambda: self.responses.post(self.connections.resume))
         services.pause.on_end(lambda: self.responses.post(self._waiting.release_all))
 
     # From other threads
@@ -132,7 +134,7 @@ class Reactor:
     def close_soon(self, connection: Connection) -> None:
         self.responses.post(lambda: self.connections.close(connection))
 
-    def deliver(self, message: Message, peers: list[Connection]) -> None:
+    def deliver(self, message: Message, peers: Sequence[Connection]) -> None:
         """Send ``message`` to these connections; after the replies of a batch under way."""
         self.responses.post(Delivery(message, peers))
 
@@ -158,9 +160,9 @@ class Reactor:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a request that was read is not answered yet, but for those that are held back; a
-        hint, for any thread."""
-        return any(
+        """Whether a request that was read is not answered yet, but for those that are held back, or
+        a message not sent; a hint, for any thread."""
+        return bool(self.deliveries.waiting) or any(
             (connection.busy and connection.wait is None)
             or connection.outbox
             or (connection.waiting and connection not in self.connections.parking)
@@ -205,7 +207,7 @@ class Reactor:
         keyspace, queue = self._executor.keyspace, self._queue
         seen = idle = 0
         while not self._stopping:
-            if self._waiting.ready or self._heavy:
+            if self._waiting.ready or self._heavy or self.deliveries.waiting:
                 events = poll(0, MAX_EVENTS)
             elif idle < IDLE_POLLS:
                 # Other threads need the interpreter more than one that only looks.
@@ -228,6 +230,7 @@ class Reactor:
             if self._now >= self._next_cron:
                 self._next_cron = self._now + CRON_SECONDS
                 self.connections.check_all(self._now)
+                self.deliveries.forget_closed()
                 await trio.lowlevel.checkpoint()
         for connection in list(self.connections.values()):
             self.connections.close(connection)
@@ -277,6 +280,8 @@ class Reactor:
                 self._queue_heavy(connection)
             else:
                 ready.append(connection)
+        if self.deliveries.waiting or self._backlog.full:
+            ready = self._deliver(ready)
         late = False  # are those being read that send a lot?
         while True:
             for connection in ready:
@@ -335,9 +340,25 @@ class Reactor:
         while self._heavy:
             connection = self._heavy.popleft()
             connection.queued = False
-            if not connection.closed and connection.events & EPOLLIN:
+            if connection.events & EPOLLIN and self._may_be_read(connection):
                 return [connection]
         return []
+
+    def _deliver(self, ready: list[Connection]) -> list[Connection]:
+        """Send messages, a turn's share; those of ``ready`` that may be read now."""
+        self.deliveries.go_on(self._now)
+        return [connection for connection in ready if self._may_be_read(connection)]
+
+    def _may_be_read(self, connection: Connection) -> bool:
+        """Whether it is there, and no message on its way forbids it. A subscriber gets that before
+        the reply to what it asks now, since the publisher may have told it of it; epoll names it
+        again. Who publishes more than can be sent is paused."""
+        if connection.closed:
+            return False
+        if self._backlog.full and connection.session in self._backlog.publishers:
+            self.connections.pause(connection)
+            return False
+        return not self.deliveries.waiting or connection.session.kind != "pubsub"
 
     def _service(self, fd: int) -> None:
         """A source of events that is not a connection."""
@@ -346,7 +367,7 @@ class Reactor:
                 if isinstance(entry, Batch):
                     self._respond(entry)
                 elif isinstance(entry, Delivery):
-                    self._deliver(entry)
+                    self.deliveries.add(entry)
                 else:
                     entry()
         elif fd in self._listeners:
@@ -471,26 +492,12 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record_response(batch)
-        if self._late:
-            self._send_late([connection for connection, _, _ in batch.replies])
+        if self.deliveries.late:
+            answered = [connection for connection, _, _ in batch.replies]
+            self.deliveries.send_late(answered, self._now)
         batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
             self._submit_slow(later)
-
-    def _deliver(self, delivery: Delivery) -> None:
-        message = delivery.message
-        for connection in delivery.connections:
-            if connection.busy and connection.wait is None and not connection.closed:
-                self._late.setdefault(connection, []).append(message)
-            else:
-                self._push(connection, message)
-
-    def _send_late(self, connections: list[Connection]) -> None:
-        """Send what was kept for connections while a batch of theirs was under way."""
-        for connection in connections:
-            for message in self._late.pop(connection, ()):
-                self._push(connection, message)
-        self._late = {one: messages for one, messages in self._late.items() if not one.closed}
 
     # Requests that wait
 
@@ -531,10 +538,6 @@ class Reactor:
             now = perf_counter_ns()
             connection.session.received = now
             self._submit([(connection, [wait.request])], 0, now)
-
-    def _push(self, connection: Connection, message: Message) -> None:
-        if not connection.closed:
-            self._send(connection, message.payload(connection.session.protocol))
 
     def _send(self, connection: Connection, payload: Payload) -> None:
         """Send what is no reply of a batch."""
