@@ -239,11 +239,12 @@ class Dispatcher:
             reply = command.handler(context, request)
             payload = session.encoders[type(reply)](reply)
             for observe in self.services.observers:
-                observe(context, command, request)
+                observe(context, command, request, mark, reply)
         except TooLargeError:
             context.tx.rollback_to(mark)
             raise
         except Exception as error:
+            self.services.notifications.failed(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
         elapsed = perf_counter_ns() - started
         buckets = self.counters.buckets[command]

@@ -140,6 +140,7 @@ class Maintenance:
     def _expire(self, tx: Transaction, due: Due) -> None:
         began = perf_counter_ns()
         self._expiry.expire(tx, due)
+        self._services.notifications.fire_noted(tx)
         tx.counters.expire_ns += perf_counter_ns() - began
 
     async def _sample(self) -> None:

@@ -7,6 +7,7 @@ from itertools import islice
 
 from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed, fired
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     COUNT_NOT_POSITIVE,
@@ -22,6 +23,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, OK, Replies, Reply, Stream
 from tendis_py.storage.codec import LIST
+from tendis_py.storage.events import Writes
 from tendis_py.types import collection
 from tendis_py.types.list import edit as list_edit
 from tendis_py.types.list import elements as lists
@@ -166,6 +168,7 @@ def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> Repli
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
     run_on_key=partial(_push_run, left=True),
+    events="lpush",
 )
 def lpush(ctx: Context, args: list[bytes]) -> Reply:
     """Prepends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -181,6 +184,7 @@ def lpush(ctx: Context, args: list[bytes]) -> Reply:
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
     run_on_key=partial(_push_run, left=False),
+    events="rpush",
 )
 def rpush(ctx: Context, args: list[bytes]) -> Reply:
     """Appends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -195,6 +199,7 @@ def rpush(ctx: Context, args: list[bytes]) -> Reply:
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
+    events="lpush",
 )
 def lpushx(ctx: Context, args: list[bytes]) -> Reply:
     """Prepends one or more elements to a list only when the list exists."""
@@ -209,6 +214,7 @@ def lpushx(ctx: Context, args: list[bytes]) -> Reply:
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
+    events="rpush",
 )
 def rpushx(ctx: Context, args: list[bytes]) -> Reply:
     """Appends an element to a list only when the list exists."""
@@ -231,6 +237,7 @@ _SIDES = {b"BEFORE": False, b"AFTER": True}
         "and inserting somewhere on the right end (tail) is O(N)."
     ),
     syntax="key <BEFORE | AFTER> pivot element",
+    events="linsert",
 )
 def linsert(ctx: Context, args: list[bytes]) -> Reply:
     """Inserts an element before or after another element in a list."""
@@ -269,6 +276,7 @@ def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Reply:
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
     run_on_key=partial(_pop_run, left=True),
+    events="lpop",
 )
 def lpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the first elements in a list after removing it.
@@ -286,12 +294,20 @@ def lpop(ctx: Context, args: list[bytes]) -> Reply:
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
     run_on_key=partial(_pop_run, left=False),
+    events="rpop",
 )
 def rpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns and removes the last elements of a list.
     Deletes the list if the last element was popped.
     """
     return _pop(ctx, args, "rpop", left=False)
+
+
+def _lmpop_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if isinstance(reply, list):
+        key = reply[0]
+        name = "lpop" if _is_left(args[2 + integer(args[1])]) else "rpop"
+        yield from changed(writes, "l", name, ctx.db.index, key)
 
 
 @_command(
@@ -304,6 +320,7 @@ def rpop(ctx: Context, args: list[bytes]) -> Reply:
         "O(N+M) where N is the number of provided keys and M is the number of elements returned."
     ),
     syntax="numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+    events=_lmpop_events,
 )
 def lmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns multiple elements from a list after removing them.
@@ -343,6 +360,7 @@ def _lmpop_count(rest: list[bytes]) -> int:
         "O(N+M) where N is the length of the list and M is the number of elements removed."
     ),
     syntax="key count element",
+    events="lrem",
 )
 def lrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes elements from a list. Deletes the list if the last element was removed."""
@@ -357,6 +375,7 @@ def lrem(ctx: Context, args: list[bytes]) -> Reply:
     keys=_DELETE,
     complexity="O(N) where N is the number of elements to be removed by the operation.",
     syntax="key start stop",
+    events="ltrim",
 )
 def ltrim(ctx: Context, args: list[bytes]) -> Reply:
     """Removes elements from both ends a list. Deletes the list if all elements were trimmed."""
@@ -378,6 +397,7 @@ def ltrim(ctx: Context, args: list[bytes]) -> Reply:
         "the list is O(1)."
     ),
     syntax="key index element",
+    events="lset",
 )
 def lset(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the value of an element in a list by its index."""
@@ -387,6 +407,24 @@ def lset(ctx: Context, args: list[bytes]) -> Reply:
     return ReplyError(INDEX_RANGE)  # not raised, since what has been written stays
 
 
+def _lmove_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    from_left, to_left = map(_is_left, args[3:])
+    return _move_events(ctx, args, writes, from_left=from_left, to_left=to_left)
+
+
+def _rpoplpush_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    return _move_events(ctx, args, writes, from_left=False, to_left=True)
+
+
+def _move_events(
+    ctx: Context, args: list[bytes], writes: Writes, *, from_left: bool, to_left: bool
+) -> Fired:
+    index = ctx.db.index
+    if writes.changed(index, args[1]):
+        yield from fired(writes, "l", "lpush" if to_left else "rpush", index, args[2])
+        yield from changed(writes, "l", "lpop" if from_left else "rpop", index, args[1])
+
+
 @_command(
     "lmove",
     5,
@@ -394,6 +432,7 @@ def lset(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+    events=_lmove_events,
 )
 def lmove(ctx: Context, args: list[bytes]) -> Reply:
     """Returns an element after popping it from one list and pushing it to another.
@@ -410,6 +449,7 @@ def lmove(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination",
+    events=_rpoplpush_events,
 )
 def rpoplpush(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the last element of a list after removing and pushing it to another list.

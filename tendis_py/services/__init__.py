@@ -16,6 +16,7 @@ from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
+from tendis_py.services.notifications import Notifications
 from tendis_py.services.pause import Pause
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
@@ -27,9 +28,10 @@ from tendis_py.storage.engine import Engine
 from tendis_py.storage.key_sizes import KeySizes
 from tendis_py.storage.keyspace import Keyspace
 
-Observer = Callable[[Any, Any, list[bytes]], None]
-"""Called in the executing thread with its Context, the Command and the request, once that has run
-without an error, its unit of work not ended."""
+Observer = Callable[[Any, Any, list[bytes], int, Any], None]
+"""Called in the executing thread with its Context, the Command, the request, the mark of the undo
+list from which on it has written, and the reply, once that is encoded; not after an error. The unit
+of work has not ended."""
 
 
 class Services:
@@ -48,6 +50,7 @@ class Services:
         """Who looks at each command that ``Dispatcher.call`` has run: replaced whole. For those who
         need it of all sessions, with a reason of ``global_gates`` that has all come by there."""
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
+        self.notifications = Notifications(keyspace)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
         self.started = clock.now_seconds()

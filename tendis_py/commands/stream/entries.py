@@ -8,6 +8,7 @@ from itertools import chain, islice
 
 from tendis_py.commands.arguments import Option, columns, integer, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed, none
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream.arguments import (
     add_options,
@@ -29,6 +30,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Replies, Reply, Stream
+from tendis_py.storage.events import Writes
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import ids as stream_id
 from tendis_py.types.stream.deletion import Deletion, Outcome, References
@@ -77,6 +79,12 @@ def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     return list(map(to_text, ids))
 
 
+def _xadd_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    trimmed = list(writes.notes(args[1]))
+    yield from changed(writes, "t", "xadd", ctx.db.index, args[1])
+    yield from trimmed
+
+
 @_command(
     "xadd",
     -5,
@@ -96,6 +104,7 @@ def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
         "[LIMIT count]] <* | id> field value [field value ...]"
     ),
     run_on_key=_xadd_run,
+    events=_xadd_events,
 )
 def xadd(ctx: Context, args: list[bytes]) -> Reply:
     """Appends a new message to a stream. Creates the key if it doesn't exist."""
@@ -249,6 +258,7 @@ OUTCOMES = {Outcome.DELETED: 1, Outcome.SPARED: 2, Outcome.ABSENT: -1}
     keys=_DELETE,
     complexity=_EACH_DELETED,
     syntax="key id [id ...]",
+    events="xdel",
 )
 def xdel(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of messages after removing them from a stream."""
@@ -271,6 +281,7 @@ def xdel(ctx: Context, args: list[bytes]) -> Reply:
     keys=_DELETE,
     complexity=_EACH_DELETED,
     syntax="key [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
+    events="xdel",
 )
 def xdelex(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or multiple entries from the stream."""
@@ -298,6 +309,7 @@ def xdelex(ctx: Context, args: list[bytes]) -> Reply:
     ),
     tips=("nondeterministic_output",),
     syntax=("key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]"),
+    events=none,
 )
 def xtrim(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes messages from the beginning of a stream."""
@@ -330,6 +342,7 @@ def _entries_added(argument: bytes) -> int:
     flags="write denyoom fast",
     keys=_UPDATE,
     syntax="key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+    events="xsetid",
 )
 def xsetid(ctx: Context, args: list[bytes]) -> Reply:
     """An internal command for replicating stream values."""

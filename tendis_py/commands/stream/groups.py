@@ -7,6 +7,7 @@ from itertools import islice
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, command, container
 from tendis_py.commands.stream.arguments import ReadOptions, read_options, referenced_ids
@@ -97,6 +98,7 @@ _SETID_LENGTHS = (5, 7)
     flags="write denyoom",
     keys=Keys("RW insert", first=2),
     syntax="key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
+    events="xgroup-create",
 )
 def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer group."""
@@ -123,6 +125,7 @@ def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     flags="write",
     keys=Keys("RW update", first=2),
     syntax="key group <id | $> [ENTRIESREAD entries-read]",
+    events="xgroup-setid",
 )
 def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the last-delivered ID of a consumer group."""
@@ -146,6 +149,7 @@ def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete", first=2),
     complexity=("O(N) where N is the number of entries in the group's pending entries list (PEL)."),
     syntax="key group",
+    events="xgroup-destroy",
 )
 def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     """Destroys a consumer group."""
@@ -165,6 +169,7 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=Keys("RW insert", first=2),
     syntax="key group consumer",
+    events=none,
 )
 def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer in a consumer group."""
@@ -172,7 +177,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     group = _group(stream, args[2], args[3])
     if group.consumer(args[4]) is not None:
         return 0
-    group.create_consumer(args[4], ctx.db.now)
+    groups.create_consumer(stream, group, args[4], ctx.db.now)
     group.save()
     stream.edited(1)
     return 1
@@ -185,6 +190,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     flags="write",
     keys=Keys("RW delete", first=2),
     syntax="key group consumer",
+    events="xgroup-delconsumer",
 )
 def xgroup_delconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes a consumer from a consumer group."""
@@ -248,6 +254,7 @@ _NEW = -1
         "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] "
         "id [id ...]"
     ),
+    events=none,
 )
 def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
     """Returns new or historical messages from a stream for a consumer in a group.
@@ -286,7 +293,8 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     count = at_most(ctx, chosen.count)
     consumer, edits = group.consumer(chosen.consumer), 0
     if consumer is None:
-        consumer, edits = group.create_consumer(chosen.consumer, ctx.db.now), 1
+        consumer = groups.create_consumer(stream, group, chosen.consumer, ctx.db.now)
+        edits = 1
     consumer.seen = ctx.db.now
     changes = edits > 0
     reply: Reply = None
@@ -320,6 +328,7 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     keys=Keys("RW update"),
     complexity="O(1) for each message ID processed.",
     syntax="key group id [id ...]",
+    events=none,
 )
 def xack(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of messages that were successfully acknowledged by the consumer group
@@ -349,6 +358,7 @@ def xack(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW update delete"),
     complexity="O(1) for each message ID processed.",
     syntax="key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
+    events="xdel",
 )
 def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     """Acknowledges and deletes one or multiple messages for a stream consumer group."""

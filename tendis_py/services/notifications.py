@@ -1,0 +1,85 @@
+"""Keyspace notifications: events of keys, published to whoever subscribes to their channels.
+
+What a command fires is declared with it (``commands/events.py``); storage and types note what only
+they know (``storage/events.py``). Here it is put together, filtered by notify-keyspace-events, and
+published once it is committed. Knows no command, and not how messages get to subscribers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from tendis_py.storage.events import Event, Writes, noted
+from tendis_py.storage.keyspace import Keyspace
+from tendis_py.storage.transaction import Transaction
+
+Publish = Callable[[bytes, bytes], object]
+"""Channel, message."""
+
+_BY_KEY, _BY_EVENT = "K", "E"
+_MISSES = "m"
+_EXPIRY = frozenset("xh")
+"""Of keys, of fields."""
+
+
+class Notifications:
+    """``active``: events are published; ``tells_expiry``: those of keys or fields that expire, too,
+    which should come in time. Any thread may call any method."""
+
+    __slots__ = ("_classes", "_keyspace", "active", "publish", "tells_expiry")
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
+        self._classes: frozenset[str] = frozenset()
+        self.active = self.tells_expiry = False
+        self.publish: Publish = _to_nobody
+        """Called after the commit, in the thread that has made it."""
+
+    def set_classes(self, letters: str) -> None:
+        """``letters`` as in notify-keyspace-events, without A."""
+        channels = {_BY_KEY, _BY_EVENT} & set(letters)
+        self._classes = frozenset(letters) if channels else frozenset()
+        self.active = bool(self._classes - channels)
+        self.tells_expiry = self.active and not self._classes.isdisjoint(_EXPIRY)
+        self._keyspace.notes_events = self.active
+
+    def observe(self, ctx: Any, command: Any, request: list[bytes], mark: int, reply: Any) -> None:
+        """An observer: fire what the command has noted and, unless that says otherwise, then what
+        it declares."""
+        if not self.active or (command.events is None and len(ctx.tx.undo) == mark):
+            return
+        writes = Writes(ctx.tx, mark)
+        events: list[Event] = []
+        if command.events is not None:
+            events += command.events(ctx, request, reply, writes)
+        self._fire(ctx.tx, [*writes.notes(), *events])
+
+    def failed(self, tx: Transaction, mark: int) -> None:
+        """A command has raised, and what it has done since ``mark`` is about to be taken back. That
+        keys were missed is told, as in Redis."""
+        if self.active:
+            self._fire(tx, [event for event in noted(tx, mark) if event.kind == _MISSES])
+
+    def fire_noted(self, tx: Transaction) -> None:
+        """Of a background job, before its unit of work ends."""
+        if self.active:
+            self._fire(tx, noted(tx))
+
+    def _fire(self, tx: Transaction, events: Iterable[Event]) -> None:
+        wanted = [event for event in events if event.kind in self._classes]
+        if wanted:
+            tx.outgoing.append(partial(self._publish, wanted, self._classes))
+
+    def _publish(self, events: list[Event], classes: frozenset[str]) -> None:
+        for _, name, database, key in events:
+            event = name.encode()
+            if _BY_KEY in classes:
+                self.publish(b"__keyspace@%d__:%b" % (database, key), event)
+            if _BY_EVENT in classes:
+                self.publish(b"__keyevent@%d__:%b" % (database, event), key)
+
+
+def _to_nobody(channel: bytes, message: bytes) -> None:
+    """There are no channels."""

@@ -1,0 +1,98 @@
+"""Keyspace events: what notifications tell of, and what a transaction knows of them.
+
+Most events follow from a command and what it has written, which ``Writes`` reads from the undo
+list. Of some only storage and types know (a key has expired, a reader met none): they are noted in
+the undo list itself, at their place, so that they are taken back with the rest. Knows no commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tendis_py.storage.codec import ABSENT
+from tendis_py.storage.families import META
+from tendis_py.storage.key_rows import MISSING
+
+if TYPE_CHECKING:
+    from tendis_py.storage.transaction import Transaction
+
+
+class Event(NamedTuple):
+    """``kind``: the letter of notify-keyspace-events that asks for it; ``database``: its index."""
+
+    kind: str
+    name: str
+    database: int
+    key: bytes
+
+
+def noted(tx: Transaction, mark: int = 0) -> list[Event]:
+    """What was noted since ``mark``, in order."""
+    notes = tx.notes
+    return [Event(*key) for overlay, key, *_ in islice(tx.undo, mark, None) if overlay is notes]
+
+
+class Writes:
+    """What a command has done since ``mark``, its unit of work not ended. Keys are those of users,
+    with the index of their database."""
+
+    __slots__ = ("_changed", "_new", "_notes", "_tx")
+
+    def __init__(self, tx: Transaction, mark: int) -> None:
+        self._tx = tx
+        self._notes: list[Event] = []
+        self._changed: set[bytes] = set()
+        self._new: dict[bytes, int] = {}
+        """Meta key → how often it came, less how often it went, expired ones not counted."""
+        for overlay, key, before, _, keys, _, edits in islice(tx.undo, mark, None):
+            if overlay is tx.notes:
+                self._notes.append(Event(*key))
+            elif overlay is tx.meta:
+                meta_keys = key if type(key) is list else [key]
+                if edits:
+                    self._changed.update(meta_keys)
+                if keys > 0:
+                    self._count_new(meta_keys, before, keys)
+                elif keys < 0 and edits:
+                    for meta_key in meta_keys:
+                        self._new[meta_key] = self._new.get(meta_key, 0) - 1
+
+    def _count_new(self, meta_keys: list[bytes], before: Any, keys: int) -> None:
+        """Of an entry that makes ``keys`` of its keys."""
+        new = meta_keys
+        if keys < len(meta_keys):
+            get = self._tx.keyspace.engine.get
+            new = [
+                meta_key
+                for meta_key, what in zip(meta_keys, before, strict=True)
+                if what is ABSENT or (what is MISSING and get(META, meta_key) is None)
+            ]
+        for meta_key in new:
+            self._new[meta_key] = self._new.get(meta_key, 0) + 1
+
+    def _meta_key(self, database: int, key: bytes) -> bytes:
+        return self._tx.database(database).prefix + key
+
+    def notes(self, key: bytes | None = None) -> Iterator[Event]:
+        """Take the notes, or those of ``key`` in whatever database, in order."""
+        taken = [note for note in self._notes if key is None or note.key == key]
+        self._notes = [note for note in self._notes if note not in taken]
+        yield from taken
+
+    def changed(self, database: int, key: bytes) -> bool:
+        """Whether that counts as a change of ``key``."""
+        return self._meta_key(database, key) in self._changed
+
+    def is_gone(self, database: int, key: bytes) -> bool:
+        """Whether ``key``, which was written, is there no more."""
+        return self._tx.meta.get(self._meta_key(database, key)) is ABSENT
+
+    def has_deadline(self, database: int, key: bytes) -> bool:
+        """Whether ``key``, which was written, is to expire."""
+        return bool(getattr(self._tx.meta.get(self._meta_key(database, key)), "expire_at", 0))
+
+    def take_new(self, database: int, key: bytes) -> bool:
+        """Whether ``key`` was not there before; True once only."""
+        return self._new.pop(self._meta_key(database, key), 0) > 0
