@@ -44,6 +44,11 @@ def none(ctx: Context, request: Request, reply: Reply, writes: Writes) -> Iterab
     return ()
 
 
+def without_misses(ctx: Context, request: Request, reply: Reply, writes: Writes) -> Fired:
+    """Of a command that looks for a key, and to Redis does not miss it."""
+    return (note for note in writes.notes() if note.kind != "m")
+
+
 def fired(
     writes: Writes, kind: str, name: str, database: int, key: bytes, *, new: bool | None = None
 ) -> Fired:

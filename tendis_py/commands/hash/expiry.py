@@ -7,7 +7,7 @@ from functools import partial
 
 from tendis_py.commands.arguments import MILLISECOND, SECOND, integer
 from tendis_py.commands.context import Context
-from tendis_py.commands.events import Fired, changed, ended, fired
+from tendis_py.commands.events import GENERIC, Fired, changed, fired, without_misses
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     EXPIRE_NEGATIVE,
@@ -24,7 +24,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.resp.replies import Reply
-from tendis_py.storage.events import Writes
+from tendis_py.storage.events import Event, Writes
 from tendis_py.types import keys
 from tendis_py.types.hash import expiry as hash_expiry
 from tendis_py.types.hash import values as hashes
@@ -87,13 +87,8 @@ _OPTIONS = "[NX | XX | GT | LT] FIELDS numfields field [field ...]"
 
 
 def _expire_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
-    return _deadline_events(ctx, args[1], writes, "hexpire")
-
-
-def _deadline_events(ctx: Context, key: bytes, writes: Writes, name: str) -> Fired:
-    """``name``; ``hdel`` instead, where that time was over."""
-    name = "hdel" if writes.is_gone(ctx.db.index, key) else name
-    return changed(writes, "h", name, ctx.db.index, key)
+    deleted = isinstance(reply, list) and hash_expiry.DELETED in reply
+    return changed(writes, "h", "hdel" if deleted else "hexpire", ctx.db.index, args[1])
 
 
 @_set("hexpire", syntax=f"key seconds {_OPTIONS}", events=_expire_events)
@@ -189,8 +184,16 @@ def hgetdel(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _hgetex_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
-    name = "hpersist" if args[2].upper() == b"PERSIST" else "hexpire"
-    return _deadline_events(ctx, args[1], writes, name)
+    yield from without_misses(ctx, args, reply, writes)
+    name = "hpersist"
+    if args[2].upper() in _EXPIRY:
+        name = "hdel" if _hgetex_deadline(args, ctx.db.now) <= ctx.db.now else "hexpire"
+    yield from changed(writes, "h", name, ctx.db.index, args[1])
+
+
+def _hgetex_deadline(args: list[bytes], now: int) -> int:
+    unit, relative = _EXPIRY[args[2].upper()]
+    return _deadline(args[3], unit, now if relative else 0, "hgetex")
 
 
 @_command(
@@ -213,8 +216,7 @@ def hgetex(ctx: Context, args: list[bytes]) -> Reply:
     hashes.check(ctx.db, args[1])
     word = args[2].upper()
     if word in _EXPIRY:
-        unit, relative = _EXPIRY[word]
-        deadline = _deadline(args[3], unit, ctx.db.now if relative else 0, "hgetex")
+        deadline = _hgetex_deadline(args, ctx.db.now)
         if len(args) < 6:
             raise wrong_arity("hgetex")
         return hash_expiry.get_and_expire(ctx.db, args[1], _fields(args, 4), deadline)
@@ -234,10 +236,16 @@ class _Chosen:
 
 
 def _hsetex_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
-    index, key = ctx.db.index, args[1]
-    if reply:
-        yield from fired(writes, "h", "hset", index, key)
-        yield from ended(writes, index, key)
+    if not reply:
+        return
+    index, key, at = ctx.db.index, args[1], _hsetex_options(args, ctx.db.now).at
+    is_gone = ctx.db.peek(key) is None
+    never_was = is_gone and not writes.is_gone(index, key)
+    yield from fired(writes, "h", "hset", index, key, new=never_was or None)
+    if at is not None:
+        yield Event("h", "hdel" if at <= ctx.db.now else "hexpire", index, key)
+    if is_gone:
+        yield Event(GENERIC, "del", index, key)
 
 
 @_command(

@@ -198,6 +198,13 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
     return _range(ctx, args, args[3], args[2], reverse=True)
 
 
+def _xread_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """Redis looks twice: at the types of all keys first."""
+    notes = list(writes.notes())
+    yield from notes
+    yield from (note for note in notes if note.kind == "m")
+
+
 @_command(
     "xread",
     -4,
@@ -208,6 +215,7 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
         "For each stream mentioned: O(N) with N being the number of elements being returned."
     ),
     syntax="[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    events=_xread_events,
 )
 def xread(ctx: Context, args: list[bytes]) -> Reply:
     """Returns messages from multiple streams with IDs greater than the ones requested.
@@ -273,6 +281,12 @@ def xdel(ctx: Context, args: list[bytes]) -> Reply:
     return len(gone)
 
 
+def deletes_entries(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """``xdel`` if the outcomes that are replied say so."""
+    if isinstance(reply, list) and OUTCOMES[Outcome.DELETED] in reply:
+        yield from changed(writes, "t", "xdel", ctx.db.index, args[1])
+
+
 @_command(
     "xdelex",
     -5,
@@ -281,7 +295,7 @@ def xdel(ctx: Context, args: list[bytes]) -> Reply:
     keys=_DELETE,
     complexity=_EACH_DELETED,
     syntax="key [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
-    events="xdel",
+    events=deletes_entries,
 )
 def xdelex(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or multiple entries from the stream."""

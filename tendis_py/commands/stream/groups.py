@@ -11,7 +11,7 @@ from tendis_py.commands.events import none
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, command, container
 from tendis_py.commands.stream.arguments import ReadOptions, read_options, referenced_ids
-from tendis_py.commands.stream.entries import OUTCOMES, at_most, entry_reply
+from tendis_py.commands.stream.entries import OUTCOMES, at_most, deletes_entries, entry_reply
 from tendis_py.errors import (
     BUSY_GROUP,
     ENTRIES_READ_NEGATIVE,
@@ -358,7 +358,7 @@ def xack(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW update delete"),
     complexity="O(1) for each message ID processed.",
     syntax="key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
-    events="xdel",
+    events=deletes_entries,
 )
 def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     """Acknowledges and deletes one or multiple messages for a stream consumer group."""

@@ -219,6 +219,7 @@ class SmallHash:
         if row is None or field not in row.value or field in self._discarded:
             return False
         self._discarded.add(field)
+        self._expired -= 1
         self._changed = True  # none that is due was taken over
         return True
 
