@@ -8,15 +8,15 @@ published once it is committed. Knows no command, and not how messages get to su
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
+from tendis_py.storage.changes import Release
 from tendis_py.storage.events import Event, Writes, noted
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
-Publish = Callable[[bytes, bytes], object]
-"""Channel, message."""
+Publish = Callable[[list[Release], bytes, bytes], object]
+"""Where to put what is to happen once the batch is committed; channel, message."""
 
 _BY_KEY, _BY_EVENT = "K", "E"
 _MISSES = "m"
@@ -35,7 +35,7 @@ class Notifications:
         self._classes: frozenset[str] = frozenset()
         self.active = self.tells_expiry = False
         self.publish: Publish = _to_nobody
-        """Called after the commit, in the thread that has made it."""
+        """Has a message sent to those who are subscribed now, once it is committed."""
 
     def set_classes(self, letters: str) -> None:
         """``letters`` as in notify-keyspace-events, without A."""
@@ -68,18 +68,15 @@ class Notifications:
             self._fire(tx, noted(tx))
 
     def _fire(self, tx: Transaction, events: Iterable[Event]) -> None:
-        wanted = [event for event in events if event.kind in self._classes]
-        if wanted:
-            tx.outgoing.append(partial(self._publish, wanted, self._classes))
-
-    def _publish(self, events: list[Event], classes: frozenset[str]) -> None:
-        for _, name, database, key in events:
-            event = name.encode()
-            if _BY_KEY in classes:
-                self.publish(b"__keyspace@%d__:%b" % (database, key), event)
-            if _BY_EVENT in classes:
-                self.publish(b"__keyevent@%d__:%b" % (database, event), key)
+        classes, outgoing = self._classes, tx.outgoing
+        for kind, name, database, key in events:
+            if kind in classes:
+                event = name.encode()
+                if _BY_KEY in classes:
+                    self.publish(outgoing, b"__keyspace@%d__:%b" % (database, key), event)
+                if _BY_EVENT in classes:
+                    self.publish(outgoing, b"__keyevent@%d__:%b" % (database, event), key)
 
 
-def _to_nobody(channel: bytes, message: bytes) -> None:
+def _to_nobody(outgoing: list[Release], channel: bytes, message: bytes) -> None:
     """There are no channels."""

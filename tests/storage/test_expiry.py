@@ -7,8 +7,7 @@ from tendis_py.storage.codec import HASH, CollectionRow, Row, deadline_key
 from tendis_py.storage.database import Database
 from tendis_py.storage.expiry import MOST_WRITES, SLICE, Expiry
 from tendis_py.storage.families import EXPIRES, ROWS
-from tendis_py.types.hash.expiry import remove_due
-from tendis_py.types.hash.fields import Dated
+from tendis_py.types.hash.fields import Dated, remove_due
 from tests.support.damage import damage
 from tests.support.store import NOW, LargeRow, Store
 
