@@ -37,6 +37,7 @@ from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.session import Session
+from tendis_py.storage.events import noted
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.storage.transaction import Transaction
 
@@ -244,8 +245,9 @@ class Dispatcher:
             context.tx.rollback_to(mark)
             raise
         except Exception as error:
-            self.services.notifications.failed(context.tx, mark)
+            notes = noted(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
+            self.services.notifications.fire_after_failure(context.tx, notes)
         elapsed = perf_counter_ns() - started
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tendis_py.storage.changes import Release
-from tendis_py.storage.events import Event, Writes, noted
+from tendis_py.storage.events import EXPIRED, Event, Writes, noted
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 
@@ -56,11 +56,13 @@ class Notifications:
             events += command.events(ctx, request, reply, writes)
         self._fire(ctx.tx, [*writes.notes(), *events])
 
-    def failed(self, tx: Transaction, mark: int) -> None:
-        """A command has raised, and what it has done since ``mark`` is about to be taken back. That
-        keys were missed is told, as in Redis."""
-        if self.active:
-            self._fire(tx, [event for event in noted(tx, mark) if event.kind == _MISSES])
+    def fire_after_failure(self, tx: Transaction, notes: list[Event]) -> None:
+        """A command has raised, having made these ``notes``, and all it has done is taken back. As
+        in Redis, the keys that it missed are told, and those that were due are deleted."""
+        for note in notes:
+            if note.name == EXPIRED:
+                tx.database(note.database).peek(note.key)
+        self._fire(tx, [note for note in notes if note.kind == _MISSES or note.name == EXPIRED])
 
     def fire_noted(self, tx: Transaction) -> None:
         """Of a background job, before its unit of work ends."""

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from tendis_py.storage.transaction import Transaction
 
 
+EXPIRED = "expired"
+_ENDS = frozenset((EXPIRED, "del"))
+"""What is noted of keys that are deleted because they, or all they have, are due."""
+
+
 class Event(NamedTuple):
     """``kind``: the letter of notify-keyspace-events that asks for it; ``database``: its index."""
 
@@ -38,23 +43,29 @@ class Writes:
     """What a command has done since ``mark``, its unit of work not ended. Keys are those of users,
     with the index of their database."""
 
-    __slots__ = ("_changed", "_new", "_notes", "_tx")
+    __slots__ = ("_changed", "_expired", "_new", "_notes", "_tx")
 
     def __init__(self, tx: Transaction, mark: int) -> None:
         self._tx = tx
         self._notes: list[Event] = []
         self._changed: set[bytes] = set()
+        self._expired: set[bytes] = set()
+        """Meta keys that went because they were due, and did not come again."""
         self._new: dict[bytes, int] = {}
         """Meta key → how often it came, less how often it went, expired ones not counted."""
         for overlay, key, before, _, keys, _, edits in islice(tx.undo, mark, None):
             if overlay is tx.notes:
-                self._notes.append(Event(*key))
+                note = Event(*key)
+                self._notes.append(note)
+                if note.name in _ENDS:
+                    self._expired.add(self._meta_key(note.database, note.key))
             elif overlay is tx.meta:
                 meta_keys = key if type(key) is list else [key]
                 if edits:
                     self._changed.update(meta_keys)
                 if keys > 0:
                     self._count_new(meta_keys, before, keys)
+                    self._expired.difference_update(meta_keys)
                 elif keys < 0 and edits:
                     for meta_key in meta_keys:
                         self._new[meta_key] = self._new.get(meta_key, 0) - 1
@@ -86,8 +97,9 @@ class Writes:
         return self._meta_key(database, key) in self._changed
 
     def is_gone(self, database: int, key: bytes) -> bool:
-        """Whether ``key``, which was written, is there no more."""
-        return self._tx.meta.get(self._meta_key(database, key)) is ABSENT
+        """Whether the command has deleted ``key``, which was not due."""
+        meta_key = self._meta_key(database, key)
+        return self._tx.meta.get(meta_key) is ABSENT and meta_key not in self._expired
 
     def has_deadline(self, database: int, key: bytes) -> bool:
         """Whether ``key``, which was written, is to expire."""

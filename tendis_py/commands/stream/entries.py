@@ -80,9 +80,10 @@ def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
 
 
 def _xadd_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
-    trimmed = list(writes.notes(args[1]))
+    notes = list(writes.notes())
+    yield from (note for note in notes if note.kind != "t")
     yield from changed(writes, "t", "xadd", ctx.db.index, args[1])
-    yield from trimmed
+    yield from (note for note in notes if note.kind == "t")  # it is trimmed at last
 
 
 @_command(

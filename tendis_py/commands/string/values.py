@@ -148,6 +148,11 @@ def _mset_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) 
         yield from changed(writes, "$", "set", ctx.db.index, key)
 
 
+def _msetnx_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    yield from writes.notes()  # it looks at all keys first
+    yield from _mset_events(ctx, args, reply, writes)
+
+
 @_command(
     "set",
     -3,
@@ -279,7 +284,7 @@ def mset(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("OW insert", last=-1, step=2),
     complexity="O(N) where N is the number of keys to set.",
     syntax="key value [key value ...]",
-    events=_mset_events,
+    events=_msetnx_events,
 )
 def msetnx(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically modifies the string values of one or more keys only when all keys don't exist."""
