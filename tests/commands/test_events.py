@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tendis_py.commands.registry import REGISTRY
@@ -101,6 +101,35 @@ def test_events_are_those_of_redis(pair: Pair, name: str, limits: dict[str, int]
     assert not found, f"{len(found)} lines\n" + "\n".join(found)
 
 
+@pytest.mark.parametrize("kind", "g$lshzxtnm")
+def test_each_event_is_of_its_class(pair: Pair, kind: str) -> None:
+    pair.use(_USUAL, f"E{kind}".encode())
+    found = [
+        (line.number, line.text, ours, theirs)
+        for name in ("changes", "expire")
+        for case in read_transcript(_FOLDER / f"{name}.txt")
+        if _SAVING.isdisjoint(line.arguments[0].upper() for line in case)
+        for line, ours, theirs in pair.play(case)
+        if _differs(line, ours, theirs)
+    ]
+    assert found == []
+
+
+@given(letters=st.text("Ag$lshzxeKEtmdn", max_size=8).map(str.encode))
+@example(letters=b"KEA")
+@example(letters=b"AnK")
+@example(letters=b"g$lshzxetdnmKE")
+@example(letters=b"")
+def test_classes_are_spelt_as_redis_does_and_mean_the_same(pair: Pair, letters: bytes) -> None:
+    pair.use({}, letters)
+    name = b"notify-keyspace-events"
+    ours = pair.stage.stage.services.config.get([name])
+    assert pair.client.value("CONFIG", "GET", name) == [name, ours[name]]
+    for line in (b"SET k v", b"LPUSH l v", b"DEL k l", b"GET k"):
+        fired, theirs = pair.both(*line.split())
+        assert fired == theirs
+
+
 _TEMPLATES = """
 SET K v|SET K v EX 100|SET K v PXAT 1|SET K v NX|SET K v XX GET|SET K v KEEPTTL
 SET K v GET PX 100000|SETNX K v|SETEX K 100 v|PSETEX K 100000 KEEPTTL|MSET K 1 K 2
@@ -112,8 +141,8 @@ BITFIELD K INCRBY u8 0 0|PFADD K E E|PFADD K|PFMERGE K K K|PFMERGE K|PFCOUNT K K
 MGET K K K|STRLEN K|GETRANGE K 0 -1|GETBIT K 3|EXISTS K K|TYPE K|TOUCH K K|TTL K
 OBJECT ENCODING K|OBJECT FREQ K|DEL K|DEL K K K|UNLINK K K|RENAME K K|RENAMENX K K|COPY K K
 COPY K K REPLACE|COPY K K DB 3|COPY K K DB 3 REPLACE|MOVE K 3|EXPIRE K 100|EXPIRE K 0
-PEXPIRE K -1|EXPIRE K 100 NX|EXPIREAT K 4000000000 GT|EXPIREAT K 1|PEXPIREAT K 99999999999999|PERSIST K
-SORT K STORE K|SORT K ALPHA STORE K|SORT K BY nosort GET # STORE K|LPUSH K E|RPUSH K E E
+PEXPIRE K -1|EXPIRE K 100 NX|EXPIREAT K 4000000000 GT|EXPIREAT K 1|PEXPIREAT K 99999999999999
+PERSIST K|SORT K STORE K|SORT K ALPHA STORE K|SORT K BY nosort GET # STORE K|LPUSH K E|RPUSH K E E
 LPUSHX K E|RPUSHX K E|LINSERT K BEFORE E E|LPOP K|RPOP K|LPOP K 9|RPOP K 0|LMPOP 2 K K LEFT
 LMPOP 1 K RIGHT COUNT 9|LREM K 0 E|LTRIM K 0 -1|LTRIM K 1 1|LTRIM K 5 1|LSET K 0 E|LSET K 9 E
 LMOVE K K LEFT RIGHT|LMOVE K K RIGHT LEFT|RPOPLPUSH K K|LRANGE K 0 -1|LLEN K|LINDEX K 0|LPOS K E
