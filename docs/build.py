@@ -11,7 +11,12 @@ from tendis_py.config import reference_markdown
 
 HERE = Path(__file__).parent
 
-_GROUP_TITLES = {"generic": "Keys", "sorted-set": "Sorted sets", "hyperloglog": "HyperLogLog"}
+_GROUP_TITLES = {
+    "generic": "Keys",
+    "sorted-set": "Sorted sets",
+    "hyperloglog": "HyperLogLog",
+    "pubsub": "Pub/sub",
+}
 
 
 def commands_markdown() -> str:

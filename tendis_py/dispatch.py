@@ -300,9 +300,14 @@ class Dispatcher:
         except (HeldError, TooLargeError) as stop:
             self.stop = Stop.HELD if isinstance(stop, HeldError) else Stop.SLOW
             session.put_off_request()
+            self.context.later.clear()
             return False
         if session.end_request():
             replies.append(payload)
+        later = self.context.later
+        if later:
+            replies += [message.payload(session.protocol) for message in later]
+            later.clear()
         return True
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> Payload:

@@ -128,6 +128,7 @@ NO_PASSWORD = (
 NO_PROTOCOL = "NOPROTO unsupported protocol version"
 PROTOCOL_NOT_INTEGER = "ERR Protocol version is not an integer or out of range"
 CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
+SSUBSCRIBE_WAITS = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
 NO_SUCH_CLIENT = "ERR No such client"
 CLIENT_ID = "ERR Invalid client ID"
 CLIENT_ID_RANGE = "ERR client-id should be greater than 0"
@@ -332,6 +333,13 @@ def no_samples(event: bytes) -> ReplyError:
 
 def outside_range(low: int, high: int) -> ReplyError:
     return ReplyError(f"ERR value is out of range, value must between {low} and {high}")
+
+
+def not_while_subscribed(command: str) -> ReplyError:
+    return ReplyError(
+        f"ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+        "RESET are allowed in this context"
+    )
 
 
 def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Command
-from tendis_py.errors import NO_AUTH, HeldError, ReplyError
+from tendis_py.errors import NO_AUTH, HeldError, ReplyError, not_while_subscribed
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session
 
@@ -24,6 +24,12 @@ HeldError has it wait: it comes again."""
 PASS: Any = object()
 
 _MAY_WRITE = frozenset(("write", "may_replicate"))
+_WHILE_SUBSCRIBED = frozenset(
+    (
+        *("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"),
+        *("ping", "quit", "reset"),
+    )
+)
 
 
 def _authentication(ctx: Context, command: Command, request: Request) -> Any:
@@ -37,6 +43,13 @@ def _disk(ctx: Context, command: Command, request: Request) -> Any:
     failure = ctx.services.disk.failure
     if failure and ("write" in command.flags or command.name == "ping"):
         raise ReplyError(failure)
+    return PASS
+
+
+def _subscribed(ctx: Context, command: Command, request: Request) -> Any:
+    """RESP2 can't tell a reply from a message."""
+    if command.name not in _WHILE_SUBSCRIBED:
+        raise not_while_subscribed(command.name)
     return PASS
 
 
@@ -61,6 +74,7 @@ def _always(session: Session) -> bool:
 _GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
     (_authentication, lambda session: not session.authenticated),
     (_disk, _always),
+    (_subscribed, lambda session: session.protocol == 2 and session.subscriptions is not None),
     (_pause, _always),
 )
 """In the order of Redis: each with the question whether a session needs it."""

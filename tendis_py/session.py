@@ -7,6 +7,7 @@ LIST; every field is replaced whole, so a reader sees an old value or a new one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tendis_py.resp.messages import Message
@@ -18,7 +19,7 @@ _ids = itertools.count(1)
 class Outlet(Protocol):
     """An I/O thread, as far as those know it who have something to say to its connections."""
 
-    def deliver(self, message: Message, peers: list[Any]) -> None:
+    def deliver(self, message: Message, peers: Sequence[Any]) -> None:
         """Send ``message`` to connections of this thread, in order with their replies; from any
         thread."""
 
@@ -83,6 +84,7 @@ class Session:
         "protocol",
         "received",
         "reply_mode",
+        "subscriptions",
         "unix",
         "user",
     )
@@ -130,6 +132,8 @@ class Session:
         self.user = "default"
         self.kind = "normal"
         """What sort of client it is: normal, pubsub or replica. Each has its output limit."""
+        self.subscriptions: Any = None
+        """What it is subscribed to (services/pubsub.py), None when that is nothing."""
         self.database = 0
         self.no_evict = False
         self.no_touch = False
@@ -162,7 +166,9 @@ class Session:
         return self.reply_mode == "on"
 
     def compile_gates(self) -> None:
-        """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated`` or ``reply_mode`` changes. ``gates`` are made anew when next needed."""
+        """Fold the state into ``plain``: whether requests run without any gate, and nothing can
+        follow a reply (``Context.later``). To be called when ``authenticated``, ``reply_mode``,
+        ``protocol`` or ``subscriptions`` (from or to None) changes. ``gates`` are made anew when
+        next needed."""
         self.gates: Any = None
-        self.plain = self.authenticated and self.reply_mode == "on"
+        self.plain = self.authenticated and self.reply_mode == "on" and self.subscriptions is None

@@ -21,6 +21,7 @@ from tendis_py.commands import (
     memory,
     module,
     object,
+    pubsub,
     scan,
     server,
     set,
@@ -34,6 +35,7 @@ from tendis_py.commands import (
 FAMILIES = (
     connection,
     client,
+    pubsub,
     command,
     *string.FAMILIES,
     *zset.FAMILIES,

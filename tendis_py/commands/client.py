@@ -32,6 +32,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, OrderedSet, Reply, Verbatim
+from tendis_py.services.pubsub import figures
 from tendis_py.session import Session
 
 container(
@@ -193,15 +194,17 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
     no other buffers to a connection here, so what Redis says of its own is 0.
     """
     peer = session.peer
+    channels, patterns, shard_channels = figures(session)
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
     flags = (
-        f"{'b' * session.blocked}{'U' * session.unix}"
+        f"{'P' * (session.kind == 'pubsub')}{'b' * session.blocked}{'U' * session.unix}"
         f"{'e' * session.no_evict}{'T' * session.no_touch}"
     )
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
     tail = (
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
-        f"flags={flags or 'N'} db={session.database} sub=0 psub=0 ssub=0 multi=-1 watch=0 "
+        f"flags={flags or 'N'} db={session.database} sub={channels} psub={patterns} "
+        f"ssub={shard_channels} multi=-1 watch=0 "
         f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={pieces} "
         f"omem={unsent} tot-mem={waiting + unsent} events={'rw' if unsent else 'r'} "
         f"cmd={last_command} user={session.user} redir=-1 resp={session.protocol} "

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import DB_INDEX, ReplyError
+from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
@@ -31,7 +32,7 @@ class Context:
     all connections share. ``call`` runs a command as part of another: its encoded reply.
     """
 
-    __slots__ = ("call", "db", "replies", "services", "session", "tx")
+    __slots__ = ("call", "db", "later", "may_block", "replies", "services", "session", "tx")
 
     session: Session
     db: Database
@@ -42,6 +43,10 @@ class Context:
         self.tx = tx
         self.services = services
         self.call = call
+        self.later: list[Message] = []
+        """What the session is told after the reply to its request (to EXEC as a whole)."""
+        self.may_block = True
+        """Whether a command that waits may do so: not within another (EXEC)."""
 
     def enter(self, session: Session) -> None:
         """Work for ``session`` from here on."""
@@ -60,6 +65,21 @@ class Context:
                 others.append(session)
         if others:
             self.tx.outgoing.append(partial(deliver, message, others))
+
+    def publish(self, channel: bytes, text: bytes | Pieces) -> int:
+        """Have ``text`` sent to the subscribers of ``channel``, how many they are: to others once
+        the batch is committed, to the own session after the reply to its request."""
+        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.session)
+        self.later += own
+        return receivers
+
+    def publish_to_shard(self, channel: bytes, text: bytes | Pieces) -> int:
+        """As ``publish``, to a shard channel."""
+        receivers, own = self.services.pubsub.publish_to_shard(
+            self.tx.outgoing, channel, text, self.session
+        )
+        self.later += own
+        return receivers
 
     def database(self, index: int) -> Database:
         """Another logical database of the same transaction; ReplyError when there is none."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tendis_py.pieces import joined
 from tendis_py.resp.replies import ENCODERS, Payload, Push
 
 
@@ -21,3 +24,27 @@ class Message:
         if found is None:
             found = self._payloads[protocol] = ENCODERS[protocol][Push](self._push)
         return found
+
+    def is_for(self, session: Any) -> bool:
+        """Whether it still concerns a session that it was sent to: asked when it is its turn."""
+        return True
+
+
+class Messages(Message):
+    """Several for the same sessions, as one: each is for a session if the first is."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: list[Message]) -> None:
+        super().__init__(Push())
+        self._messages = messages
+
+    def payload(self, protocol: int) -> Payload:
+        found = self._payloads.get(protocol)
+        if found is None:
+            payloads = [message.payload(protocol) for message in self._messages]
+            found = self._payloads[protocol] = joined(payloads)
+        return found
+
+    def is_for(self, session: Any) -> bool:
+        return self._messages[0].is_for(session)

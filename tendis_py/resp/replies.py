@@ -31,6 +31,7 @@ Python value            RESP3            RESP2
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice, repeat
 from typing import Any
@@ -418,6 +419,14 @@ def split_replies(payload: bytes) -> list[bytes]:
         found.append(payload[start:at])
         start = at
     return found
+
+
+_CONFIRMATION = re.compile(rb"\*3\r\n\$\d+\r\n[ps]?(?:un)?subscribe\r\n")
+
+
+def is_push(reply: bytes) -> bool:
+    """Whether one reply, made here, is a push: in RESP2 the array that confirms a subscription."""
+    return reply.startswith(b">") or _CONFIRMATION.match(reply) is not None
 
 
 def encode(value: Reply, protocol: int = 2) -> Payload:

@@ -18,6 +18,7 @@ from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
 from tendis_py.services.notifications import Notifications
 from tendis_py.services.pause import Pause
+from tendis_py.services.pubsub import PubSub
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
@@ -42,6 +43,7 @@ class Services:
         self.keyspace = keyspace
         self.clock = clock
         self.clients = Clients(lambda: config.maxclients)
+        self.pubsub = PubSub(self.clients)
         self.global_gates = GlobalGates()
         self.pause = Pause(self.global_gates, clock)
         self.disk = Disk(self.global_gates)

@@ -9,7 +9,7 @@ import contextlib
 import select
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -57,7 +57,7 @@ class Gone:
     """What is left of a connection to a session that replies still arrive for."""
 
     class _Nowhere:
-        def deliver(self, message: Message, peers: list[Any]) -> None:
+        def deliver(self, message: Message, peers: Sequence[Any]) -> None:
             """Nobody is there."""
 
     home = _Nowhere()
@@ -191,15 +191,17 @@ class Connection:
             and self.outbox_bytes <= OUTBOX_BYTES
         )
 
-    def exceeds(self, limit: BufferLimit, now: float) -> bool:
-        """Whether more replies wait to be sent than ``limit`` allows, at ``now`` (monotonic)."""
-        if limit.soft and self.outbox_bytes > limit.soft:
+    def exceeds(self, limit: BufferLimit, now: float, more: int = 0) -> bool:
+        """Whether more waits to be sent than ``limit`` allows, at ``now`` (monotonic), ``more``
+        bytes being there besides the outbox."""
+        unsent = self.outbox_bytes + more
+        if limit.soft and unsent > limit.soft:
             self.soft_limit_since = self.soft_limit_since or now
             if now - self.soft_limit_since > limit.soft_seconds:
                 return True
         else:
             self.soft_limit_since = 0.0
-        return bool(limit.hard) and self.outbox_bytes > limit.hard
+        return bool(limit.hard) and unsent > limit.hard
 
     def weigh(self, size: int, requests: int) -> int:
         """So many bytes were read, which have completed so many requests: for how much that counts

@@ -103,11 +103,11 @@ class ConnectionTable(dict[int, Connection]):
         self.close(connection)
         return True
 
-    def close_for_output(self, connection: Connection, now: float) -> bool:
+    def close_for_output(self, connection: Connection, now: float, more: int = 0) -> bool:
         """Close a client that owes more reading than client-output-buffer-limit allows, at ``now``
-        (monotonic); whether it did."""
+        (monotonic), ``more`` bytes being kept for it besides; whether it did."""
         limits = self._services.config.client_output_buffer_limit
-        if not connection.exceeds(getattr(limits, connection.session.kind), now):
+        if not connection.exceeds(getattr(limits, connection.session.kind), now, more):
             return False
         log.warning(
             "Client %s closed for overcoming of output buffer limits.", connection.session.address
@@ -130,7 +130,7 @@ class ConnectionTable(dict[int, Connection]):
         self._traffic.look(buffered, largest_input, largest_output)
 
     def _check_progress(self, connection: Connection, now: float) -> None:
-        timeout = self._services.config.timeout
+        timeout = self._services.config.timeout if connection.session.kind == "normal" else 0
         if connection.outbox_bytes > OUTBOX_BYTES:
             if now - connection.progress > OUTPUT_STALL_SECONDS:
                 log.warning("closing %s: it does not read", connection.session.address)

@@ -17,7 +17,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import compress
@@ -32,6 +32,7 @@ from tendis_py.runs import Item
 from tendis_py.services import Services
 from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection
 from tendis_py.stages.connection_table import ConnectionTable
+from tendis_py.stages.delivering import Deliveries
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
@@ -112,8 +113,7 @@ class Reactor:
         self._heavy: deque[Connection] = deque()
         """Connections that send a lot and wait to be read, in turn."""
         self._held: list[Batch] = []
-        self._late: dict[Connection, list[Message]] = {}
-        """Messages to connections that wait for replies first."""
+        self.deliveries = Deliveries(self.connections, self._traffic)
         self._waiting = Waiting(services, self.connections, self._traffic)
         self._stopping = False
         self.turns = self._requests = self._inline = self._queued = 0
@@ -130,7 +130,7 @@ class Reactor:
     def close_soon(self, connection: Connection) -> None:
         self.responses.post(lambda: self.connections.close(connection))
 
-    def deliver(self, message: Message, peers: list[Connection]) -> None:
+    def deliver(self, message: Message, peers: Sequence[Connection]) -> None:
         """Send ``message`` to these connections; after the replies of a batch under way."""
         self.responses.post(Delivery(message, peers))
 
@@ -148,9 +148,9 @@ class Reactor:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a request that was read is not answered yet, but for those that are held back; a
-        hint, for any thread."""
-        return any(
+        """Whether a request that was read is not answered yet, but for those that are held back, or
+        a message not sent; a hint, for any thread."""
+        return bool(self.deliveries.waiting) or any(
             connection.busy
             or connection.outbox
             or (connection.waiting and connection not in self.connections.parking)
@@ -195,7 +195,7 @@ class Reactor:
         keyspace, queue = self._executor.keyspace, self._queue
         seen = idle = 0
         while not self._stopping:
-            if self._waiting.ready or self._heavy:
+            if self._waiting.ready or self._heavy or self.deliveries.waiting:
                 events = poll(0, MAX_EVENTS)
             elif idle < IDLE_POLLS:
                 # Other threads need the interpreter more than one that only looks.
@@ -217,6 +217,7 @@ class Reactor:
             if self._now >= self._next_cron:
                 self._next_cron = self._now + CRON_SECONDS
                 self.connections.check_all(self._now)
+                self.deliveries.forget_closed()
                 await trio.lowlevel.checkpoint()
         for connection in list(self.connections.values()):
             self.connections.close(connection)
@@ -266,6 +267,8 @@ class Reactor:
                 self._queue_heavy(connection)
             else:
                 ready.append(connection)
+        if self.deliveries.waiting:
+            ready = self._deliver(ready)
         late = False  # are those being read that send a lot?
         while True:
             for connection in ready:
@@ -324,9 +327,23 @@ class Reactor:
         while self._heavy:
             connection = self._heavy.popleft()
             connection.queued = False
-            if not connection.closed and connection.events & EPOLLIN:
+            if (
+                not connection.closed
+                and connection.events & EPOLLIN
+                and not self._awaits(connection)
+            ):
                 return [connection]
         return []
+
+    def _deliver(self, ready: list[Connection]) -> list[Connection]:
+        """Send messages, a turn's share; those of ``ready`` that may be read now."""
+        self.deliveries.go_on(self._now)
+        return [connection for connection in ready if not self._awaits(connection)]
+
+    def _awaits(self, connection: Connection) -> bool:
+        """Whether messages may be on their way to a subscriber: they come before the reply to what
+        it asks now, as the publisher may have told it of them. epoll will name it again."""
+        return bool(self.deliveries.waiting) and connection.session.kind == "pubsub"
 
     def _service(self, fd: int) -> None:
         """A source of events that is not a connection."""
@@ -335,7 +352,7 @@ class Reactor:
                 if isinstance(entry, Batch):
                     self._respond(entry)
                 elif isinstance(entry, Delivery):
-                    self._deliver(entry)
+                    self.deliveries.waiting.append(entry)
                 else:
                     entry()
         elif fd in self._listeners:
@@ -456,42 +473,12 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record_response(batch)
-        if self._late:
-            self._send_late([connection for connection, _, _ in batch.replies])
+        if self.deliveries.late:
+            answered = [connection for connection, _, _ in batch.replies]
+            self.deliveries.send_late(answered, self._now)
         batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
             self._submit_slow(later)
-
-    def _deliver(self, delivery: Delivery) -> None:
-        message = delivery.message
-        for connection in delivery.connections:
-            if connection.busy and not connection.closed:
-                self._late.setdefault(connection, []).append(message)
-            else:
-                self._push(connection, message)
-
-    def _send_late(self, connections: list[Connection]) -> None:
-        """Send what was kept for connections while a batch of theirs was under way."""
-        for connection in connections:
-            for message in self._late.pop(connection, ()):
-                self._push(connection, message)
-        self._late = {one: messages for one, messages in self._late.items() if not one.closed}
-
-    def _push(self, connection: Connection, message: Message) -> None:
-        if connection.closed:
-            return
-        payload = message.payload(connection.session.protocol)
-        connection.session.net_out += len(payload)
-        self._traffic.net_output += len(payload)
-        try:
-            connection.send(payload)
-        except OSError:
-            self.connections.close(connection)
-            return
-        if connection.outbox is not None and not self.connections.close_for_output(
-            connection, self._now
-        ):
-            self.connections.update_events(connection)
 
     def _flush(self, connection: Connection) -> None:
         try:

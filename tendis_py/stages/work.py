@@ -11,7 +11,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import ReplyError
-from tendis_py.resp.replies import encode, split_replies
+from tendis_py.resp.replies import encode, is_push, split_replies
 from tendis_py.resp.requests import Request
 from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
@@ -124,7 +124,7 @@ class Batch:
 
     def fail(self, reason: str) -> None:
         """Nothing but what is ``settled`` has been committed: no other reply may look like success.
-        Each reply becomes an error; a push is no reply."""
+        Each reply becomes an error; a push is no reply, nor is what stands for one in RESP2."""
         error = ReplyError(reason)
         entries, kept = self.settled
         for index, (connection, payload, rest) in enumerate(self.replies):
@@ -133,9 +133,7 @@ class Batch:
             done = kept if index == entries else 0
             failure = bytes(encode(error, connection.session.protocol))
             payload = bytes(payload)
-            pieces = [
-                one if one.startswith(b">") else failure for one in split_replies(payload[done:])
-            ]
+            pieces = [one if is_push(one) else failure for one in split_replies(payload[done:])]
             self.replies[index] = connection, payload[:done] + b"".join(pieces), rest
 
     def defer_slow(self) -> None:
