@@ -247,7 +247,7 @@ class Dispatcher:
         except Exception as error:
             notes = noted(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
-            self.services.notifications.fire_after_failure(context.tx, notes)
+            self.services.notifications.fire_after_failure(context, notes)
         elapsed = perf_counter_ns() - started
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1

@@ -52,7 +52,7 @@ class Services:
         """Who looks at each command that ``Dispatcher.call`` has run: replaced whole. For those who
         need it of all sessions, with a reason of ``global_gates`` that has all come by there."""
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
-        self.notifications = Notifications(keyspace)
+        self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
         self.started = clock.now_seconds()

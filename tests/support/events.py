@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tendis_py.storage.changes import Release
 from tests.support.changes import Stage
@@ -24,10 +25,15 @@ class EventStage:
     def __init__(self, folder: Path) -> None:
         self.stage = Stage(folder)
         self._messages: list[Message] = []
-        self.stage.services.notifications.publish = self._receive
+        pubsub = self.stage.services.pubsub
+        pubsub.heard = True
+        pubsub.publish = self._publish  # type: ignore[assignment]
 
-    def _receive(self, outgoing: list[Release], channel: bytes, message: bytes) -> None:
-        outgoing.append(partial(self._messages.append, (channel, message)))
+    def _publish(
+        self, outgoing: list[Release], channel: bytes, text: bytes, me: object = None
+    ) -> tuple[int, list[Any]]:
+        outgoing.append(partial(self._messages.append, (channel, text)))
+        return 0, []
 
     def run(self, request: list[bytes], connection: int = 1) -> list[Message]:
         self._messages = []
