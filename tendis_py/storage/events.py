@@ -43,11 +43,14 @@ class Writes:
     """What a command has done since ``mark``, its unit of work not ended. Keys are those of users,
     with the index of their database."""
 
-    __slots__ = ("_changed", "_expired", "_new", "_notes", "_tx")
+    __slots__ = ("_changed", "_expired", "_new", "_notes", "_places", "_tx")
 
     def __init__(self, tx: Transaction, mark: int) -> None:
         self._tx = tx
-        self._notes: list[Event] = []
+        self._notes: dict[int, Event] = {}
+        """By place, as far as they are not taken."""
+        self._places: dict[bytes, list[int]] = {}
+        """User key → of its notes."""
         self._changed: set[bytes] = set()
         self._expired: set[bytes] = set()
         """Meta keys that went because they were due, and did not come again."""
@@ -55,10 +58,7 @@ class Writes:
         """Meta key → how often it came, less how often it went, expired ones not counted."""
         for overlay, key, before, _, keys, _, edits in islice(tx.undo, mark, None):
             if overlay is tx.notes:
-                note = Event(*key)
-                self._notes.append(note)
-                if note.name in _ENDS:
-                    self._expired.add(self._meta_key(note.database, note.key))
+                self._take_note(Event(*key))
             elif overlay is tx.meta:
                 meta_keys = key if type(key) is list else [key]
                 if edits:
@@ -69,6 +69,13 @@ class Writes:
                 elif keys < 0 and edits:
                     for meta_key in meta_keys:
                         self._new[meta_key] = self._new.get(meta_key, 0) - 1
+
+    def _take_note(self, note: Event) -> None:
+        place = len(self._notes)
+        self._notes[place] = note
+        self._places.setdefault(note.key, []).append(place)
+        if note.name in _ENDS:
+            self._expired.add(self._meta_key(note.database, note.key))
 
     def _count_new(self, meta_keys: list[bytes], before: Any, keys: int) -> None:
         """Of an entry that makes ``keys`` of its keys."""
@@ -88,9 +95,11 @@ class Writes:
 
     def notes(self, key: bytes | None = None) -> Iterator[Event]:
         """Take the notes, or those of ``key`` in whatever database, in order."""
-        taken = [note for note in self._notes if key is None or note.key == key]
-        self._notes = [note for note in self._notes if note not in taken]
-        yield from taken
+        places = list(self._notes) if key is None else self._places.get(key, ())
+        for place in places:
+            note = self._notes.pop(place, None)
+            if note is not None:
+                yield note
 
     def changed(self, database: int, key: bytes) -> bool:
         """Whether that counts as a change of ``key``."""
