@@ -35,6 +35,8 @@ class Event(NamedTuple):
 
 def noted(tx: Transaction, mark: int = 0) -> list[Event]:
     """What was noted since ``mark``, in order."""
+    if not tx.keyspace.notes_events:
+        return []
     notes = tx.notes
     return [Event(*key) for overlay, key, *_ in islice(tx.undo, mark, None) if overlay is notes]
 

@@ -100,7 +100,8 @@ class KeyRows:
         row = self.peek(key)
         if row is None:
             self._counters.misses += 1
-            self.note("m", "keymiss", key)
+            if self.tx.keyspace.notes_events:
+                self.note("m", "keymiss", key)
         else:
             self._counters.hits += 1
         return row
