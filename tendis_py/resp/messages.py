@@ -18,6 +18,10 @@ class Message:
         self._push = push
         self._payloads: dict[int, Payload] = {}
 
+    def __len__(self) -> int:
+        """Bytes on the wire, in the protocol that it was first asked for in."""
+        return len(next(iter(self._payloads.values())) if self._payloads else self.payload(3))
+
     def payload(self, protocol: int) -> Payload:
         """The message on the wire in RESP ``protocol``."""
         found = self._payloads.get(protocol)

@@ -17,6 +17,7 @@ from typing import Any
 from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import Push
+from tendis_py.services.backlog import Backlog
 from tendis_py.services.clients import Clients
 from tendis_py.services.pattern_index import PatternIndex
 from tendis_py.services.pushes import Group, grouped, send
@@ -114,6 +115,7 @@ class PubSub:
         self._lock = threading.Lock()
         self._audiences: dict[Kind, dict[bytes, _Audience]] = {kind: {} for kind in Kind}
         self._index = PatternIndex()
+        self.backlog = Backlog()
         self.clients = 0
         """How many sessions are subscribed to anything."""
         self.heard = False
@@ -261,14 +263,16 @@ class PubSub:
                 push = Push([b"pmessage", pattern, channel, text])
                 yield ChannelMessage(Kind.PATTERN, pattern, push), patterns[pattern]
 
-    @staticmethod
     def _send(
+        self,
         outgoing: list[Release],
         message: Message,
         audience: _Audience,
         me: Session | None,
         own: list[Message],
     ) -> None:
+        if self.backlog.full and me is not None:
+            self.backlog.publishers.add(me)
         groups = audience.groups(me)
         if groups:
             outgoing.append(partial(send, message, groups))

@@ -13,16 +13,21 @@ from itertools import islice
 from time import perf_counter_ns
 
 from tendis_py.resp.messages import Message, Messages
+from tendis_py.services.backlog import Backlog
 from tendis_py.services.stats import Traffic
 from tendis_py.stages.connection import Connection
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.respond import Delivery
 
-SHARE_NS = 2_000_000
+SHARE_NS = 1_000_000
 """What a turn spends on sending messages, and a little more."""
 
 AT_ONCE = 32
 """Connections between two looks at the time."""
+
+MOST_BYTES = 32 * 1024 * 1024
+MOST_MESSAGES = 32 * 1024
+"""What may wait before publishers have to."""
 
 MERGED_MESSAGES = 256
 MERGED_BYTES = 64 * 1024
@@ -40,13 +45,27 @@ class _Late:
 
 
 class Deliveries:
-    def __init__(self, connections: ConnectionTable, traffic: Traffic) -> None:
+    def __init__(self, connections: ConnectionTable, traffic: Traffic, backlog: Backlog) -> None:
         self._connections = connections
         self._traffic = traffic
+        self._backlog = backlog
+        self._over = False
+        self._bytes = 0
+        """Of what waits and has not begun."""
         self.waiting: deque[Delivery] = deque()
         """The first of them may have begun: ``_left`` are its connections that are left."""
         self._left: Iterator[Connection] | None = None
         self.late: dict[Connection, _Late] = {}
+
+    def add(self, delivery: Delivery) -> None:
+        self.waiting.append(delivery)
+        self._bytes += len(delivery.message)
+        if not self._over and self._part_of_most() > 1:
+            self._over = True
+            self._backlog.set(self, True)
+
+    def _part_of_most(self) -> float:
+        return max(self._bytes / MOST_BYTES, len(self.waiting) / MOST_MESSAGES)
 
     def go_on(self, now: float) -> None:
         """Send a turn's share, at ``now`` (monotonic seconds)."""
@@ -67,6 +86,9 @@ class Deliveries:
                 self._left = None
             if perf_counter_ns() > until:
                 break
+        if self._over and self._part_of_most() < 0.5:
+            self._over = False
+            self._backlog.set(self, False)
 
     def _begin(self) -> Iterator[Connection]:
         """The connections of the first delivery, which takes in others that go to the same."""
@@ -74,17 +96,17 @@ class Deliveries:
         first = waiting.popleft()
         connections = first.connections
         messages = [first.message]
-        protocol = connections[0].session.protocol
-        size = len(first.message.payload(protocol))
+        size = len(first.message)
         while (
             waiting
             and waiting[0].connections is connections
             and size < MERGED_BYTES
             and len(messages) < MERGED_MESSAGES
         ):
-            message = waiting.popleft().message
-            messages.append(message)
-            size += len(message.payload(protocol))
+            one = waiting.popleft()
+            messages.append(one.message)
+            size += len(one.message)
+        self._bytes -= size
         if len(messages) > 1:
             first = Delivery(Messages(messages), connections)
         waiting.appendleft(first)

@@ -113,12 +113,14 @@ class Reactor:
         self._heavy: deque[Connection] = deque()
         """Connections that send a lot and wait to be read, in turn."""
         self._held: list[Batch] = []
-        self.deliveries = Deliveries(self.connections, self._traffic)
+        self._backlog = services.pubsub.backlog
+        self.deliveries = Deliveries(self.connections, self._traffic, self._backlog)
         self._waiting = Waiting(services, self.connections, self._traffic)
         self._stopping = False
         self.turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
+        self._backlog.on_end(lambda: self.responses.post(self.connections.resume))
         services.pause.on_end(lambda: self.responses.post(self._waiting.release_all))
 
     # From other threads
@@ -267,7 +269,7 @@ class Reactor:
                 self._queue_heavy(connection)
             else:
                 ready.append(connection)
-        if self.deliveries.waiting:
+        if self.deliveries.waiting or self._backlog.full:
             ready = self._deliver(ready)
         late = False  # are those being read that send a lot?
         while True:
@@ -327,23 +329,25 @@ class Reactor:
         while self._heavy:
             connection = self._heavy.popleft()
             connection.queued = False
-            if (
-                not connection.closed
-                and connection.events & EPOLLIN
-                and not self._awaits(connection)
-            ):
+            if connection.events & EPOLLIN and self._may_be_read(connection):
                 return [connection]
         return []
 
     def _deliver(self, ready: list[Connection]) -> list[Connection]:
         """Send messages, a turn's share; those of ``ready`` that may be read now."""
         self.deliveries.go_on(self._now)
-        return [connection for connection in ready if not self._awaits(connection)]
+        return [connection for connection in ready if self._may_be_read(connection)]
 
-    def _awaits(self, connection: Connection) -> bool:
-        """Whether messages may be on their way to a subscriber: they come before the reply to what
-        it asks now, as the publisher may have told it of them. epoll will name it again."""
-        return bool(self.deliveries.waiting) and connection.session.kind == "pubsub"
+    def _may_be_read(self, connection: Connection) -> bool:
+        """Whether it is there, and no message on its way forbids it. A subscriber gets that before
+        the reply to what it asks now, since the publisher may have told it of it; epoll names it
+        again. Who publishes more than can be sent is paused."""
+        if connection.closed:
+            return False
+        if self._backlog.full and connection.session in self._backlog.publishers:
+            self.connections.pause(connection)
+            return False
+        return not self.deliveries.waiting or connection.session.kind != "pubsub"
 
     def _service(self, fd: int) -> None:
         """A source of events that is not a connection."""
@@ -352,7 +356,7 @@ class Reactor:
                 if isinstance(entry, Batch):
                     self._respond(entry)
                 elif isinstance(entry, Delivery):
-                    self.deliveries.waiting.append(entry)
+                    self.deliveries.add(entry)
                 else:
                     entry()
         elif fd in self._listeners:
