@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -49,8 +50,10 @@ class Services:
         self.disk = Disk(self.global_gates)
         keyspace.may_expire = lambda: not (self.pause.remaining or self.disk.failure)
         self.observers: tuple[Observer, ...] = ()
-        """Who looks at each command that ``Dispatcher.call`` has run: replaced whole. For those who
-        need it of all sessions, with a reason of ``global_gates`` that has all come by there."""
+        """Who looks at each command that ``Dispatcher.call`` has run: replaced whole, by
+        ``set_observer``. For those who need it of all sessions, with a reason of ``global_gates``
+        that has all come by there."""
+        self._observers_lock = threading.Lock()
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
         self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
@@ -80,6 +83,12 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def set_observer(self, observer: Observer, wants: bool) -> None:
+        """Whether ``observer`` looks from now on. In any thread."""
+        with self._observers_lock:
+            others = tuple(one for one in self.observers if one != observer)
+            self.observers = (*others, observer) if wants else others
 
     def admits(self, session: Session) -> bool:
         """Whether a client may run commands: it has authenticated, or no password is set."""

@@ -56,8 +56,7 @@ def follow(services: Services) -> None:
     def notify() -> None:
         notifications = services.notifications
         notifications.set_classes(config.notify_keyspace_events)
-        others = tuple(one for one in services.observers if one != notifications.observe)
-        services.observers = (*others, notifications.observe) if notifications.active else others
+        services.set_observer(notifications.observe, notifications.active)
         services.global_gates.set(Reason.NOTIFICATIONS, notifications.active)
 
     def monitor_latency() -> None:
