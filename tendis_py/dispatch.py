@@ -45,6 +45,7 @@ from tendis_py.services.waiters import Wait
 from tendis_py.session import Session, Transaction
 from tendis_py.storage.changes import Change, Place
 from tendis_py.storage.codec import STREAM
+from tendis_py.storage.events import noted
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.storage.transaction import Transaction as StorageTransaction
@@ -273,14 +274,16 @@ class Dispatcher:
             reply = command.handler(context, request)
             payload = session.encoders[type(reply)](reply)
             for observe in self.services.observers:
-                observe(context, command, request)
+                observe(context, command, request, mark, reply)
         except TooLargeError:
             context.tx.rollback_to(mark)
             raise
         except BlockedError:
             raise
         except Exception as error:
+            notes = noted(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
+            self.services.notifications.fire_after_failure(context, notes)
         elapsed = perf_counter_ns() - started
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1

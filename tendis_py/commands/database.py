@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.registry import command
 from tendis_py.errors import INVALID_FIRST_DB, INVALID_SECOND_DB, syntax_error
 from tendis_py.resp.replies import OK, Reply
@@ -48,6 +49,7 @@ def dbsize(ctx: Context, args: list[bytes]) -> Reply:
     categories="keyspace dangerous",
     tips=_FLUSH_TIPS,
     syntax="[ASYNC | SYNC]",
+    events=none,
 )
 def flushdb(ctx: Context, args: list[bytes]) -> Reply:
     """Remove all keys from the current database."""
@@ -67,6 +69,7 @@ def flushdb(ctx: Context, args: list[bytes]) -> Reply:
     categories="keyspace dangerous",
     tips=_FLUSH_TIPS,
     syntax="[ASYNC | SYNC]",
+    events=none,
 )
 def flushall(ctx: Context, args: list[bytes]) -> Reply:
     """Removes all keys from all databases."""
@@ -93,6 +96,7 @@ def _check_mode(args: list[bytes]) -> None:
     ),
     categories="keyspace dangerous",
     syntax="index1 index2",
+    events=none,
 )
 def swapdb(ctx: Context, args: list[bytes]) -> Reply:
     """Swaps two Redis databases."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tendis_py.commands.arguments import integer, seconds
 from tendis_py.commands.context import Context
-from tendis_py.commands.list import is_left
+from tendis_py.commands.list import is_left, lmove_events
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import COUNT_NOT_POSITIVE, syntax_error
 from tendis_py.numbers import INT64_MAX
@@ -59,6 +59,7 @@ def how_many(args: list[bytes]) -> HowMany:
         "source destination <LEFT | RIGHT> <LEFT | RIGHT> "
         "[<COUNT count | EXACTLY exactly> <OBO | BULK>]"
     ),
+    events=lmove_events,
 )
 def lmovem(ctx: Context, args: list[bytes]) -> Reply:
     """Moves up to (or exactly) a number of elements from one list to another and returns them.
@@ -80,6 +81,7 @@ def lmovem(ctx: Context, args: list[bytes]) -> Reply:
         "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout "
         "[<COUNT count | EXACTLY exactly> <OBO | BULK>]"
     ),
+    events=lmove_events,
 )
 def blmovem(ctx: Context, args: list[bytes]) -> Reply:
     """Moves up to (or exactly) a number of elements from one list to another and returns them.

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tendis_py import REDIS_VERSION
+from tendis_py.commands.events import KIND_OF_GROUP, Events, fires
 from tendis_py.commands.key_specs import Keys, NoKeysError, all_positions, movable
 from tendis_py.errors import unknown_subcommand, wrong_arity
 from tendis_py.resp.replies import Replies, Reply
@@ -127,6 +128,8 @@ class Command:
     """Whether CLIENT PAUSE WRITE holds it back, and an EXEC of it."""
     is_queued: bool = True
     """Whether it waits for EXEC within a transaction."""
+    events: Events | None = None
+    """The keyspace events of a command that has run."""
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -255,6 +258,7 @@ def command(
     run: RunHandler | None = None,
     run_on_key: RunHandler | None = None,
     long_value: int = 0,
+    events: str | Events | None = None,
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
@@ -268,6 +272,9 @@ def command(
     ``run`` takes runs of requests, pipelined or of several clients, faster than the handler can
     one by one; ``run_on_key`` those with the same key at position 1.
     ``long_value``: the position of an argument that the handler takes in pieces where it is long.
+    ``events``: what notifications tell of a command that has run; every command that writes says
+    it. The name of one event is fired for the first key if that has changed, followed by ``del``
+    if the key is gone, and is of the group's class; for all others see ``events.py``.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
@@ -293,6 +300,10 @@ def command(
         raise ValueError(f"{name}: arity 0, or a name not in lower case")
     if lane is None:
         lane = Lane.FAST if specs or words & {"write", "readonly"} else Lane.CONTROL
+
+    if isinstance(events, str):
+        events = fires(events, KIND_OF_GROUP[group], at=specs[0].first)
+    declared: Events | None = events
 
     def declare(handler: Handler) -> Handler:
         summary = " ".join((inspect.getdoc(handler) or "").partition("\n\n")[0].splitlines())
@@ -320,6 +331,7 @@ def command(
             run=run or run_on_key,
             run_takes_one_key=run_on_key is not None,
             long_value=long_value,
+            events=declared,
             answers_alike=(
                 "readonly" in words
                 and not words & {"fast", "blocking"}

@@ -8,6 +8,7 @@ from typing import Any
 
 from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed, stores
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     LIMIT_NEGATIVE,
@@ -18,6 +19,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import Replies, Reply, SetStream, Stream
+from tendis_py.storage.events import Writes
 from tendis_py.types.set import algebra
 from tendis_py.types.set import members as sets
 from tendis_py.types.set import random as randomly
@@ -58,6 +60,7 @@ def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     ),
     syntax="key member [member ...]",
     run_on_key=_sadd_run,
+    events="sadd",
 )
 def sadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
@@ -72,10 +75,16 @@ def sadd(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete"),
     complexity="O(N) where N is the number of members to be removed.",
     syntax="key member [member ...]",
+    events="srem",
 )
 def srem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a set. Deletes the set if the last member was removed."""
     return sets.remove(ctx.db, args[1], rest(args, 2))
+
+
+def _smove_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    yield from changed(writes, "s", "srem", ctx.db.index, args[1])
+    yield from changed(writes, "s", "sadd", ctx.db.index, args[2])
 
 
 @_command(
@@ -85,6 +94,7 @@ def srem(ctx: Context, args: list[bytes]) -> Reply:
     flags="write fast",
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination member",
+    events=_smove_events,
 )
 def smove(ctx: Context, args: list[bytes]) -> Reply:
     """Moves a member from one set to another."""
@@ -159,6 +169,7 @@ def _spop_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     tips=_RANDOM,
     syntax="key [count]",
     run_on_key=_spop_run,
+    events="spop",
 )
 def spop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns one or more random members from a set after removing them.
@@ -327,19 +338,19 @@ _store = partial(
 )
 
 
-@_store("sunionstore", complexity=_EACH_INPUT)
+@_store("sunionstore", complexity=_EACH_INPUT, events=stores("sunionstore", "s"))
 def sunionstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the union of multiple sets in a key."""
     return algebra.store_union(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
 
 
-@_store("sinterstore", complexity=_INTERSECTING)
+@_store("sinterstore", complexity=_INTERSECTING, events=stores("sinterstore", "s"))
 def sinterstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the intersect of multiple sets in a key."""
     return algebra.store_intersection(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
 
 
-@_store("sdiffstore", complexity=_EACH_INPUT)
+@_store("sdiffstore", complexity=_EACH_INPUT, events=stores("sdiffstore", "s"))
 def sdiffstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the difference of multiple sets in a key."""
     keys = args[2:]

@@ -53,6 +53,7 @@ def _siadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     complexity=_EACH,
     syntax="key integer [integer ...]",
     run_on_key=_siadd_run,
+    events="siadd",
 )
 def siadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more integers to sorted integers. Creates the key if it doesn't exist."""
@@ -70,6 +71,7 @@ def siadd(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete"),
     complexity=_EACH,
     syntax="key integer [integer ...]",
+    events="sirem",
 )
 def sirem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more integers from sorted integers. Deletes the key with the last of them."""

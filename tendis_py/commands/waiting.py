@@ -9,12 +9,15 @@ from functools import partial
 
 from tendis_py.commands.arguments import integer, milliseconds, natural, seconds, several
 from tendis_py.commands.context import Context
-from tendis_py.commands.list import is_left
+from tendis_py.commands.events import Fired, changed
+from tendis_py.commands.list import is_left, lmove_events, lmpop_events, rpoplpush_events
 from tendis_py.commands.list import pop_of_several as pop_of_lists
 from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.commands.zset.members import pop_of_several as pop_of_zsets
+from tendis_py.commands.zset.members import zmpop_events
 from tendis_py.resp.replies import NULL_ARRAY, Reply
 from tendis_py.storage.codec import LIST, ZSET
+from tendis_py.storage.events import Writes
 from tendis_py.types.list import elements as lists
 from tendis_py.types.zset import members as zsets
 
@@ -37,6 +40,26 @@ _TAKE_ONE_COUNTED = Keys("RW access delete", first=3, count=2)
 _MOVE = (_TAKE, Keys("RW insert", first=2))
 
 
+def _pop_events(
+    ctx: Context,
+    args: list[bytes],
+    reply: Reply,
+    writes: Writes,
+    name: str = "",
+    kind: str = "l",
+) -> Fired:
+    if isinstance(reply, list):
+        yield from changed(writes, kind, name, ctx.db.index, reply[0])
+
+
+def _blmpop_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    return lmpop_events(ctx, args[1:], reply, writes)
+
+
+def _bzmpop_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    return zmpop_events(ctx, args[1:], reply, writes)
+
+
 # Lists
 
 
@@ -56,6 +79,7 @@ def _pop(ctx: Context, args: list[bytes], *, left: bool) -> Reply:
     keys=_TAKE_ONE_OF,
     complexity="O(N) where N is the number of provided keys.",
     syntax="key [key ...] timeout",
+    events=partial(_pop_events, name="lpop"),
 )
 def blpop(ctx: Context, args: list[bytes]) -> Reply:
     """Removes and returns the first element in a list. Blocks until an element is available \
@@ -69,6 +93,7 @@ otherwise. Deletes the list if the last element was popped."""
     keys=_TAKE_ONE_OF,
     complexity="O(N) where N is the number of provided keys.",
     syntax="key [key ...] timeout",
+    events=partial(_pop_events, name="rpop"),
 )
 def brpop(ctx: Context, args: list[bytes]) -> Reply:
     """Removes and returns the last element in a list. Blocks until an element is available \
@@ -92,6 +117,7 @@ def _move(
     flags="write denyoom blocking",
     keys=_MOVE,
     syntax="source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
+    events=lmove_events,
 )
 def blmove(ctx: Context, args: list[bytes]) -> Reply:
     """Pops an element from a list, pushes it to another list and returns it. Blocks until an \
@@ -108,6 +134,7 @@ element is available otherwise. Deletes the list if the last element was moved."
     flags="write denyoom blocking",
     keys=_MOVE,
     syntax="source destination timeout",
+    events=rpoplpush_events,
 )
 def brpoplpush(ctx: Context, args: list[bytes]) -> Reply:
     """Pops an element from a list, pushes it to another list and returns it. Block until an \
@@ -125,6 +152,7 @@ element is available otherwise. Deletes the list if the last element was popped.
         "O(N+M) where N is the number of provided keys and M is the number of elements returned."
     ),
     syntax="timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+    events=_blmpop_events,
 )
 def blmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Pops the first element from one of multiple lists. Blocks until an element is available \
@@ -155,6 +183,7 @@ def _pop_member(ctx: Context, args: list[bytes], *, highest: bool) -> Reply:
     keys=_TAKE_ONE_OF,
     complexity="O(log(N)) with N being the number of elements in the sorted set.",
     syntax="key [key ...] timeout",
+    events=partial(_pop_events, name="zpopmin", kind="z"),
 )
 def bzpopmin(ctx: Context, args: list[bytes]) -> Reply:
     """Removes and returns the member with the lowest score from one or more sorted sets. Blocks \
@@ -168,6 +197,7 @@ until a member is available otherwise. Deletes the sorted set if the last elemen
     keys=_TAKE_ONE_OF,
     complexity="O(log(N)) with N being the number of elements in the sorted set.",
     syntax="key [key ...] timeout",
+    events=partial(_pop_events, name="zpopmax", kind="z"),
 )
 def bzpopmax(ctx: Context, args: list[bytes]) -> Reply:
     """Removes and returns the member with the highest score from one or more sorted sets. Blocks \
@@ -186,6 +216,7 @@ until a member available otherwise.  Deletes the sorted set if the last element 
         "in the sorted set, and M being the number of elements popped."
     ),
     syntax="timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
+    events=_bzmpop_events,
 )
 def bzmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Removes and returns a member by score from one or more sorted sets. Blocks until a member \

@@ -37,6 +37,7 @@ from tendis_py.config.kinds import (
     YesNo,
 )
 from tendis_py.config.machine import available_memory
+from tendis_py.config.special_kinds import EventClasses
 from tendis_py.config.without_effect import WITHOUT_EFFECT, AcceptedSettings
 
 T = TypeVar("T")
@@ -143,6 +144,13 @@ class Settings(AcceptedSettings):
         OutputBufferLimits(),
         _LIMITS,
         "replies of one client that may wait to be sent, before it is closed",
+    )
+
+    notify_keyspace_events: str = _directive(
+        EventClasses(),
+        "",
+        "what is published of changes of keys: K for each key's channel, E for each event's, and "
+        "the classes of events; empty publishes nothing, and else pipelines run slower",
     )
 
     # Process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
+from tendis_py.services.notifications import Notifications
 from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
 from tendis_py.services.rates import Rates
@@ -30,9 +32,10 @@ from tendis_py.storage.engine import Engine
 from tendis_py.storage.key_sizes import KeySizes
 from tendis_py.storage.keyspace import Keyspace
 
-Observer = Callable[[Any, Any, list[bytes]], None]
-"""Called in the executing thread with its Context, the Command and the request, once that has run
-without an error, its unit of work not ended."""
+Observer = Callable[[Any, Any, list[bytes], int, Any], None]
+"""Called in the executing thread with its Context, the Command, the request, the mark of the undo
+list from which on it has written, and the reply, once that is encoded; not after an error. The unit
+of work has not ended."""
 
 
 class Services:
@@ -49,12 +52,15 @@ class Services:
         self.disk = Disk(self.global_gates)
         keyspace.may_expire = lambda: not (self.pause.remaining or self.disk.failure)
         self.observers: tuple[Observer, ...] = ()
-        """Who looks at each command that ``Dispatcher.call`` has run: replaced whole. For those who
-        need it of all sessions, with a reason of ``global_gates`` that has all come by there."""
+        """Who looks at each command that ``Dispatcher.call`` has run: replaced whole, by
+        ``set_observer``. For those who need it of all sessions, with a reason of ``global_gates``
+        that has all come by there."""
+        self._observers_lock = threading.Lock()
         self.watches = Watches(keyspace.interest)
         self.waiters = Waiters(keyspace.interest)
         self.clients.on_leave += [self.watches.unwatch, self.waiters.leave]
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
+        self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
         self.started = clock.now_seconds()
@@ -82,6 +88,12 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def set_observer(self, observer: Observer, wants: bool) -> None:
+        """Whether ``observer`` looks from now on. In any thread."""
+        with self._observers_lock:
+            others = tuple(one for one in self.observers if one != observer)
+            self.observers = (*others, observer) if wants else others
 
     def admits(self, session: Session) -> bool:
         """Whether a client may run commands: it has authenticated, or no password is set."""

@@ -56,6 +56,8 @@ class Transaction(Overlay):
         """What is to happen once the batch is committed, because of what it has changed."""
         self.amends: list[Release] = []
         """What is to happen if the commit fails, last things first."""
+        self.notes: dict[Any, Any] = {}
+        """Stands in the undo list for "this has happened" (``KeyRows.note``); always empty."""
         self.pending: dict[int, Counts] = {}
         self._moved: dict[int, int] = {}
         """Databases that the batch points to another namespace: index → namespace."""

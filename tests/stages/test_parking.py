@@ -16,6 +16,7 @@ from tendis_py.stages.parking import Parking
 class Parked:
     def __init__(self) -> None:
         self.session = Session(GONE)
+        self.wait = None
 
 
 @pytest.fixture

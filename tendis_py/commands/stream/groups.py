@@ -7,10 +7,11 @@ from itertools import islice
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, command, container
 from tendis_py.commands.stream.arguments import ReadOptions, read_options, referenced_ids
-from tendis_py.commands.stream.entries import OUTCOMES, at_most, entry_reply
+from tendis_py.commands.stream.entries import OUTCOMES, at_most, deletes_entries, entry_reply
 from tendis_py.errors import (
     BUSY_GROUP,
     ENTRIES_READ_NEGATIVE,
@@ -98,6 +99,7 @@ _SETID_LENGTHS = (5, 7)
     flags="write denyoom",
     keys=Keys("RW insert", first=2),
     syntax="key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
+    events="xgroup-create",
 )
 def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer group."""
@@ -124,6 +126,7 @@ def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     flags="write",
     keys=Keys("RW update", first=2),
     syntax="key group <id | $> [ENTRIESREAD entries-read]",
+    events="xgroup-setid",
 )
 def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the last-delivered ID of a consumer group."""
@@ -147,6 +150,7 @@ def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete", first=2),
     complexity=("O(N) where N is the number of entries in the group's pending entries list (PEL)."),
     syntax="key group",
+    events="xgroup-destroy",
 )
 def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     """Destroys a consumer group."""
@@ -166,6 +170,7 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=Keys("RW insert", first=2),
     syntax="key group consumer",
+    events=none,
 )
 def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer in a consumer group."""
@@ -173,7 +178,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     group = _group(stream, args[2], args[3])
     if group.consumer(args[4]) is not None:
         return 0
-    group.create_consumer(args[4], ctx.db.now)
+    groups.create_consumer(stream, group, args[4], ctx.db.now)
     group.save()
     stream.edited(1)
     return 1
@@ -186,6 +191,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     flags="write",
     keys=Keys("RW delete", first=2),
     syntax="key group consumer",
+    events="xgroup-delconsumer",
 )
 def xgroup_delconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes a consumer from a consumer group."""
@@ -250,6 +256,7 @@ _NEW = -1
         "STREAMS key [key ...] id [id ...]"
     ),
     newer="CLAIM: Redis 8.4",
+    events=none,
 )
 def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
     """Returns new or historical messages from a stream for a consumer in a group.
@@ -288,7 +295,8 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     count = at_most(ctx, chosen.count)
     consumer, edits = group.consumer(chosen.consumer), 0
     if consumer is None:
-        consumer, edits = group.create_consumer(chosen.consumer, ctx.db.now), 1
+        consumer = groups.create_consumer(stream, group, chosen.consumer, ctx.db.now)
+        edits = 1
     consumer.seen = ctx.db.now
     changes = edits > 0
     reply: Reply = None
@@ -357,6 +365,7 @@ def _read_new(
     keys=Keys("RW update"),
     complexity="O(1) for each message ID processed.",
     syntax="key group id [id ...]",
+    events=none,
 )
 def xack(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of messages that were successfully acknowledged by the consumer group
@@ -386,6 +395,7 @@ def xack(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW update delete"),
     complexity="O(1) for each message ID processed.",
     syntax="key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
+    events=deletes_entries,
 )
 def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     """Acknowledges and deletes one or multiple messages for a stream consumer group."""

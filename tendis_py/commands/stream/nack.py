@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream.pending import existing
 from tendis_py.errors import (
@@ -57,6 +58,7 @@ class _Options:
     keys=Keys("RW update"),
     complexity="O(1) for each message ID processed.",
     syntax=("key group <SILENT | FAIL | FATAL> IDS numids id [id ...] [RETRYCOUNT count] [FORCE]"),
+    events=none,
 )
 def xnack(ctx: Context, args: list[bytes]) -> Reply:
     """Releases pending messages back to the group's PEL without acknowledging them, making them

@@ -9,6 +9,7 @@ from itertools import islice
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream.arguments import natural_or_zero
 from tendis_py.commands.stream.entries import entry_reply
@@ -152,10 +153,10 @@ class _Claim:
         return to_text(id_) if self.ids_only else entry_reply((id_, fields))
 
 
-def _claimer(group: Group, name: bytes, now: int) -> tuple[Consumer, int]:
+def _claimer(stream: Stream, group: Group, name: bytes, now: int) -> tuple[Consumer, int]:
     """The consumer of that name, and how many edits it took: 1 if it is new."""
     known = group.consumer(name)
-    consumer = known or group.create_consumer(name, now)
+    consumer = known or groups.create_consumer(stream, group, name, now)
     consumer.seen = now
     return consumer, int(known is None)
 
@@ -172,6 +173,7 @@ def _claimer(group: Group, name: bytes, now: int) -> tuple[Consumer, int]:
         "key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] "
         "[RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]"
     ),
+    events=none,
 )
 def xclaim(ctx: Context, args: list[bytes]) -> Reply:
     """Changes, or acquires, ownership of a message in a consumer group, as if the message was
@@ -189,7 +191,7 @@ def xclaim(ctx: Context, args: list[bytes]) -> Reply:
     chosen = _claim_options(args, 5 + len(ids), now)
     advances = chosen.last > group.last
     group.last = max(group.last, chosen.last)
-    consumer, edits = _claimer(group, args[3], now)
+    consumer, edits = _claimer(stream, group, args[3], now)
     claim = _Claim(consumer, idle, chosen.delivered, chosen.deliveries, chosen.ids_only)
     reply = []
     released = 0
@@ -270,6 +272,7 @@ _HIGHEST_COUNT = INT64_MAX // 16
     complexity="O(1) if COUNT is small.",
     tips=("nondeterministic_output",),
     syntax="key group consumer min-idle-time start [COUNT count] [JUSTID]",
+    events=none,
 )
 def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
     """Changes, or acquires, ownership of messages in a consumer group, as if the messages were
@@ -280,7 +283,7 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
     start = stream_id.interval_start(args[5])
     count, ids_only = _autoclaim_options(args)
     stream, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
-    consumer, edits = _claimer(group, args[3], now)
+    consumer, edits = _claimer(stream, group, args[3], now)
     claim = _Claim(consumer, idle, now, None, ids_only)
     ctx.tx.admit(min(count * _ATTEMPTS, group.pending))
     claimed: list[Reply] = []

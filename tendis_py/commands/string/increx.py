@@ -16,6 +16,7 @@ from typing import Any
 
 from tendis_py.commands.arguments import EXPIRY, Expiry, Option, integer, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import GENERIC, Fired, fired
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     BOUNDS_CROSSED,
@@ -28,6 +29,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX, INT64_MIN
 from tendis_py.resp.replies import Digits, Reply
+from tendis_py.storage.events import Event, Writes
 from tendis_py.types import long_double
 from tendis_py.types.long_double import GREATEST, LongDouble
 from tendis_py.types.string import bounded
@@ -46,6 +48,20 @@ _WORDS = {
 _OPTIONS = {word: replace(option, once=True) for word, option in _WORDS.items()}
 
 
+_DEADLINES = frozenset((b"EX", b"PX", b"EXAT", b"PXAT"))
+
+
+def _increx_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    index, key = ctx.db.index, args[1]
+    if not writes.changed(index, key):
+        return
+    words = {argument.upper() for argument in args[2:]}
+    name = "incrbyfloat" if b"BYFLOAT" in words else "incrby"
+    yield from fired(writes, "$", name, index, key)
+    if writes.has_deadline(index, key) and not words.isdisjoint(_DEADLINES):
+        yield Event(GENERIC, "expire", index, key)
+
+
 @command(
     "increx",
     -2,
@@ -58,6 +74,7 @@ _OPTIONS = {word: replace(option, once=True) for word, option in _WORDS.items()}
         "[SATURATE] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
         "PXAT unix-time-milliseconds | PERSIST] [ENX]"
     ),
+    events=_increx_events,
 )
 def increx(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the numeric value of a key by a number and sets its expiration time.

@@ -13,10 +13,12 @@ from functools import partial
 
 from tendis_py.commands.arguments import EXPIRY, Expiry, Option, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, ends, set_and_expire
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import DELEX_CONDITION, DELEX_TYPE, ReplyError, wrong_arity
 from tendis_py.resp.replies import Reply
 from tendis_py.storage.codec import STRING
+from tendis_py.storage.events import Writes
 from tendis_py.types.string import values as strings
 from tendis_py.types.string.match import Match, digest, equals
 
@@ -64,6 +66,7 @@ def digest_(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete"),
     complexity=_DIGEST_COST,
     syntax=f"key [{MATCH_SYNTAX}]",
+    events=ends,
 )
 def delex(ctx: Context, args: list[bytes]) -> Reply:
     """Conditionally removes the specified key based on value or digest comparison.
@@ -96,6 +99,10 @@ def _delex_match(args: list[bytes], type_: int) -> Match:
 _kvrocks_command = partial(_command, origin="Kvrocks")
 
 
+def _cas_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    return set_and_expire(ctx, args[1], writes, expires=True)
+
+
 @_kvrocks_command(
     "cas",
     -4,
@@ -107,6 +114,7 @@ _kvrocks_command = partial(_command, origin="Kvrocks")
         "PXAT unix-time-milliseconds]"
     ),
     long_value=3,
+    events=_cas_events,
 )
 def cas(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the value of a key if the old one is as given: 1 if that was done, 0 if not, -1 if
@@ -133,6 +141,7 @@ def cas(ctx: Context, args: list[bytes]) -> Reply:
     flags="write fast",
     keys=Keys("RW access delete"),
     syntax="key value",
+    events=ends,
 )
 def cad(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes a key if its value is as given: 1 if that was done, 0 if not, -1 if there is no such

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tendis_py.commands.arguments import EXPIRY, Expiry, Option, integer, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired
 from tendis_py.commands.registry import Keys, command
-from tendis_py.commands.string.values import EXISTS
+from tendis_py.commands.string.values import EXISTS, set_and_expire
 from tendis_py.errors import MSETEX_NUMKEYS, MSETEX_PAIRS, ReplyError
 from tendis_py.resp.replies import Reply
+from tendis_py.storage.events import Writes
 from tendis_py.types.string import values as strings
 
 _OPTIONS = {
@@ -19,6 +21,14 @@ _OPTIONS = {
 _FIRST = 2
 """The position of the first key."""
 _MOST = 2**31 - 1
+
+
+def _msetex_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    after_keys = _FIRST + 2 * int(args[1])
+    keeps = b"KEEPTTL" in (option.upper() for option in args[after_keys:])
+    yield from writes.notes()
+    for key in args[_FIRST:after_keys:2]:
+        yield from set_and_expire(ctx, key, writes, expires=not keeps)
 
 
 @command(
@@ -34,6 +44,7 @@ _MOST = 2**31 - 1
         "numkeys key value [key value ...] [NX | XX] [EX seconds | PX milliseconds | "
         "EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"
     ),
+    events=_msetex_events,
 )
 def msetex(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically sets multiple string keys with a shared expiration in a single operation. Supports

@@ -6,6 +6,7 @@ from functools import partial
 
 from tendis_py.commands.arguments import integer, natural, real
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import stores
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.zset.members import members_reply, pairs_reply
 from tendis_py.errors import (
@@ -173,6 +174,7 @@ def zintercard(ctx: Context, args: list[bytes]) -> Reply:
     ),
     syntax=f"destination {_WEIGHTED}",
     newer=_NEWER,
+    events=stores("zunionstore", "z"),
 )
 def zunionstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the union of multiple sorted sets in a key."""
@@ -186,6 +188,7 @@ def zunionstore(ctx: Context, args: list[bytes]) -> Reply:
     complexity=_INTERSECTION_COST,
     syntax=f"destination {_WEIGHTED}",
     newer=_NEWER,
+    events=stores("zinterstore", "z"),
 )
 def zinterstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the intersect of multiple sorted sets in a key."""
@@ -194,7 +197,11 @@ def zinterstore(ctx: Context, args: list[bytes]) -> Reply:
 
 
 @_store_command(
-    "zdiffstore", since="6.2.0", complexity=_DIFFERENCE_COST, syntax=f"destination {_KEYS}"
+    "zdiffstore",
+    since="6.2.0",
+    complexity=_DIFFERENCE_COST,
+    syntax=f"destination {_KEYS}",
+    events=stores("zdiffstore", "z"),
 )
 def zdiffstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the difference of multiple sorted sets in a key."""

@@ -303,6 +303,12 @@ def create(stream: Stream, name: bytes, last: int, read: int) -> None:
     stream.rows.add(_GROUP + name, raw)
 
 
+def create_consumer(stream: Stream, group: Group, name: bytes, now: int) -> Consumer:
+    """A new consumer of ``group``, of which an event tells."""
+    stream.db.note("t", "xgroup-createconsumer", stream.key)
+    return group.create_consumer(name, now)
+
+
 def destroy(stream: Stream, group: Group) -> None:
     """The stream is to be saved."""
     stream.db.tx.admit(group.pending)
