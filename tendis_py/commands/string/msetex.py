@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tendis_py.commands.arguments import EXPIRY, Expiry, Option, integer, options
 from tendis_py.commands.context import Context
-from tendis_py.commands.events import Fired
+from tendis_py.commands.events import Fired, set_and_expire
 from tendis_py.commands.registry import Keys, command
-from tendis_py.commands.string.values import EXISTS, set_and_expire
+from tendis_py.commands.string.values import EXISTS
 from tendis_py.errors import MSETEX_NUMKEYS, MSETEX_PAIRS, ReplyError
 from tendis_py.resp.replies import Reply
 from tendis_py.storage.events import Writes
