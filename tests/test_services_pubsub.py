@@ -16,6 +16,7 @@ from tendis_py.services.clients import Clients
 from tendis_py.services.pattern_index import PatternIndex, channel_glob, literal_suffix
 from tendis_py.services.pubsub import Kind, PubSub, figures
 from tendis_py.session import Session
+from tests.support.servers import wait_until
 
 CHANNEL, PATTERN, SHARD = Kind.CHANNEL, Kind.PATTERN, Kind.SHARD_CHANNEL
 
@@ -177,6 +178,25 @@ def test_who_is_gone_subscribes_to_nothing(place: Place) -> None:
     assert place.pubsub.subscribe(session, CHANNEL, [b"a"]) == [0]
     assert place.publish(b"a", b"x") == 0
     assert session.subscriptions is None
+
+
+def test_who_is_killed_while_it_subscribes_is_forgotten(place: Place) -> None:
+    """After it was looked up, and before anything was noted."""
+    session = place.session()
+    killer = threading.Thread(target=place.clients.remove, args=(session,))
+
+    class Sessions(dict[int, Session]):
+        def get(self, key: int, default: Any = None) -> Any:
+            found = super().get(key, default)
+            killer.start()
+            wait_until(lambda: key not in self, "it is no client any more")
+            return found
+
+    place.clients.sessions = Sessions(place.clients.sessions)
+    place.pubsub.subscribe(session, CHANNEL, [b"a"])
+    killer.join()
+    assert place.pubsub.names(CHANNEL) == []
+    assert place.pubsub.clients == 0
 
 
 def test_nobody_is_left_behind_by_threads(place: Place) -> None:

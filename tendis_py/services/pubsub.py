@@ -198,9 +198,7 @@ class PubSub:
         self.heard = bool(self._audiences[Kind.CHANNEL] or self._audiences[Kind.PATTERN])
 
     def _forget(self, session: Session) -> None:
-        if session.subscriptions is None:
-            return
-        with self._lock:
+        with self._lock:  # or a SUBSCRIBE that is under way might see the session and not be seen
             subscriptions, session.subscriptions = session.subscriptions, None
             if subscriptions is None:
                 return

@@ -59,7 +59,7 @@ class Deliveries:
 
     def add(self, delivery: Delivery) -> None:
         self.waiting.append(delivery)
-        self._bytes += len(delivery.message)
+        self._bytes += delivery.message.size
         if not self._over and self._part_of_most() > 1:
             self._over = True
             self._backlog.set(self, True)
@@ -96,7 +96,7 @@ class Deliveries:
         first = waiting.popleft()
         connections = first.connections
         messages = [first.message]
-        size = len(first.message)
+        size = first.message.size
         while (
             waiting
             and waiting[0].connections is connections
@@ -105,7 +105,7 @@ class Deliveries:
         ):
             one = waiting.popleft()
             messages.append(one.message)
-            size += len(one.message)
+            size += one.message.size
         self._bytes -= size
         if len(messages) > 1:
             first = Delivery(Messages(messages), connections)
