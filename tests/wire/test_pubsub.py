@@ -193,6 +193,11 @@ def test_very_many_names_at_once(tendis: ServerProcess) -> None:
         client.send(encode_request([b"UNSUBSCRIBE"]))
         assert {told(client)[1] for _ in names} == set(names)
         assert client.command("GET", "k") == b"$-1\r\n"
+        client.send(encode_request([b"PSUBSCRIBE", *names]) + b"RESET\r\nPING\r\n")
+        for number, name in enumerate(names, 1):
+            assert told(client) == [b"psubscribe", name, number]
+        assert [client.reply() for _ in range(2)] == [b"+RESET\r\n", b"+PONG\r\n"]
+        assert other.value("PUBSUB", "NUMPAT") == 0
 
 
 def test_a_long_message(tendis: ServerProcess) -> None:
