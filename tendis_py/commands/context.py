@@ -46,7 +46,7 @@ class Context:
         self.later: list[Message] = []
         """What the session is told after the reply to its request (to EXEC as a whole)."""
         self.may_block = True
-        """Whether a command that waits may do so: not within another (EXEC)."""
+        """Whether a command may keep its client waiting: not within another (EXEC)."""
 
     def enter(self, session: Session) -> None:
         """Work for ``session`` from here on."""
