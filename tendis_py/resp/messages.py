@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tendis_py.pieces import joined
+from tendis_py.pieces import Text, joined
 from tendis_py.resp.replies import ENCODERS, Payload, Push
+
+_PART = 8
+"""Bytes that go with each string."""
 
 
 class Message:
@@ -18,9 +21,10 @@ class Message:
         self._push = push
         self._payloads: dict[int, Payload] = {}
 
-    def __len__(self) -> int:
-        """Bytes on the wire, in the protocol that it was first asked for in."""
-        return len(next(iter(self._payloads.values())) if self._payloads else self.payload(3))
+    @property
+    def size(self) -> int:
+        """About how many bytes it has on the wire."""
+        return sum(_PART + len(part) for part in self._push if isinstance(part, Text))
 
     def payload(self, protocol: int) -> Payload:
         """The message on the wire in RESP ``protocol``."""
