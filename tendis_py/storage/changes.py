@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Release = Callable[[], None]
 """Something that follows from a change; called once the change is committed, and as durable as
@@ -20,14 +20,24 @@ Place = tuple[int, bytes]
 """Index of a database, user key."""
 
 
+class Unmodified(int):
+    """So many edits that count, but leave the key as it was for whoever watches or tracks it: of
+    what a stream's groups know, say, or of how a value is kept. As Redis, which counts those and
+    does not call ``signalModifiedKey``."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What one unit of work has changed: ``keys`` as index of the database and user key, each once,
     in the order in which they were first written; ``databases``: the indexes of those that were
-    emptied or that now show what another showed."""
+    emptied or that now show what another showed. ``author`` is whoever's commands did it, None for
+    a job."""
 
     keys: tuple[Place, ...]
     databases: frozenset[int]
+    author: object = field(default=None, compare=False)
 
 
 Listener = Callable[[Change, list[Release]], None]

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from tendis_py.errors import StorageError, WriteStalledError
-from tendis_py.storage.changes import Change, Release
+from tendis_py.storage.changes import Change, Place, Release, Unmodified
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
@@ -48,6 +48,8 @@ class Transaction(Overlay):
         self.now = self.second = 0
         self.wants_sync = False
         """Whether the batch may only be answered once all that is in the log is durable."""
+        self.author: object = None
+        """Whose commands run on it; None for a job."""
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
         self.settings: dict[bytes, bytes | None] = {}
@@ -80,6 +82,7 @@ class Transaction(Overlay):
         """Start a batch at Unix time ``now`` in ms."""
         self.now = now
         self.second = now // 1000
+        self.author = None
         self.settled = self.wants_sync = False
         self._settled_outgoing = 0, 0
         self.settle_at = self.counters.changes + MOST_ROWS // 2
@@ -153,22 +156,27 @@ class Transaction(Overlay):
 
     def _change(self) -> Change | None:
         """What the unit has changed of the keyspace, None when that is nothing."""
+        places = self.changed_since(0)
+        databases = frozenset([key for overlay, key, *_ in self.undo if overlay is self._moved])
+        return Change(places, databases, self.author) if places or databases else None
+
+    def changed_since(self, mark: int) -> tuple[Place, ...]:
+        """The keys that the unit has changed since ``mark``, each once, in order."""
+        meta = self.meta
         keys: dict[bytes, None] = {}
-        databases: set[int] = set()
-        for overlay, key, *_ in self.undo:
-            if overlay is self.meta:
+        for overlay, key, _, _, _, _, edits in self.undo[mark:] if mark else self.undo:
+            if overlay is meta and type(edits) is not Unmodified:
                 keys.update(dict.fromkeys(key if type(key) is list else (key,)))
-            elif overlay is self._moved:
-                databases.add(key)
-        if not keys and not databases:
-            return None
+        if not keys:
+            return ()
         indexes = {one.prefix: one.index for one in self._databases}
-        places = [
-            (index, key[NAMESPACE_SIZE:])
-            for key in keys
-            if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
-        ]
-        return Change(tuple(places), frozenset(databases))
+        return tuple(
+            [
+                (index, key[NAMESPACE_SIZE:])
+                for key in keys
+                if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
+            ]
+        )
 
     def release(self, *, settled_only: bool = False) -> None:
         """Have happen what waited for the commit; if that has failed, only what follows from the

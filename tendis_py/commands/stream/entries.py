@@ -29,6 +29,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Replies, Reply, Stream
+from tendis_py.storage.changes import Unmodified
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import ids as stream_id
 from tendis_py.types.stream.deletion import Deletion, Outcome, References
@@ -357,7 +358,7 @@ def xsetid(ctx: Context, args: list[bytes]) -> Reply:
     stream.last = last
     stream.added = added
     stream.max_deleted = chosen.get("max_deleted") or stream.max_deleted
-    stream.save()
+    stream.save(Unmodified(1))
     return OK
 
 

@@ -22,6 +22,7 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Reply
+from tendis_py.storage.changes import Unmodified
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import groups
 from tendis_py.types.stream import ids as stream_id
@@ -101,7 +102,7 @@ _SETID_LENGTHS = (5, 7)
 def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer group."""
     read, makes_stream = _group_options(args, creates=True)
-    stream = streams.peek(ctx.db, args[2])
+    stream = found = streams.peek(ctx.db, args[2])
     if stream is None and not makes_stream:
         raise ReplyError(XGROUP_NO_KEY)
     if len(args) > _LONGEST_CREATE:
@@ -112,7 +113,7 @@ def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     if groups.find(stream, args[3]) is not None:
         raise ReplyError(BUSY_GROUP)
     groups.create(stream, args[3], last, read)
-    stream.save()
+    stream.save(1 if found is None else Unmodified(1))
     return OK
 
 
@@ -154,7 +155,7 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     if group is None:
         return 0
     groups.destroy(stream, group)
-    stream.save()
+    stream.save(Unmodified(1))
     return 1
 
 
@@ -359,5 +360,6 @@ def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     ids = [stream_id.parse(id_) for id_ in given]
     deletion = Deletion(stream, references)
     outcomes = deletion.acknowledge(args[2], ids)
-    deletion.save(len(outcomes) - outcomes.count(Outcome.ABSENT))
+    edits = len(outcomes) - outcomes.count(Outcome.ABSENT)
+    deletion.save(edits if Outcome.DELETED in outcomes else Unmodified(edits))
     return [OUTCOMES[outcome] for outcome in outcomes]
