@@ -245,6 +245,8 @@ class Dispatcher:
             raise
         except Exception as error:
             payload = self._failed(session, command, request, error, mark)
+        for attend in self.services.witnesses:
+            attend(context, command, request)
         elapsed = perf_counter_ns() - started
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1
@@ -276,6 +278,9 @@ class Dispatcher:
         self, session: Session, request: Request, replies: list[Payload], read: int
     ) -> bool:
         """Run or refuse one request; False when it has to come again."""
+        mailbox = session.mailbox
+        if mailbox is not None and (unasked := mailbox.payload(session.protocol)):
+            replies.append(unasked)
         session.begin_request()
         session.last_command = "NULL"
         command = None

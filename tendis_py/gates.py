@@ -13,7 +13,7 @@ from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Command
-from tendis_py.errors import NO_AUTH, HeldError, ReplyError
+from tendis_py.errors import MONITORS_NO_KEYS, NO_AUTH, HeldError, ReplyError
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session
 
@@ -24,6 +24,7 @@ HeldError has it wait: it comes again."""
 PASS: Any = object()
 
 _MAY_WRITE = frozenset(("write", "may_replicate"))
+_ON_KEYS = _MAY_WRITE | {"readonly"}
 
 
 def _authentication(ctx: Context, command: Command, request: Request) -> Any:
@@ -37,6 +38,13 @@ def _disk(ctx: Context, command: Command, request: Request) -> Any:
     failure = ctx.services.disk.failure
     if failure and ("write" in command.flags or command.name == "ping"):
         raise ReplyError(failure)
+    return PASS
+
+
+def _monitoring(ctx: Context, command: Command, request: Request) -> Any:
+    """For Redis, who monitors is a kind of replica."""
+    if not command.flags.isdisjoint(_ON_KEYS):
+        raise ReplyError(MONITORS_NO_KEYS)
     return PASS
 
 
@@ -61,6 +69,7 @@ def _always(session: Session) -> bool:
 _GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
     (_authentication, lambda session: not session.authenticated),
     (_disk, _always),
+    (_monitoring, lambda session: session.monitors),
     (_pause, _always),
 )
 """In the order of Redis: each with the question whether a session needs it."""

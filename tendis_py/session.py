@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Protocol
 
-from tendis_py.resp.messages import Message
+from tendis_py.resp.messages import Mailbox, Message
 from tendis_py.resp.replies import ENCODERS, Encode
 
 _ids = itertools.count(1)
@@ -54,6 +54,61 @@ class Peer(Protocol):
         session's batch."""
 
 
+class Tracking:
+    """How the keys are tracked that a client reads (CLIENT TRACKING), until it says otherwise."""
+
+    __slots__ = (
+        "broadcasts",
+        "broken",
+        "caching",
+        "mode",
+        "noloop",
+        "prefixes",
+        "reads",
+        "redirect",
+        "seen",
+        "told",
+        "written",
+    )
+
+    def __init__(
+        self,
+        *,
+        broadcasts: bool = False,
+        prefixes: frozenset[bytes] = frozenset(),
+        mode: str = "",
+        noloop: bool = False,
+        redirect: int = 0,
+    ) -> None:
+        self.broadcasts = broadcasts
+        """Whether it hears of all keys that begin with one of ``prefixes``, whoever reads them."""
+        self.prefixes = prefixes
+        self.mode = mode
+        """``optin``, ``optout`` or none: what the next command does not, or does, unless CLIENT
+        CACHING says so."""
+        self.noloop = noloop
+        self.redirect = redirect
+        """The id of the client that is told instead; 0: itself."""
+        self.caching = False
+        """Whether CLIENT CACHING was said of the next command."""
+        self.broken = False
+        """Whether the client that is told instead was found to be gone."""
+        self.reads = False
+        """Whether the command that has just run only reads."""
+        self.written: set[bytes] = set()
+        self.told: set[bytes] = set()
+        self.seen = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A request begins, and a unit of work: nothing is ``written`` yet. Of that ``told`` is
+        what was then read, all having been told; so much of the undo list was ``seen``."""
+        if self.seen:
+            self.written.clear()
+            self.told.clear()
+            self.seen = 0
+
+
 class Session:
     __slots__ = (
         "address",
@@ -73,6 +128,7 @@ class Session:
         "lib_name",
         "lib_version",
         "local_address",
+        "mailbox",
         "name",
         "net_in",
         "net_out",
@@ -83,6 +139,7 @@ class Session:
         "protocol",
         "received",
         "reply_mode",
+        "tracking",
         "unix",
         "user",
     )
@@ -121,6 +178,9 @@ class Session:
         self.reply_mode = "on"
         """Of CLIENT REPLY: on, off, skip (no reply to the next command) or skipping (nor to the
         one that is running)."""
+        self.mailbox: Mailbox | None = None
+        """For what it is told unasked, in order with its replies; see ``services/pushes.py``."""
+        self.tracking: Tracking | None = None
         self.reset(authenticated)
 
     def reset(self, authenticated: bool) -> None:
@@ -147,6 +207,8 @@ class Session:
         """A request is about to run; for sessions that are not ``plain``."""
         if self.reply_mode == "skip":
             self.reply_mode = "skipping"
+        if self.tracking is not None:
+            self.tracking.begin()
 
     def put_off_request(self) -> None:
         """It has not run after all, and comes again."""
@@ -155,6 +217,13 @@ class Session:
 
     def end_request(self) -> bool:
         """It has run, or was refused: whether its reply is to be sent."""
+        tracking = self.tracking
+        if (
+            tracking is not None
+            and not self.in_transaction
+            and not self.last_command.startswith("client|")
+        ):
+            tracking.caching = False
         if self.reply_mode == "skipping":
             self.reply_mode = "on"
             self.compile_gates()
@@ -163,6 +232,17 @@ class Session:
 
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated`` or ``reply_mode`` changes. ``gates`` are made anew when next needed."""
+        ``authenticated``, ``reply_mode`` or ``mailbox`` changes. ``gates`` are made anew when next
+        needed."""
         self.gates: Any = None
-        self.plain = self.authenticated and self.reply_mode == "on"
+        self.plain = self.authenticated and self.reply_mode == "on" and self.mailbox is None
+
+    @property
+    def monitors(self) -> bool:
+        """Whether it is shown all requests (MONITOR)."""
+        return self.mailbox is not None and self.mailbox.monitors
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether it is between MULTI and EXEC."""
+        return False

@@ -20,6 +20,7 @@ from tendis_py.commands import (
     lolwut,
     memory,
     module,
+    monitor,
     object,
     scan,
     server,
@@ -28,12 +29,14 @@ from tendis_py.commands import (
     sort,
     stream,
     string,
+    tracking,
     zset,
 )
 
 FAMILIES = (
     connection,
     client,
+    tracking,
     command,
     *string.FAMILIES,
     *zset.FAMILIES,
@@ -56,6 +59,7 @@ FAMILIES = (
     slowlog,
     latency,
     memory,
+    monitor,
     module,
     lolwut,
 )

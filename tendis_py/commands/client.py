@@ -31,7 +31,7 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import NO_REPLY, OK, OrderedSet, Reply, Verbatim
+from tendis_py.resp.replies import NO_REPLY, OK, Reply, Verbatim
 from tendis_py.session import Session
 
 container(
@@ -121,18 +121,6 @@ def client_reply(ctx: Context, args: list[bytes]) -> Reply:
     return OK if mode == b"on" else NO_REPLY
 
 
-@_client("client|getredir", 2, since="6.0.0")
-def client_getredir(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns the client ID to which the connection's tracking notifications are redirected."""
-    return -1  # as long as there is no tracking
-
-
-@_client("client|trackinginfo", 2, since="6.2.0")
-def client_trackinginfo(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns information about server-assisted client-side caching for the connection."""
-    return {b"flags": OrderedSet([b"off"]), b"redirect": -1, b"prefixes": []}
-
-
 # All connections
 
 
@@ -194,17 +182,20 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
     """
     peer = session.peer
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
-    flags = (
-        f"{'b' * session.blocked}{'U' * session.unix}"
-        f"{'e' * session.no_evict}{'T' * session.no_touch}"
-    )
+    tracking = session.tracking
+    flags = f"{'O' * session.monitors}{'b' * session.blocked}"
+    redirect = -1
+    if tracking is not None:
+        flags += f"t{'R' * tracking.broken}{'B' * tracking.broadcasts}"
+        redirect = tracking.redirect
+    flags += f"{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
     tail = (
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
         f"flags={flags or 'N'} db={session.database} sub=0 psub=0 ssub=0 multi=-1 watch=0 "
         f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={pieces} "
         f"omem={unsent} tot-mem={waiting + unsent} events={'rw' if unsent else 'r'} "
-        f"cmd={last_command} user={session.user} redir=-1 resp={session.protocol} "
+        f"cmd={last_command} user={session.user} redir={redirect} resp={session.protocol} "
     )
     library = b"lib-name=%b lib-ver=%b" % (session.lib_name, session.lib_version)
     totals = (
@@ -355,6 +346,10 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
     return help_lines(
         "CLIENT",
         (
+            "CACHING (YES|NO)",
+            "Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+        ),
+        (
             "GETREDIR",
             "Return the client ID we are redirecting to when tracking is enabled.",
         ),
@@ -398,6 +393,11 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
             "Set client meta attr. Options are:\n"
             "* LIB-NAME: the client lib name.\n"
             "* LIB-VER: the client lib version.",
+        ),
+        (
+            "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]\n"
+            "         [OPTIN] [OPTOUT] [NOLOOP]",
+            "Control server assisted client side caching.",
         ),
         ("TRACKINGINFO", "Report tracking status for the current connection."),
         ("NO-EVICT (ON|OFF)", "Protect current client connection from eviction."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,12 +17,14 @@ from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
+from tendis_py.services.monitors import Monitors
 from tendis_py.services.pause import Pause
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
+from tendis_py.services.tracking import KeyTracking
 from tendis_py.session import Session
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.key_sizes import KeySizes
@@ -36,6 +39,7 @@ class Services:
     """One per server; handlers reach it as ``ctx.services``."""
 
     def __init__(self, config: Config, keyspace: Keyspace, clock: Clock = REAL_CLOCK) -> None:
+        self._lock = threading.Lock()
         self.config = config
         self.keyspace = keyspace
         self.clock = clock
@@ -47,6 +51,15 @@ class Services:
         self.observers: tuple[Observer, ...] = ()
         """Who looks at each command that ``Dispatcher.call`` has run: replaced whole. For those who
         need it of all sessions, with a reason of ``global_gates`` that has all come by there."""
+        self.witnesses: tuple[Observer, ...] = ()
+        """As ``observers``, but told of commands that have failed, too; see ``attend``."""
+        self.monitors = Monitors(self.clients, self.global_gates, self.attend, clock)
+        self.tracking = KeyTracking(
+            self.clients,
+            keyspace.interest,
+            self.attend,
+            lambda: config.tracking_table_max_keys,
+        )
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
@@ -75,6 +88,12 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def attend(self, witness: Observer, wants: bool) -> None:
+        """Whether ``witness`` is told of commands from now on."""
+        with self._lock:
+            others = tuple([one for one in self.witnesses if one != witness])
+            self.witnesses = (*others, witness) if wants else others
 
     def admits(self, session: Session) -> bool:
         """Whether a client may run commands: it has authenticated, or no password is set."""

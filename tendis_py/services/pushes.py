@@ -1,10 +1,10 @@
-"""Pushes: messages to any number of sessions, from any thread."""
+"""Pushes: messages to any number of sessions, and mailboxes of single ones, from any thread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tendis_py.resp.messages import Message
+from tendis_py.resp.messages import Letter, Message
 from tendis_py.session import Outlet, Peer, Session
 
 
@@ -18,3 +18,11 @@ def deliver(message: Message, sessions: Iterable[Session]) -> None:
         by_outlet.setdefault(peer.home, []).append(peer)
     for outlet, peers in by_outlet.items():
         outlet.deliver(message, peers)
+
+
+def leave(session: Session, letter: Letter) -> None:
+    """Have ``letter`` be told to ``session`` if it has a mailbox: at once, or in between two of
+    its requests when some are under way."""
+    mailbox = session.mailbox
+    if mailbox is not None and mailbox.put(letter):
+        deliver(mailbox, (session,))

@@ -75,7 +75,7 @@ def clients(services: Services) -> Fields:
     yield "client_recent_max_input_buffer", max((inputs for inputs, _ in recent), default=0)
     yield "client_recent_max_output_buffer", max((outputs for _, outputs in recent), default=0)
     yield "blocked_clients", len(services.clients.blocked)
-    yield "tracking_clients", 0
+    yield "tracking_clients", services.tracking.clients
     yield "pubsub_clients", 0
     yield "watching_clients", 0
     yield "clients_in_timeout_table", 0
@@ -252,6 +252,9 @@ def stats(services: Services) -> Fields:
     yield "keyspace_hits", totals.hits
     yield "keyspace_misses", totals.misses
     yield from _NO_CHANNELS_AND_FORKS
+    yield "tracking_total_keys", services.tracking.keys
+    yield "tracking_total_items", services.tracking.items
+    yield "tracking_total_prefixes", services.tracking.prefixes
     yield "unexpected_error_replies", 0
     yield "total_error_replies", totals.errors
     yield "dump_payload_sanitizations", 0
@@ -293,9 +296,6 @@ _NO_CHANNELS_AND_FORKS = (
     ("active_defrag_key_misses", 0),
     ("total_active_defrag_time", 0),
     ("current_active_defrag_time", 0),
-    ("tracking_total_keys", 0),
-    ("tracking_total_items", 0),
-    ("tracking_total_prefixes", 0),
 )
 
 

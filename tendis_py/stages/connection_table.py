@@ -130,7 +130,8 @@ class ConnectionTable(dict[int, Connection]):
         self._traffic.look(buffered, largest_input, largest_output)
 
     def _check_progress(self, connection: Connection, now: float) -> None:
-        timeout = self._services.config.timeout
+        has_to_speak = not connection.session.monitors
+        timeout = self._services.config.timeout if has_to_speak else 0
         if connection.outbox_bytes > OUTBOX_BYTES:
             if now - connection.progress > OUTPUT_STALL_SECONDS:
                 log.warning("closing %s: it does not read", connection.session.address)

@@ -481,6 +481,8 @@ class Reactor:
         if connection.closed:
             return
         payload = message.payload(connection.session.protocol)
+        if not payload:
+            return
         connection.session.net_out += len(payload)
         self._traffic.net_output += len(payload)
         try:

@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import ReplyError
+from tendis_py.resp.messages import is_unasked
 from tendis_py.resp.replies import encode, split_replies
 from tendis_py.resp.requests import Request
 from tendis_py.runs import Answer, Item, SlowCommand
@@ -133,9 +134,7 @@ class Batch:
             done = kept if index == entries else 0
             failure = bytes(encode(error, connection.session.protocol))
             payload = bytes(payload)
-            pieces = [
-                one if one.startswith(b">") else failure for one in split_replies(payload[done:])
-            ]
+            pieces = [one if is_unasked(one) else failure for one in split_replies(payload[done:])]
             self.replies[index] = connection, payload[:done] + b"".join(pieces), rest
 
     def defer_slow(self) -> None:
