@@ -278,9 +278,8 @@ class Dispatcher:
         self, session: Session, request: Request, replies: list[Payload], read: int
     ) -> bool:
         """Run or refuse one request; False when it has to come again."""
-        mailbox = session.mailbox
-        if mailbox is not None and (unasked := mailbox.payload(session.protocol)):
-            replies.append(unasked)
+        if session.mailbox is not None:
+            _tell(session, replies)
         session.begin_request()
         session.last_command = "NULL"
         command = None
@@ -305,6 +304,8 @@ class Dispatcher:
             return False
         if session.end_request():
             replies.append(payload)
+        if session.mailbox is not None and not session.closing:
+            _tell(session, replies)
         return True
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> Payload:
@@ -340,6 +341,13 @@ class Dispatcher:
             return self._reject(session, command, error)
         self.counters.fail(command, error.code)
         return session.encoders[ReplyError](error)
+
+
+def _tell(session: Session, replies: list[Payload]) -> None:
+    """What the session is to be told comes between two of its replies."""
+    mailbox = session.mailbox
+    if mailbox is not None and (unasked := mailbox.payload(session.protocol)):
+        replies.append(unasked)
 
 
 def _lookup(request: Request) -> Command:

@@ -41,7 +41,7 @@ class Message:
 
 class Mailbox(Message):
     """What one client is to be told, in order, and among its replies: whoever gets there first
-    takes it out, the thread that runs the client's requests, before the next one, or the reactor
+    takes it out, the thread that runs the client's requests, between two of them, or the reactor
     when none is under way. Any thread may call any method."""
 
     __slots__ = ("_letters", "_posted", "monitors", "redirects")
