@@ -185,8 +185,8 @@ class KeyTracking:
                         self._invalidate(key, author)
 
     def flushed(self, ctx: Any, *, at_once: bool) -> None:
-        """All keys of some database are gone. Its own client is told before the reply, as Redis
-        does it unless the rows are freed in the background, if ``at_once``."""
+        """All keys of some database are gone. Whoever did it is told before the reply if
+        ``at_once``, and else after it, as all others are."""
         if not self._sessions:
             return
         with self._lock:
@@ -195,8 +195,8 @@ class KeyTracking:
                 if session.tracking is not None:
                     self._tell(session, session.tracking, _ALL[session.protocol])
         own = ctx.session
-        if at_once and own.tracking is not None and not own.tracking.redirect:
-            ctx.replies.append(own.mailbox.payload(own.protocol))
+        if at_once and own.mailbox and (unasked := own.mailbox.payload(own.protocol)):
+            ctx.replies.append(unasked)
         free()
 
     def _invalidate(self, key: bytes, author: Author) -> None:
