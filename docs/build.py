@@ -11,7 +11,13 @@ from tendis_py.config import reference_markdown
 
 HERE = Path(__file__).parent
 
-_GROUP_TITLES = {"generic": "Keys", "sorted-set": "Sorted sets", "hyperloglog": "HyperLogLog"}
+_GROUP_TITLES = {
+    "generic": "Keys",
+    "sorted-set": "Sorted sets",
+    "hyperloglog": "HyperLogLog",
+    "sortedint": "Sorted integers",
+    "pubsub": "Pub/sub",
+}
 
 
 def commands_markdown() -> str:
@@ -20,7 +26,8 @@ def commands_markdown() -> str:
         "# Supported commands",
         "",
         f"Generated from the command registry by `python -m docs.build`. Behaviour, replies and "
-        f"error texts are those of Redis {REDIS_VERSION}.",
+        f"error texts are those of Redis {REDIS_VERSION}; the origin of what it does not have is "
+        "named.",
     ]
     found = sorted(REGISTRY.all(), key=lambda command: (command.group, command.name))
     for group, commands in groupby(found, key=lambda command: command.group):
@@ -34,7 +41,9 @@ def _row(command: Command) -> str:
     name = command.name.replace("|", " ").upper()
     syntax = f" {command.docs_syntax}" if command.docs_syntax else ""
     usage = f"{name}{syntax}".replace("|", "\\|")
-    return f"| `{usage}` | {command.summary} | {command.complexity} | {command.lane.value} |"
+    origin = f" ({command.origin or command.newer})" if command.origin or command.newer else ""
+    what = f"{command.summary}{origin}"
+    return f"| `{usage}` | {what} | {command.complexity} | {command.lane.value} |"
 
 
 PAGES = {"commands.md": commands_markdown, "configuration.md": reference_markdown}

@@ -9,9 +9,11 @@ request whose command is known; ``tests/test_call.py`` holds the two equal.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from enum import Enum
-from itertools import groupby
+from functools import partial
+from itertools import groupby, repeat
 from operator import itemgetter, length_hint
 from time import perf_counter_ns
 
@@ -19,6 +21,7 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     INTERNAL,
+    BlockedError,
     CrossProtocolError,
     HeldError,
     ReplyError,
@@ -26,21 +29,32 @@ from tendis_py.errors import (
     TooLargeError,
     UnreadableError,
     WriteFailedError,
+    exec_aborted,
     unknown_command,
     wrong_arity,
 )
-from tendis_py.gates import PASS, gates_of
-from tendis_py.resp.replies import Payload
+from tendis_py.gates import PASS, gates_of, queue
+from tendis_py.pieces import joined
+from tendis_py.resp.replies import QUEUED, Payload
 from tendis_py.resp.requests import Request
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
-from tendis_py.session import Session
+from tendis_py.services.waiters import Wait
+from tendis_py.session import Session, Transaction
+from tendis_py.storage.changes import Change, Place
+from tendis_py.storage.codec import STREAM
+from tendis_py.storage.events import noted
+from tendis_py.storage.locks import Claim
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
-from tendis_py.storage.transaction import Transaction
+from tendis_py.storage.transaction import Transaction as StorageTransaction
 
 log = logging.getLogger(__name__)
+
+MOST_SERVED = 100
+"""So many waiting clients are served because of one change, at once: some milliseconds. The others
+are run again by their own reactors."""
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
@@ -51,36 +65,49 @@ _name_of = itemgetter(0)
 
 class Stop(Enum):
     """Why ``run`` took fewer requests than it was given. TURN: a reply was large, others have a
-    turn now. SLOW: the next one is for the slow lane. HELD: it may not run yet."""
+    turn now. SLOW: the next one is for the slow lane. HELD: it may not run yet. BLOCKED: it has
+    run, and waits."""
 
     TURN = "turn"
     SLOW = "slow"
     HELD = "held"
+    BLOCKED = "blocked"
 
 
 class Dispatcher:
     """Runs requests on ``tx``, and counts with its ``counters``. Not thread-safe.
 
-    ``defers``: stop before a command of the slow lane instead of running it.
+    ``defers``: stop before a command of the slow lane instead of running it. ``locks``: whether
+    only the keys of ``claim`` are the batch's, if it has one; else all are.
     """
 
     def __init__(
-        self, tx: Transaction, services: Services, counters: Counters, *, defers: bool = False
+        self,
+        tx: StorageTransaction,
+        services: Services,
+        counters: Counters,
+        *,
+        defers: bool = False,
+        locks: bool = False,
     ) -> None:
-        self.context = Context(tx, services, self.call)
+        self.context = Context(tx, services, self.call, self._run_unit)
         self.services = services
         self.defers = defers
+        self.claim: Claim | None = None
+        self._locks = locks
         self.stop = Stop.TURN
         """Why ``run`` stopped, if it did before the last request."""
+        self.waits: Wait | None = None
+        """What the request waits with that was BLOCKED."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
-        self.runs = Runs(self.context, counters, self.slow)
+        self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
 
-    def replace_transaction(self) -> Transaction:
+    def replace_transaction(self) -> StorageTransaction:
         """Go on with a fresh transaction, which is returned; the old one is another's now."""
         old = self.context.tx
-        tx = self.context.tx = Transaction(old.keyspace, self.counters)
+        tx = self.context.tx = StorageTransaction(old.keyspace, self.counters)
         tx.fast_rows = old.fast_rows
         return tx
 
@@ -192,6 +219,13 @@ class Dispatcher:
                 self.stop = Stop.SLOW
                 put_off = 1
                 break
+            except BlockedError as blocked:
+                assert command is not None
+                ending = self._block(blocked.wait)
+                if ending is None:
+                    put_off = 1
+                    break
+                payload = ending
             except Exception as error:
                 payload = self._failed(session, command, request, error)
                 if command is None or len(request) not in command.fits:
@@ -202,7 +236,7 @@ class Dispatcher:
             append(payload)
             if undo:
                 if interest.active or len(undo) > ITEMS_AT_ONCE:
-                    context.tx.end_unit()
+                    self._end_unit()
                 else:
                     undo.clear()
             now = perf_counter_ns()
@@ -227,7 +261,8 @@ class Dispatcher:
         """Run ``request`` for the context's session, its ``command`` and arity being right, and
         encode the reply, which may be an error. What it wrote can still be taken back.
 
-        TooLargeError when it is for the slow lane; nothing has happened.
+        TooLargeError when it is for the slow lane; nothing has happened. BlockedError when it
+        waits.
         """
         context = self.context
         session = context.session
@@ -239,14 +274,20 @@ class Dispatcher:
             reply = command.handler(context, request)
             payload = session.encoders[type(reply)](reply)
             for observe in self.services.observers:
-                observe(context, command, request)
+                observe(context, command, request, mark, reply)
         except TooLargeError:
             context.tx.rollback_to(mark)
             raise
+        except BlockedError:
+            for attend in self.services.witnesses:
+                attend(context, command, request, True)
+            raise
         except Exception as error:
+            notes = noted(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
+            self.services.notifications.fire_after_failure(context, notes)
         for attend in self.services.witnesses:
-            attend(context, command, request)
+            attend(context, command, request, False)
         elapsed = perf_counter_ns() - started
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1
@@ -261,8 +302,14 @@ class Dispatcher:
     ) -> int:
         """Run requests that have to pass gates, or whose replies may be off, until one may have
         changed that."""
-        if session.plain and not self._global_gates.closed:
+        closed = self._global_gates.closed
+        if session.plain and not closed:
             return self._run_plain(session, requests, replies, read)
+        if session.only_queues and not closed:
+            queued = _queue_first(session.transaction, requests)
+            if queued:
+                replies += repeat(QUEUED, queued)
+                return queued
         for taken, request in enumerate(requests):
             if not self._run_through_gates(session, request, replies, read):
                 return taken
@@ -295,15 +342,25 @@ class Dispatcher:
                     break
             else:
                 payload = self.call(command, request, read)
-                self.context.tx.end_unit()
+                self._end_unit()
         except ReplyError as error:
             payload = self._reject(session, command, error)
+        except BlockedError as blocked:
+            ending = self._block(blocked.wait)
+            if ending is None:
+                return False
+            payload = ending
         except (HeldError, TooLargeError) as stop:
             self.stop = Stop.HELD if isinstance(stop, HeldError) else Stop.SLOW
             session.put_off_request()
+            self.context.later.clear()
             return False
         if session.end_request():
             replies.append(payload)
+        later = self.context.later
+        if later:
+            replies += [message.payload(session.protocol) for message in later]
+            later.clear()
         if session.mailbox is not None and not session.closing:
             _tell(session, replies)
         return True
@@ -315,8 +372,140 @@ class Dispatcher:
             self.counters.refused += 1
             self.services.cross_protocol.abort(session)
             return b""
+        if session.transaction is not None:
+            session.transaction.failed = True
+        if command is not None and command.name == "exec":
+            session.end_transaction()
+            self.services.watches.unwatch(session)
+            error = exec_aborted(error)
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
+
+    def _run_unit(self, requests: list[Request]) -> list[Payload]:
+        """Run requests whose arity is right as one unit with the running command: their encoded
+        replies. TooLargeError: nothing has happened."""
+        context = self.context
+        session, tx = context.session, context.tx
+        database, said = session.database, len(context.replies)
+        outgoing, amends = len(tx.outgoing), len(tx.amends)
+        payloads: list[Payload] = []
+        context.nested = True
+        try:
+            for cut in tx.pace.cuts(len(requests)):
+                for request in requests[cut]:
+                    command = _table.get(request[0]) or _lookup(request)
+                    payloads.append(self.call(command.select(request), request, session.received))
+        except TooLargeError:
+            del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
+            session.database = database
+            context.enter(session)
+            raise
+        finally:
+            context.nested = False
+        return payloads
+
+    # Waiting
+
+    def _block(self, wait: Wait) -> Payload | None:
+        """The running request waits: None, or what to answer since its time was up while it was
+        tried again."""
+        waiters = self.services.waiters
+        self._end_unit()
+        again = waiters.sessions.get(wait.session)
+        if again is None:
+            waiters.add(wait)
+        elif not waiters.give_back(again):
+            return again.ending
+        self.stop = Stop.BLOCKED
+        self.waits = again or wait
+        return None
+
+    def _end_unit(self) -> None:
+        """The unit of work is complete: serve those who wait for what it has changed."""
+        change = self.context.tx.end_unit()
+        if change is not None and self.services.waiters.sessions:
+            self._serve(change)
+
+    def _serve(self, change: Change) -> None:
+        context, waiters = self.context, self.services.waiters
+        session, replies, later = context.session, context.replies, context.later
+        changes = deque([change])
+        served = 0
+        while changes:
+            change = changes.popleft()
+            for place in waiters.waited_for(change.concerned, change.databases):
+                for wait in self._waits_for(place):
+                    if served < MOST_SERVED and self._holds(wait.claims):
+                        served += 1
+                        if (further := self._try_again(wait)) is not None:
+                            changes.append(further)
+                    else:
+                        waiters.run_again(wait)
+                        if wait.kind != STREAM:
+                            break  # those behind it come after it
+        context.replies, context.later = replies, later
+        context.enter(session)
+
+    def nudge(self, change: Change) -> None:
+        """Have those tried again who wait for what background work has changed."""
+        for place in self.services.waiters.waited_for(
+            (*change.keys, *change.ready), change.databases
+        ):
+            for wait in self._waits_for(place):
+                self.services.waiters.run_again(wait)
+
+    def _waits_for(self, place: Place) -> Iterator[Wait]:
+        """Those to be tried because of what ``place`` holds, which that may change."""
+        tried: set[Wait] = set()
+        while waits := self.services.waiters.next_for(place, self._kind_of(place), tried):
+            for wait in waits:
+                tried.add(wait)
+                if wait.if_gone or self._kind_of(place) == wait.kind:
+                    yield wait
+
+    def _kind_of(self, place: Place) -> int | None:
+        index, key = place
+        row = self.context.tx.database(index).peek(key)
+        return None if row is None else row.type
+
+    def _holds(self, keys: frozenset[bytes]) -> bool:
+        """Whether the locks of all ``keys`` are held."""
+        if self.claim is None:
+            return not self._locks
+        return self.claim.keys is None or keys <= self.claim.keys
+
+    def _try_again(self, wait: Wait) -> Change | None:
+        """Run what waits, and answer it once that is committed; what it has changed."""
+        context, waiters = self.context, self.services.waiters
+        tx = context.tx
+        if not waiters.take(wait):
+            return None
+        context.enter(wait.session)
+        context.replies, context.later = [], []
+        try:
+            payload = self.call(wait.command, wait.request, perf_counter_ns())
+        except BlockedError:
+            self._give_back(wait)
+        except TooLargeError:
+            self._give_back(wait)
+            waiters.run_again(wait)
+        else:
+            if context.later:
+                protocol = wait.session.protocol
+                payload = joined([payload, *(one.payload(protocol) for one in context.later)])
+            tx.outgoing.append(partial(self._answer, wait, payload))
+            tx.amends.append(partial(self._give_back, wait))
+        return tx.end_unit()
+
+    def _answer(self, wait: Wait, payload: Payload) -> None:
+        self.services.waiters.end(wait)
+        peer = wait.session.peer
+        peer.home.answer(peer, payload)
+
+    def _give_back(self, wait: Wait) -> None:
+        if not self.services.waiters.give_back(wait):
+            assert wait.ending is not None
+            self._answer(wait, wait.ending)
 
     def _failed(
         self,
@@ -348,6 +537,21 @@ def _tell(session: Session, replies: list[Payload]) -> None:
     mailbox = session.mailbox
     if mailbox is not None and (unasked := mailbox.payload(session.protocol)):
         replies.append(unasked)
+
+
+def _queue_first(transaction: Transaction | None, requests: list[Request]) -> int:
+    """Queue requests for EXEC up to one that has to be looked at alone; how many."""
+    assert transaction is not None
+    for number, request in enumerate(requests):
+        command = _table.get(request[0])
+        if (
+            command is None
+            or not command.low <= len(request) <= command.high
+            or not command.is_queued
+        ):
+            return number
+        queue(transaction, command, request)
+    return len(requests)
 
 
 def _lookup(request: Request) -> Command:

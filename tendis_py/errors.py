@@ -5,6 +5,8 @@ Knows nothing of the rest of the package; everything may import it.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ReplyError(Exception):
     """An error reply: the message goes to the client after a ``-``, code word first.
@@ -43,6 +45,14 @@ class TooLargeError(Exception):
     """A command has found out that it takes too long for the fast lane; it has written nothing."""
 
 
+class BlockedError(Exception):
+    """A request waits for something to happen, with ``wait`` (services/waiters.py)."""
+
+    def __init__(self, wait: Any) -> None:
+        super().__init__()
+        self.wait = wait
+
+
 class HeldError(Exception):
     """A request may not run yet (CLIENT PAUSE); nothing has happened."""
 
@@ -64,6 +74,12 @@ class UnreadableError(StorageError):
     message is fit for a client, too."""
 
 
+def exec_aborted(reason: ReplyError) -> ReplyError:
+    """EXEC itself was refused: its transaction is over."""
+    words = reason.message.removeprefix("ERR ")
+    return ReplyError(f"EXECABORT Transaction discarded because of: {words}")
+
+
 def printable(raw: bytes | bytearray) -> str:
     """``raw`` as text for an error message: lossless, newlines blanked as Redis does."""
     return raw.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
@@ -72,6 +88,9 @@ def printable(raw: bytes | bytearray) -> str:
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 SYNTAX = "ERR syntax error"
 NOT_INTEGER = "ERR value is not an integer or out of range"
+MIN_NOT_INTEGER = "ERR the min isn't integer"
+MAX_NOT_INTEGER = "ERR the max isn't integer"
+MIN_ABOVE_MAX = "ERR min > max"
 NOT_POSITIVE = "ERR value is out of range, must be positive"
 NOT_FLOAT = "ERR value is not a valid float"
 NOT_FINITE = "ERR increment would produce NaN or Infinity"
@@ -92,6 +111,17 @@ OVERFLOW = "ERR increment or decrement would overflow"
 DECREMENT_OVERFLOW = "ERR decrement would overflow"
 VALUE_RANGE = "ERR value is out of range"
 OFFSET_RANGE = "ERR offset is out of range"
+INCREMENT_INFINITE = "ERR BYFLOAT increment cannot be Infinity"
+VALUE_INFINITE = "ERR value cannot be Infinity"
+BOUNDS_CROSSED = "ERR LBOUND can't be greater than UBOUND"
+ENX_ALONE = "ERR ENX flag requires an expiration"
+APPLIED_OVERFLOW = "ERR applied increment would overflow"
+APPLIED_INFINITE = "ERR applied increment would be Infinity"
+DIGEST_LENGTH = "ERR digest must be exactly 16 hexadecimal characters"
+DELEX_TYPE = "ERR Key should be of string type if conditions are specified"
+DELEX_CONDITION = "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
+MSETEX_NUMKEYS = "ERR invalid numkeys value"
+MSETEX_PAIRS = "ERR wrong number of key-value pairs"
 STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 LCS_NOT_STRINGS = "ERR The specified keys must contain string values"
 LCS_AMBIGUOUS = "ERR If you want both the length and indexes, please just use IDX."
@@ -128,6 +158,7 @@ NO_PASSWORD = (
 NO_PROTOCOL = "NOPROTO unsupported protocol version"
 PROTOCOL_NOT_INTEGER = "ERR Protocol version is not an integer or out of range"
 CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters."
+SSUBSCRIBE_WAITS = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
 NO_SUCH_CLIENT = "ERR No such client"
 CLIENT_ID = "ERR Invalid client ID"
 CLIENT_ID_RANGE = "ERR client-id should be greater than 0"
@@ -149,7 +180,17 @@ CACHING_NOT_TRACKING = (
 )
 CACHING_YES = "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
 CACHING_NO = "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+MONITOR_NESTED = "ERR MONITOR isn't allowed for DENY BLOCKING client"
 MONITORS_NO_KEYS = "ERR Replica can't interact with the keyspace"
+UNBLOCK_REASON = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+TIMEOUT_NOT_FLOAT = "ERR timeout is not a float or out of range"
+MULTI_NESTED = "ERR MULTI calls can not be nested"
+EXEC_WITHOUT_MULTI = "ERR EXEC without MULTI"
+DISCARD_WITHOUT_MULTI = "ERR DISCARD without MULTI"
+WATCH_IN_MULTI = "ERR WATCH inside MULTI is not allowed"
+NOT_IN_MULTI = "ERR Command not allowed inside a transaction"
+EXEC_ABORTED = "EXECABORT Transaction discarded because of previous errors."
 PAUSE_MODE = "ERR CLIENT PAUSE mode must be WRITE or ALL"
 NOT_A_COMMAND = "ERR Invalid command specified"
 NO_KEY_ARGUMENTS = "ERR The command has no key arguments"
@@ -251,6 +292,16 @@ XREAD_NEW_ID = (
     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
     "option."
 )
+XREAD_CLAIM_OPTION = (
+    "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead."
+)
+MIN_IDLE_NOT_INTEGER = "ERR min-idle-time is not an integer"
+MIN_IDLE_NEGATIVE = "ERR min-idle-time must be a positive integer"
+XNACK_MODE = "ERR mode must be SILENT, FAIL, or FATAL"
+XNACK_NO_IDS = "ERR syntax error, expected IDS keyword"
+XNACK_NUMIDS = "ERR numids must be a positive integer"
+XNACK_MISMATCH = "ERR number of IDs doesn't match numids"
+XNACK_RETRYCOUNT = "ERR Invalid RETRYCOUNT value, must be >= 0"
 XREADGROUP_NO_GROUP = "ERR Missing GROUP option for XREADGROUP"
 XCLAIM_MIN_IDLE = "ERR Invalid min-idle-time argument for XCLAIM"
 XCLAIM_IDLE = "ERR Invalid IDLE option argument for XCLAIM"
@@ -309,6 +360,16 @@ def invalid_expire(command: str) -> ReplyError:
     return ReplyError(f"ERR invalid expire time in '{command}' command")
 
 
+def not_an_integer(what: str) -> str:
+    """``what`` names an argument of INCREX."""
+    return f"ERR {what} is not an integer or out of range"
+
+
+def not_a_float(what: str) -> str:
+    """As ``not_an_integer``."""
+    return f"ERR {what} is not a valid float"
+
+
 def unsupported_option(word: bytes) -> ReplyError:
     return ReplyError(f"ERR Unsupported option {printable(word)}")
 
@@ -349,6 +410,13 @@ def no_samples(event: bytes) -> ReplyError:
 
 def outside_range(low: int, high: int) -> ReplyError:
     return ReplyError(f"ERR value is out of range, value must between {low} and {high}")
+
+
+def not_while_subscribed(command: str) -> ReplyError:
+    return ReplyError(
+        f"ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+        "RESET are allowed in this context"
+    )
 
 
 def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
@@ -403,6 +471,10 @@ def no_group_of_key(key: bytes, group: bytes) -> ReplyError:
 
 def xclaim_option(option: bytes) -> ReplyError:
     return ReplyError(f"ERR Unrecognized XCLAIM option '{c_text(option)}'")
+
+
+def xnack_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unrecognized XNACK option '{c_text(option)}'")
 
 
 def c_text(raw: bytes) -> str:

@@ -12,10 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 from tendis_py.commands.context import Context
-from tendis_py.commands.registry import Command
-from tendis_py.errors import MONITORS_NO_KEYS, NO_AUTH, HeldError, ReplyError
+from tendis_py.commands.registry import Command, Lane
+from tendis_py.errors import (
+    MONITORS_NO_KEYS,
+    NO_AUTH,
+    NOT_IN_MULTI,
+    HeldError,
+    ReplyError,
+    not_while_subscribed,
+)
+from tendis_py.resp.replies import QUEUED
 from tendis_py.resp.requests import Request
-from tendis_py.session import Session
+from tendis_py.session import Session, Transaction
 
 Gate = Callable[[Context, Command, Request], Any]
 """PASS, or a value that is the reply, the command not having run. ReplyError refuses the request,
@@ -23,8 +31,13 @@ HeldError has it wait: it comes again."""
 
 PASS: Any = object()
 
-_MAY_WRITE = frozenset(("write", "may_replicate"))
-_ON_KEYS = _MAY_WRITE | {"readonly"}
+_ON_KEYS = frozenset(("readonly", "write", "may_replicate"))
+_WHILE_SUBSCRIBED = frozenset(
+    (
+        *("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"),
+        *("ping", "quit", "reset"),
+    )
+)
 
 
 def _authentication(ctx: Context, command: Command, request: Request) -> Any:
@@ -33,11 +46,24 @@ def _authentication(ctx: Context, command: Command, request: Request) -> Any:
     raise ReplyError(NO_AUTH)
 
 
+def _not_in_transaction(ctx: Context, command: Command, request: Request) -> Any:
+    if "no_multi" in command.flags:
+        raise ReplyError(NOT_IN_MULTI)
+    return PASS
+
+
 def _disk(ctx: Context, command: Command, request: Request) -> Any:
     """As in Redis, PING tells of it, too: whoever watches a server asks that."""
     failure = ctx.services.disk.failure
-    if failure and ("write" in command.flags or command.name == "ping"):
+    if failure and ("write" in command.flags or command.name == "ping" or _writes(ctx, command)):
         raise ReplyError(failure)
+    return PASS
+
+
+def _subscribed(ctx: Context, command: Command, request: Request) -> Any:
+    """RESP2 can't tell a reply from a message."""
+    if command.name not in _WHILE_SUBSCRIBED:
+        raise not_while_subscribed(command.name)
     return PASS
 
 
@@ -49,9 +75,32 @@ def _monitoring(ctx: Context, command: Command, request: Request) -> Any:
 
 
 def _pause(ctx: Context, command: Command, request: Request) -> Any:
-    if ctx.services.pause.holds(writes=not command.flags.isdisjoint(_MAY_WRITE)):
+    if ctx.services.pause.holds(writes=command.may_write or _writes(ctx, command)):
         raise HeldError
     return PASS
+
+
+def _writes(ctx: Context, command: Command) -> bool:
+    """Whether that is EXEC of something that may write."""
+    transaction = ctx.session.transaction
+    return command.name == "exec" and transaction is not None and transaction.may_write
+
+
+def _queue(ctx: Context, command: Command, request: Request) -> Any:
+    if not command.is_queued:
+        return PASS
+    transaction = ctx.session.transaction
+    assert transaction is not None
+    queue(transaction, command, request)
+    return QUEUED
+
+
+def queue(transaction: Transaction, command: Command, request: Request) -> None:
+    """Keep a request for EXEC."""
+    transaction.requests.append(request)
+    transaction.arguments += len(request)
+    transaction.may_write |= command.may_write
+    transaction.is_slow |= command.lane_of(request) is Lane.SLOW
 
 
 def gates_of(session: Session) -> tuple[Gate, ...]:
@@ -66,10 +115,17 @@ def _always(session: Session) -> bool:
     return True
 
 
+def _in_transaction(session: Session) -> bool:
+    return session.transaction is not None
+
+
 _GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
+    (_not_in_transaction, _in_transaction),
     (_authentication, lambda session: not session.authenticated),
     (_disk, _always),
+    (_subscribed, lambda session: session.protocol == 2 and session.subscriptions is not None),
     (_monitoring, lambda session: session.monitors),
     (_pause, _always),
+    (_queue, _in_transaction),
 )
 """In the order of Redis: each with the question whether a session needs it."""

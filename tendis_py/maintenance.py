@@ -28,6 +28,7 @@ T = TypeVar("T")
 DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
 FSYNC_SECONDS = 1.0
+PROMPT_SECONDS = 0.05
 RECOVERY_SECONDS = 1.0
 """How often a disk that has refused a write is looked at."""
 DISCARD_SECONDS = 0.001
@@ -120,13 +121,24 @@ class Maintenance:
     async def _sweep(self) -> None:
         now_ms = self._services.clock.now_ms
         while True:
-            with trio.move_on_after(1 / self._services.config.hz):
+            with trio.move_on_after(await self._sweep_pause()):
                 await self._clock_moved.wait()
             while self._services.active_expiry and (
                 due := await self._look(partial(self._expiry.due, now_ms()))
             ):
                 if not await self._do_job(partial(self._expire, due=due), due.keys):
                     break  # it is logged; the next turn tries again
+
+    async def _sweep_pause(self) -> float:
+        """Seconds to the next sweep. Where events tell of what has expired it begins when something
+        is due: at the latest after PROMPT_SECONDS, for what is given a deadline meanwhile."""
+        longest = 1 / self._services.config.hz
+        if not self._services.notifications.tells_expiry:
+            return longest
+        deadline = await self._look(self._expiry.next_deadline)
+        left = 0 if deadline is None else deadline - self._services.clock.now_ms()
+        longest = min(longest, PROMPT_SECONDS)
+        return min(longest, left / 1000) if left > 0 else longest
 
     async def _look(self, find: Callable[[], T]) -> T:
         """Look for work on the disk, in a thread and holding no key."""
@@ -140,6 +152,7 @@ class Maintenance:
     def _expire(self, tx: Transaction, due: Due) -> None:
         began = perf_counter_ns()
         self._expiry.expire(tx, due)
+        self._services.notifications.fire_noted(tx)
         tx.counters.expire_ns += perf_counter_ns() - began
 
     async def _sample(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+UINT64_MAX = 2**64 - 1
 
 
 def strict_integer(digits: bytes | bytearray) -> int | None:

@@ -7,6 +7,7 @@ commands and sessions, not sockets, queues or threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -64,10 +65,17 @@ class SlowCommand:
 
 class Runs:
     """One dispatcher's, whose ``context`` and ``counters`` these are. Adds to ``slow`` what took
-    long."""
+    long, and calls ``end_unit`` after each run."""
 
-    def __init__(self, context: Context, counters: Counters, slow: list[SlowCommand]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        counters: Counters,
+        slow: list[SlowCommand],
+        end_unit: Callable[[], None],
+    ) -> None:
         self._context = context
+        self._end_unit = end_unit
         self._counters = counters
         self._slow = slow
         self._slowlog = context.services.slowlog
@@ -120,7 +128,7 @@ class Runs:
             context.tx.rollback_command()
             counters.hits, counters.misses = hits, misses
             return None
-        context.tx.end_unit()
+        self._end_unit()
         elapsed = perf_counter_ns() - started
         buckets = counters.buckets[command]
         buckets[bucket_of(elapsed // count)] += count

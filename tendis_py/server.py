@@ -37,7 +37,7 @@ from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 from tendis_py.threading_model import MODELS, Listening
-from tendis_py.types.hash.expiry import remove_due
+from tendis_py.types.hash.fields import remove_due
 
 log = logging.getLogger(__name__)
 

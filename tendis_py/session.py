@@ -7,10 +7,12 @@ LIST; every field is replaced whole, so a reader sees an old value or a new one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tendis_py.resp.messages import Mailbox, Message
-from tendis_py.resp.replies import ENCODERS, Encode
+from tendis_py.resp.replies import ENCODERS, Encode, Payload
+from tendis_py.resp.requests import Request
 
 _ids = itertools.count(1)
 
@@ -18,9 +20,15 @@ _ids = itertools.count(1)
 class Outlet(Protocol):
     """An I/O thread, as far as those know it who have something to say to its connections."""
 
-    def deliver(self, message: Message, peers: list[Any]) -> None:
+    def deliver(self, message: Message, peers: Sequence[Any]) -> None:
         """Send ``message`` to connections of this thread, in order with their replies; from any
         thread."""
+
+    def answer(self, peer: Any, payload: Payload) -> None:
+        """Send a connection the reply that it waits for, and let it go on; from any thread."""
+
+    def run_again(self, peer: Any) -> None:
+        """Run again what a connection waits with; from any thread."""
 
 
 class Peer(Protocol):
@@ -64,7 +72,6 @@ class Tracking:
         "mode",
         "noloop",
         "prefixes",
-        "reads",
         "redirect",
         "seen",
         "told",
@@ -93,8 +100,6 @@ class Tracking:
         """Whether CLIENT CACHING was said of the next command."""
         self.broken = False
         """Whether the client that is told instead was found to be gone."""
-        self.reads = False
-        """Whether the command that has just run only reads."""
         self.written: set[bytes] = set()
         self.told: set[bytes] = set()
         self.seen = 0
@@ -107,6 +112,22 @@ class Tracking:
             self.written.clear()
             self.told.clear()
             self.seen = 0
+
+
+class Transaction:
+    """What a client has asked for since MULTI, and what EXEC needs to know of it beforehand."""
+
+    __slots__ = ("arguments", "failed", "is_slow", "may_write", "requests")
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.arguments = 0
+        """Of all requests."""
+        self.failed = False
+        """Whether a request was refused: EXEC runs nothing then."""
+        self.is_slow = False
+        """Whether one is for the slow lane."""
+        self.may_write = False
 
 
 class Session:
@@ -134,14 +155,19 @@ class Session:
         "net_out",
         "no_evict",
         "no_touch",
+        "only_queues",
         "peer",
         "plain",
         "protocol",
         "received",
         "reply_mode",
+        "stale",
+        "subscriptions",
         "tracking",
+        "transaction",
         "unix",
         "user",
+        "watched",
     )
 
     def __init__(
@@ -190,9 +216,18 @@ class Session:
         self.user = "default"
         self.kind = "normal"
         """What sort of client it is: normal, pubsub or replica. Each has its output limit."""
+        self.subscriptions: Any = None
+        """What it is subscribed to (services/pubsub.py), None when that is nothing."""
         self.database = 0
         self.no_evict = False
         self.no_touch = False
+        self.transaction: Transaction | None = None
+        """Between MULTI and EXEC."""
+        self.watched: dict[tuple[int, bytes], bool] = {}
+        """Index of the database and key of what EXEC shall find unchanged (WATCH), with whether it
+        was there; changed by the session's own batch only."""
+        self.stale = False
+        """Whether some of that has changed."""
         if self.reply_mode != "skipping":
             self.reply_mode = "on"
         self.authenticated = authenticated
@@ -220,7 +255,7 @@ class Session:
         tracking = self.tracking
         if (
             tracking is not None
-            and not self.in_transaction
+            and self.transaction is None
             and not self.last_command.startswith("client|")
         ):
             tracking.caching = False
@@ -230,19 +265,32 @@ class Session:
             return False
         return self.reply_mode == "on"
 
+    def begin_transaction(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.compile_gates()
+
+    def end_transaction(self) -> None:
+        self.transaction = None
+        self.compile_gates()
+
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated``, ``reply_mode`` or ``mailbox`` changes. ``gates`` are made anew when next
-        needed."""
+        ``authenticated``, ``reply_mode``, ``protocol``, ``transaction``, or ``mailbox`` or
+        ``subscriptions`` (from or to None) changes. ``gates`` are made anew when next needed.
+
+        A plain session is told nothing after its replies (``Context.later``). ``only_queues``: the
+        one gate there is queues for EXEC."""
         self.gates: Any = None
-        self.plain = self.authenticated and self.reply_mode == "on" and self.mailbox is None
+        ordinary = (
+            self.authenticated
+            and self.reply_mode == "on"
+            and self.subscriptions is None
+            and self.mailbox is None
+        )
+        self.plain = ordinary and self.transaction is None
+        self.only_queues = ordinary and not self.plain
 
     @property
     def monitors(self) -> bool:
         """Whether it is shown all requests (MONITOR)."""
         return self.mailbox is not None and self.mailbox.monitors
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether it is between MULTI and EXEC."""
-        return False

@@ -20,9 +20,10 @@ from tendis_py.commands.arguments import (
     natural,
     options,
     real,
+    unsigned,
 )
 from tendis_py.errors import NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX, ReplyError
-from tendis_py.numbers import INT64_MAX, INT64_MIN
+from tendis_py.numbers import INT64_MAX, INT64_MIN, UINT64_MAX
 from tests.support.resp import decode
 from tests.support.servers import ServerProcess
 
@@ -70,6 +71,19 @@ def test_a_natural_number() -> None:
     assert error_of(lambda: natural(b"-1", "ERR no")) == "ERR no"
 
 
+@given(st.integers(0, UINT64_MAX), st.integers(0, 20))
+def test_an_unsigned_integer_may_have_zeros_in_front(value: int, width: int) -> None:
+    assert unsigned(b"%0*d" % (width, value)) == value
+
+
+@pytest.mark.parametrize(
+    "argument", [b"", b"-1", b"-0", b"+1", b" 1", b"1_0", b"1.0", b"\xc2\xb2", b"9" * 5000]
+)
+def test_any_other_is_refused(argument: bytes) -> None:
+    assert error_of(lambda: unsigned(argument)) == NOT_INTEGER
+    assert error_of(lambda: unsigned(b"%d" % (UINT64_MAX + 1), "ERR no")) == "ERR no"
+
+
 # Doubles
 
 PLAIN = st.from_regex(rb"[+-]?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?[0-9]{1,3})?", fullmatch=True)
@@ -114,6 +128,7 @@ GRAMMAR = {
     b"XX": Option("condition"),
     b"GET": Option("get"),
     b"COUNT": Option("count", integer),
+    b"ONLY": Option("only", integer, once=True),
     b"LIMIT": Option("limit", lambda offset, count: (integer(offset), integer(count)), values=2),
 }
 parse = partial(options, start=1, grammar=GRAMMAR)
@@ -127,6 +142,7 @@ parse = partial(options, start=1, grammar=GRAMMAR)
         ("XX get", {"condition": b"XX", "get": b"GET"}),
         ("COUNT 1 Count 2", {"count": 2}),
         ("LIMIT 3 4 NX NX", {"limit": (3, 4), "condition": b"NX"}),
+        ("only 1 NX", {"only": 1, "condition": b"NX"}),
     ],
 )
 def test_options(words: str, chosen: dict[str, object]) -> None:
@@ -141,6 +157,7 @@ def test_options(words: str, chosen: dict[str, object]) -> None:
         ("XX GET NX", SYNTAX),
         ("COUNT", SYNTAX),
         ("LIMIT 1", SYNTAX),
+        ("ONLY 1 only 1", SYNTAX),
         ("COUNT NX", NOT_INTEGER),
         ("COUNT x FOO", NOT_INTEGER),
         ("FOO COUNT x", SYNTAX),

@@ -20,6 +20,26 @@ def test_generated_page_is_not_stale(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("usage", "origin"),
+    [
+        ("DELEX key", "(Redis 8.4)"),
+        ("SUNIONCARD numkeys", "(Redis 8.10)"),
+        ("CAS key", "(Kvrocks)"),
+        ("SLOWLOG STAGES", "(tendis-py)"),
+        ("SET key", "(IFEQ, IFNE, IFDEQ, IFDNE: Redis 8.4)"),
+    ],
+)
+def test_the_page_of_commands_names_the_origin(usage: str, origin: str) -> None:
+    (line,) = [line for line in PAGES["commands.md"]().splitlines() if f"| `{usage}" in line]
+    assert f"{origin} |" in line
+
+
+def test_the_page_of_commands_says_nothing_of_the_origin_of_others() -> None:
+    (line,) = [line for line in PAGES["commands.md"]().splitlines() if "| `GET key" in line]
+    assert "(Redis" not in line
+
+
 def test_readme_links_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:]+)\)", readme)

@@ -10,20 +10,28 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from tendis_py.errors import (
+    COUNT_NOT_POSITIVE,
     NOT_FLOAT,
     NOT_INTEGER,
     NOT_POSITIVE,
+    NUMKEYS_NOT_POSITIVE,
+    TIMEOUT_NEGATIVE,
+    TIMEOUT_NOT_FLOAT,
+    TIMEOUT_NOT_INTEGER,
+    TIMEOUT_RANGE,
     ReplyError,
     invalid_expire,
     outside_range,
     syntax_error,
 )
-from tendis_py.numbers import INT64_MAX, INT64_MIN, strict_integer
+from tendis_py.numbers import INT64_MAX, INT64_MIN, UINT64_MAX, strict_integer
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
+from tendis_py.types import long_double
 
 SECOND, MILLISECOND = 1000, 1
 """Units of time in ms."""
@@ -60,6 +68,33 @@ def natural(argument: bytes, error: str = NOT_POSITIVE) -> int:
     return integer(argument, 0, INT64_MAX, error)
 
 
+def milliseconds(argument: bytes, now: int) -> int:
+    """For how long to wait, in ms, as ``integer``; ``now`` is Unix time in ms."""
+    return _timeout(integer(argument, error=TIMEOUT_NOT_INTEGER), now)
+
+
+def seconds(argument: bytes, now: int) -> float:
+    """For how long to wait, in seconds to the ms above, as the C library reads a number; ``now`` is
+    Unix time in ms."""
+    number = long_double.parse(argument)
+    if number is None:
+        raise ReplyError(TIMEOUT_NOT_FLOAT)
+    if number.mantissa.bit_length() + number.exponent > 64:
+        raise ReplyError(TIMEOUT_RANGE)
+    whole = Fraction(number.mantissa) * Fraction(2) ** number.exponent * SECOND
+    return _timeout(math.ceil(whole), now) / SECOND
+
+
+def _timeout(duration: int, now: int) -> int:
+    if duration > INT64_MAX:
+        raise ReplyError(TIMEOUT_RANGE)
+    if duration < 0:
+        raise ReplyError(TIMEOUT_NEGATIVE)
+    if duration > INT64_MAX - now:
+        raise ReplyError(TIMEOUT_RANGE)
+    return duration
+
+
 _REAL = re.compile(
     rb"[+-]?(?:(\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|inf(?:inity)?)", re.IGNORECASE
 )
@@ -92,6 +127,35 @@ def real(argument: bytes, error: str = NOT_FLOAT) -> float:
     return value
 
 
+def several(
+    args: list[bytes], at: int, ends: tuple[bytes, ...] = (b"LEFT", b"RIGHT")
+) -> tuple[list[bytes], bytes, int]:
+    """What LMPOP and ZMPOP take elements from: ``numkeys key [key ...] end [COUNT count]``, from
+    position ``at`` to the last: keys, end in upper case, count."""
+    after_keys = at + 1 + integer(args[at], 1, INT64_MAX, NUMKEYS_NOT_POSITIVE)
+    if after_keys >= len(args):
+        raise syntax_error()
+    end, rest = args[after_keys].upper(), args[after_keys + 1 :]
+    if end not in ends:
+        raise syntax_error()
+    if not rest:
+        return args[at + 1 : after_keys], end, 1
+    if len(rest) < 2 or rest[0].upper() != b"COUNT":
+        raise syntax_error()
+    count = integer(rest[1], 1, INT64_MAX, COUNT_NOT_POSITIVE)
+    if len(rest) > 2:
+        raise syntax_error()
+    return args[at + 1 : after_keys], end, count
+
+
+def unsigned(argument: bytes, error: str = NOT_INTEGER) -> int:
+    """An unsigned 64-bit integer in decimal digits; zeros in front are let pass."""
+    value = int(argument) if argument.isdigit() and len(argument) <= 20 else UINT64_MAX + 1
+    if value > UINT64_MAX:
+        raise ReplyError(error)
+    return value
+
+
 # Options
 
 
@@ -100,13 +164,14 @@ class Option:
     """A word among the options of a command.
 
     Words of one ``slot`` exclude each other; the same word may be repeated, and the last one
-    counts. ``read`` makes a value of the ``values`` arguments that follow; without it the word is
-    a flag, whose value is the word itself.
+    counts, unless it may be there ``once`` only. ``read`` makes a value of the ``values`` arguments
+    that follow; without it the word is a flag, whose value is the word itself.
     """
 
     slot: str
     read: Callable[..., Any] | None = None
     values: int = 1
+    once: bool = False
 
 
 def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> dict[str, Any]:
@@ -121,7 +186,9 @@ def options(args: list[bytes], start: int, grammar: Mapping[bytes, Option]) -> d
     while position < end:
         word = args[position].upper()
         option = grammar.get(word)
-        if option is None or taken.setdefault(option.slot, word) != word:
+        if option is None or (option.once and option.slot in taken):
+            raise syntax_error()
+        if taken.setdefault(option.slot, word) != word:
             raise syntax_error()
         position += 1
         if option.read is None:

@@ -6,6 +6,7 @@ from functools import partial
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed, stores
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     BIT_NOT_BINARY,
@@ -22,6 +23,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import strict_integer
 from tendis_py.resp.replies import Reply
 from tendis_py.storage.codec import Row
+from tendis_py.storage.events import Event, Writes
 from tendis_py.types.string import bitfield, bitmap
 from tendis_py.types.string.bitfield import FAIL, GET, INCRBY, SAT, SET, WRAP, Format, Step
 from tendis_py.types.string.fragments import size
@@ -55,6 +57,7 @@ def _bit_offset(ctx: Context, argument: bytes, bits: int = 0) -> int:
     flags="write denyoom",
     keys=Keys("RW access update"),
     syntax="key offset value",
+    events="setbit",
 )
 def setbit(ctx: Context, args: list[bytes]) -> Reply:
     """Sets or clears the bit at offset of the string value.
@@ -159,6 +162,7 @@ def bitpos(ctx: Context, args: list[bytes]) -> Reply:
     keys=(Keys("OW update", first=2), Keys("RO access", first=3, last=-1)),
     complexity="O(N)",
     syntax="<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
+    events=stores("set", "$", at=2),
 )
 def bitop(ctx: Context, args: list[bytes]) -> Reply:
     """Performs bitwise operations on multiple strings, and stores the result."""
@@ -237,6 +241,13 @@ _ANY_STEP = (
 )
 
 
+def _bitfield_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    index, key = ctx.db.index, args[1]
+    yield from changed(writes, "$", "setbit", index, key)
+    if writes.take_new(index, key):  # only overflows, which leave an empty string
+        yield Event("n", "new", index, key)
+
+
 @_command(
     "bitfield",
     -2,
@@ -249,6 +260,7 @@ _ANY_STEP = (
     find_keys=_bitfield_keys,
     complexity="O(1) for each subcommand specified",
     syntax=f"key [{_ANY_STEP} [{_ANY_STEP} ...]]",
+    events=_bitfield_events,
 )
 def bitfield_(ctx: Context, args: list[bytes]) -> Reply:
     """Performs arbitrary bitfield integer operations on strings."""

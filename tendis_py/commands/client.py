@@ -22,6 +22,8 @@ from tendis_py.errors import (
     TIMEOUT_NEGATIVE,
     TIMEOUT_NOT_INTEGER,
     TIMEOUT_RANGE,
+    UNBLOCK_REASON,
+    UNBLOCKED,
     ReplyError,
     client_attribute,
     no_such_user,
@@ -32,6 +34,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, Reply, Verbatim
+from tendis_py.services.pubsub import figures
 from tendis_py.session import Session
 
 container(
@@ -181,18 +184,26 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
     no other buffers to a connection here, so what Redis says of its own is 0.
     """
     peer = session.peer
+    channels, patterns, shard_channels = figures(session)
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
-    tracking = session.tracking
-    flags = f"{'O' * session.monitors}{'b' * session.blocked}"
+    tracking, transaction = session.tracking, session.transaction
+    flags = (
+        f"{'O' * session.monitors}{'P' * (session.kind == 'pubsub')}"
+        f"{'x' * (transaction is not None)}{'b' * session.blocked}"
+    )
     redirect = -1
     if tracking is not None:
         flags += f"t{'R' * tracking.broken}{'B' * tracking.broadcasts}"
         redirect = tracking.redirect
-    flags += f"{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
+    flags += (
+        f"{'d' * session.stale}{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
+    )
+    queued = -1 if transaction is None else len(transaction.requests)
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
     tail = (
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
-        f"flags={flags or 'N'} db={session.database} sub=0 psub=0 ssub=0 multi=-1 watch=0 "
+        f"flags={flags or 'N'} db={session.database} sub={channels} psub={patterns} "
+        f"ssub={shard_channels} multi={queued} watch={len(session.watched)} "
         f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={pieces} "
         f"omem={unsent} tot-mem={waiting + unsent} events={'rw' if unsent else 'r'} "
         f"cmd={last_command} user={session.user} redir={redirect} resp={session.protocol} "
@@ -301,6 +312,34 @@ def _filter(args: list[bytes]) -> _Filter:
     return wanted
 
 
+# Waiting
+
+
+@_admin(
+    "client|unblock",
+    -3,
+    since="5.0.0",
+    complexity="O(log N) where N is the number of client connections",
+    syntax="client-id [TIMEOUT | ERROR]",
+)
+def client_unblock(ctx: Context, args: list[bytes]) -> Reply:
+    """Unblocks a client blocked by a blocking command from a different connection."""
+    if len(args) > 4:
+        raise wrong_subcommand("client", args[1])
+    reason = args[3].upper() if len(args) == 4 else b"TIMEOUT"
+    if reason not in (b"TIMEOUT", b"ERROR"):
+        raise ReplyError(UNBLOCK_REASON)
+    services = ctx.services
+    session = services.clients.sessions.get(integer(args[2]))
+    wait = None if session is None else services.waiters.sessions.get(session)
+    if session is None or wait is None or not services.waiters.take(wait):
+        return 0
+    services.waiters.end(wait)
+    error = session.encoders[ReplyError](ReplyError(UNBLOCKED))
+    session.peer.home.answer(session.peer, wait.timed_out if reason == b"TIMEOUT" else error)
+    return 1
+
+
 # Pausing
 
 
@@ -380,6 +419,10 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
             "Return information about client connections. Options:\n"
             "* TYPE (NORMAL|MASTER|REPLICA|PUBSUB)\n"
             "  Return clients of specified type.",
+        ),
+        (
+            "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+            "Unblock the specified blocked client.",
         ),
         ("UNPAUSE", "Stop the current client pause, resuming traffic."),
         (

@@ -87,6 +87,7 @@ def hello(ctx: Context, args: list[bytes]) -> Reply:
         session.name = name
     if protocol != session.protocol:
         session.use_protocol(protocol)
+        session.compile_gates()
     return {
         b"server": b"redis",  # clients switch features on by this name
         b"version": REDIS_VERSION.encode(),
@@ -138,6 +139,8 @@ def ping(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the server's liveliness response."""
     if len(args) > 2:
         raise wrong_arity("ping")
+    if ctx.session.subscriptions is not None and ctx.session.protocol == 2:
+        return [b"pong", args[1] if len(args) == 2 else b""]  # looks like a message there
     return args[1] if len(args) == 2 else "PONG"
 
 

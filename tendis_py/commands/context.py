@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tendis_py.errors import DB_INDEX, ReplyError
+from tendis_py.commands.registry import REGISTRY
+from tendis_py.errors import DB_INDEX, BlockedError, ReplyError
+from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
-from tendis_py.resp.replies import Payload
+from tendis_py.resp.replies import NULL_ARRAY, Payload, Reply
 from tendis_py.resp.requests import Request
 from tendis_py.services.pushes import deliver
+from tendis_py.services.waiters import Wait
 from tendis_py.storage.database import Database
 from tendis_py.storage.transaction import Transaction
 
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
     from tendis_py.session import Session
 
 
+RunUnit = Callable[[list[Request]], list[Payload]]
+"""Requests that are one unit of work with the running command → their encoded replies."""
+
 Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""
 
@@ -28,20 +35,36 @@ class Context:
     """One executing thread's hands: the running command's session and database.
 
     ``db`` is the session's selected database within the thread's transaction; ``services`` is what
-    all connections share. ``call`` runs a command as part of another: its encoded reply.
+    all connections share. ``call`` runs a command as part of another: its encoded reply;
+    ``run_unit`` several.
     """
 
-    __slots__ = ("call", "db", "replies", "services", "session", "tx")
+    __slots__ = (
+        "call",
+        "db",
+        "later",
+        "nested",
+        "replies",
+        "run_unit",
+        "services",
+        "session",
+        "tx",
+    )
 
     session: Session
     db: Database
     replies: list[Payload]
     """Where the session's encoded replies are gathered."""
 
-    def __init__(self, tx: Transaction, services: Services, call: Call) -> None:
+    def __init__(self, tx: Transaction, services: Services, call: Call, run_unit: RunUnit) -> None:
         self.tx = tx
         self.services = services
         self.call = call
+        self.run_unit = run_unit
+        self.later: list[Message] = []
+        """What the session is told after the reply to its request (to EXEC as a whole)."""
+        self.nested = False
+        """Whether the running command is part of another, and must not wait."""
 
     def enter(self, session: Session) -> None:
         """Work for ``session`` from here on."""
@@ -61,6 +84,54 @@ class Context:
                 others.append(session)
         if others:
             self.tx.outgoing.append(partial(deliver, message, others))
+
+    def wait(
+        self,
+        request: Request,
+        keys: Iterable[bytes],
+        seconds: float,
+        kind: int,
+        *,
+        timed_out: Reply = NULL_ARRAY,
+        if_gone: bool = False,
+    ) -> Reply:
+        """Have ``request``, the running one or one to the same effect, wait until one of ``keys``
+        is of type ``kind`` (``if_gone``: or changes in any way), and run again then; for at most so
+        many seconds (0: for ever), after which ``timed_out`` is the reply. That is it at once where
+        nothing may wait."""
+        if self.nested:
+            return timed_out
+        command = REGISTRY.find(request)
+        assert command is not None
+        now = self.services.clock.monotonic()
+        raise BlockedError(
+            Wait(
+                self.session,
+                command,
+                request,
+                tuple((self.db.index, key) for key in dict.fromkeys(keys)),
+                kind=kind,
+                if_gone=if_gone,
+                deadline=now + seconds if seconds else math.inf,
+                timed_out=self.session.encoders[type(timed_out)](timed_out),
+                claims=frozenset(command.keys_in(request)),
+            )
+        )
+
+    def publish(self, channel: bytes, text: bytes | Pieces) -> int:
+        """Have ``text`` sent to the subscribers of ``channel``, how many they are: to others once
+        the batch is committed, to the own session after the reply to its request."""
+        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.session)
+        self.later += own
+        return receivers
+
+    def publish_to_shard(self, channel: bytes, text: bytes | Pieces) -> int:
+        """As ``publish``, to a shard channel."""
+        receivers, own = self.services.pubsub.publish_to_shard(
+            self.tx.outgoing, channel, text, self.session
+        )
+        self.later += own
+        return receivers
 
     def database(self, index: int) -> Database:
         """Another logical database of the same transaction; ReplyError when there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.registry import command
 from tendis_py.errors import INVALID_FIRST_DB, INVALID_SECOND_DB, syntax_error
 from tendis_py.resp.replies import OK, Reply
@@ -48,6 +49,7 @@ def dbsize(ctx: Context, args: list[bytes]) -> Reply:
     categories="keyspace dangerous",
     tips=_FLUSH_TIPS,
     syntax="[ASYNC | SYNC]",
+    events=none,
 )
 def flushdb(ctx: Context, args: list[bytes]) -> Reply:
     """Remove all keys from the current database."""
@@ -68,6 +70,7 @@ def flushdb(ctx: Context, args: list[bytes]) -> Reply:
     categories="keyspace dangerous",
     tips=_FLUSH_TIPS,
     syntax="[ASYNC | SYNC]",
+    events=none,
 )
 def flushall(ctx: Context, args: list[bytes]) -> Reply:
     """Removes all keys from all databases."""
@@ -86,8 +89,8 @@ def _check_mode(args: list[bytes]) -> None:
 def _tell_of_flush(ctx: Context, args: list[bytes]) -> None:
     """Redis flushes in the background, too, but for ASYNC or in EXEC, where the client is blocked
     meanwhile, and so gets the reply last."""
-    alone = ctx.session.last_command == args[0].lower().decode()
-    ctx.services.tracking.flushed(ctx, at_once=alone and args[-1].upper() != b"ASYNC")
+    in_background = ctx.nested or args[-1].upper() == b"ASYNC"
+    ctx.services.tracking.flushed(ctx, at_once=not in_background)
 
 
 @command(
@@ -102,6 +105,7 @@ def _tell_of_flush(ctx: Context, args: list[bytes]) -> None:
     ),
     categories="keyspace dangerous",
     syntax="index1 index2",
+    events=none,
 )
 def swapdb(ctx: Context, args: list[bytes]) -> Reply:
     """Swaps two Redis databases."""

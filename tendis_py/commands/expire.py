@@ -6,6 +6,7 @@ from functools import partial
 
 from tendis_py.commands.arguments import MILLISECOND, SECOND, integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import expires_or_deletes
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     EXPIRE_GT_OR_LT,
@@ -35,25 +36,40 @@ _get = partial(
 # Setting
 
 
-@_set("expire", since="1.0.0", syntax="key seconds [NX | XX | GT | LT]")
+@_set("expire", since="1.0.0", syntax="key seconds [NX | XX | GT | LT]", events=expires_or_deletes)
 def expire(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key in seconds."""
     return _expire(ctx, args, SECOND, ctx.db.now)
 
 
-@_set("pexpire", since="2.6.0", syntax="key milliseconds [NX | XX | GT | LT]")
+@_set(
+    "pexpire",
+    since="2.6.0",
+    syntax="key milliseconds [NX | XX | GT | LT]",
+    events=expires_or_deletes,
+)
 def pexpire(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key in milliseconds."""
     return _expire(ctx, args, MILLISECOND, ctx.db.now)
 
 
-@_set("expireat", since="1.2.0", syntax="key unix-time-seconds [NX | XX | GT | LT]")
+@_set(
+    "expireat",
+    since="1.2.0",
+    syntax="key unix-time-seconds [NX | XX | GT | LT]",
+    events=expires_or_deletes,
+)
 def expireat(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key to a Unix timestamp."""
     return _expire(ctx, args, SECOND, 0)
 
 
-@_set("pexpireat", since="2.6.0", syntax="key unix-time-milliseconds [NX | XX | GT | LT]")
+@_set(
+    "pexpireat",
+    since="2.6.0",
+    syntax="key unix-time-milliseconds [NX | XX | GT | LT]",
+    events=expires_or_deletes,
+)
 def pexpireat(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the expiration time of a key to a Unix milliseconds timestamp."""
     return _expire(ctx, args, MILLISECOND, 0)
@@ -90,6 +106,7 @@ def _conditions(words: list[bytes]) -> list[keys.Condition]:
     flags="write fast",
     keys=Keys("RW update"),
     syntax="key",
+    events="persist",
 )
 def persist(ctx: Context, args: list[bytes]) -> Reply:
     """Removes the expiration time of a key."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.errors import unknown_pfdebug
 from tendis_py.resp.replies import OK, Reply
@@ -22,6 +23,7 @@ _command = partial(command, group="hyperloglog", since="2.8.9")
     keys=Keys("RW insert"),
     complexity="O(1) to add every element.",
     syntax="key [element [element ...]]",
+    events="pfadd",
 )
 def pfadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds elements to a HyperLogLog key. Creates the key if it doesn't exist."""
@@ -60,6 +62,7 @@ def pfcount(ctx: Context, args: list[bytes]) -> Reply:
     keys=(Keys("RW access insert"), Keys("RO access", first=2, last=-1)),
     complexity="O(N) to merge N HyperLogLogs, but with high constant times.",
     syntax="destkey [sourcekey [sourcekey ...]]",
+    events="pfadd",
 )
 def pfmerge(ctx: Context, args: list[bytes]) -> Reply:
     """Merges one or more HyperLogLog values into a single key."""
@@ -82,6 +85,7 @@ _DEBUG: dict[bytes, Callable[[Database, bytes], Reply]] = {
     keys=Keys("RW access", first=2),
     complexity="N/A",
     syntax="subcommand key",
+    events=none,
 )
 def pfdebug(ctx: Context, args: list[bytes]) -> Reply:
     """Internal commands for debugging HyperLogLog values."""

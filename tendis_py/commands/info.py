@@ -11,7 +11,7 @@ from tendis_py.errors import UnreadableError
 from tendis_py.resp.replies import Reply, Verbatim
 from tendis_py.services import Services, internals, report
 from tendis_py.services.report import Fields
-from tendis_py.storage.codec import HASH, LIST, SET, STRING, ZSET
+from tendis_py.storage.codec import HASH, LIST, SET, SORTEDINT, STRING, ZSET
 from tendis_py.storage.database import Database
 
 _SECTIONS: dict[bytes, tuple[str, Callable[[Services], Fields] | None]] = {
@@ -83,6 +83,7 @@ _SIZED = (
     (SET, "sets_items"),
     (ZSET, "zsets_items"),
     (HASH, "hashes_items"),
+    (SORTEDINT, "sortedints_items"),
 )
 _UNITS = ("", "K", "M", "G", "T", "P", "E")
 

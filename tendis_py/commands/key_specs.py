@@ -90,7 +90,7 @@ class Keys:
         if self.unknown:
             raise NoKeysError
         if self.count is not None:
-            first, last = self.first, self.first + self._counted(args) - 1
+            first, last = self.first, self.first + (self._counted(args) - 1) * self.step
         else:
             first = self.first if self.keyword is None else self._after_keyword(args, self.keyword)
             if first == 0:

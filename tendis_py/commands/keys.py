@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from tendis_py.commands.arguments import Option, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.database import database_index
+from tendis_py.commands.events import GENERIC, Fired, deletes, fired
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import SAME_OBJECT, ReplyError
 from tendis_py.resp.replies import OK, Reply
 from tendis_py.storage.database import Database
+from tendis_py.storage.events import Event, Writes
 from tendis_py.types import keys
 
 _command = partial(command, group="generic")
@@ -33,6 +36,7 @@ _SHARDED = ("request_policy:multi_shard", "response_policy:agg_sum")
     ),
     tips=_SHARDED,
     syntax=_MANY,
+    events=deletes,
 )
 def del_(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or more keys."""
@@ -52,6 +56,7 @@ def del_(ctx: Context, args: list[bytes]) -> Reply:
     ),
     tips=_SHARDED,
     syntax=_MANY,
+    events=deletes,
 )
 def unlink(ctx: Context, args: list[bytes]) -> Reply:
     """Asynchronously deletes one or more keys."""
@@ -111,6 +116,14 @@ def randomkey(ctx: Context, args: list[bytes]) -> Reply:
 # Names
 
 
+def _rename_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    index = ctx.db.index
+    if writes.changed(index, args[2]):
+        yield Event("n", "new", index, args[2])
+        yield Event(GENERIC, "rename_from", index, args[1])
+        yield Event(GENERIC, "rename_to", index, args[2])
+
+
 @_command(
     "rename",
     3,
@@ -118,6 +131,7 @@ def randomkey(ctx: Context, args: list[bytes]) -> Reply:
     flags="write",
     keys=(Keys("RW access delete"), Keys("OW update", first=2)),
     syntax="key newkey",
+    events=_rename_events,
 )
 def rename(ctx: Context, args: list[bytes]) -> Reply:
     """Renames a key and overwrites the destination."""
@@ -132,10 +146,19 @@ def rename(ctx: Context, args: list[bytes]) -> Reply:
     flags="write fast",
     keys=(Keys("RW access delete"), Keys("OW insert", first=2)),
     syntax="key newkey",
+    events=_rename_events,
 )
 def renamenx(ctx: Context, args: list[bytes]) -> Reply:
     """Renames a key only when the target key name doesn't exist."""
     return int(keys.rename_if_free(ctx.db, args[1], args[2]))
+
+
+def _move_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if reply:
+        target = _database(ctx, args[2]).index
+        yield Event("n", "new", target, args[1])
+        yield Event(GENERIC, "move_from", ctx.db.index, args[1])
+        yield Event(GENERIC, "move_to", target, args[1])
 
 
 @_command(
@@ -145,6 +168,7 @@ def renamenx(ctx: Context, args: list[bytes]) -> Reply:
     flags="write fast",
     keys=Keys("RW access update"),
     syntax="key db",
+    events=_move_events,
 )
 def move(ctx: Context, args: list[bytes]) -> Reply:
     """Moves a key to another database."""
@@ -152,6 +176,17 @@ def move(ctx: Context, args: list[bytes]) -> Reply:
     if target is ctx.db:
         raise ReplyError(SAME_OBJECT)
     return int(keys.move(ctx.db, args[1], target))
+
+
+def _copy_options(ctx: Context, args: list[bytes]) -> dict[str, Any]:
+    grammar = {b"REPLACE": Option("replace"), b"DB": Option("db", partial(_database, ctx))}
+    return options(args, 3, grammar)
+
+
+def _copy_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if reply:
+        target = _copy_options(ctx, args).get("db", ctx.db).index
+        yield from fired(writes, GENERIC, "copy_to", target, args[2], new=True)
 
 
 @_command(
@@ -165,11 +200,11 @@ def move(ctx: Context, args: list[bytes]) -> Reply:
         "values."
     ),
     syntax="source destination [DB destination-db] [REPLACE]",
+    events=_copy_events,
 )
 def copy(ctx: Context, args: list[bytes]) -> Reply:
     """Copies the value of a key to a new key."""
-    grammar = {b"REPLACE": Option("replace"), b"DB": Option("db", partial(_database, ctx))}
-    chosen = options(args, 3, grammar)
+    chosen = _copy_options(ctx, args)
     target = chosen.get("db", ctx.db)
     if target is ctx.db and args[1] == args[2]:
         raise ReplyError(SAME_OBJECT)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import partial
 from itertools import islice
 
-from tendis_py.commands.arguments import Option, columns, integer, natural, options
+from tendis_py.commands.arguments import Option, columns, integer, natural, options, several
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed, ended, fired
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
-    COUNT_NOT_POSITIVE,
     INDEX_RANGE,
     LPOS_COUNT_NEGATIVE,
     LPOS_MAXLEN_NEGATIVE,
     LPOS_RANK_ZERO,
-    NUMKEYS_NOT_POSITIVE,
     ReplyError,
     syntax_error,
     wrong_arity,
@@ -22,6 +21,7 @@ from tendis_py.errors import (
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, OK, Replies, Reply, Stream
 from tendis_py.storage.codec import LIST
+from tendis_py.storage.events import Event, Writes
 from tendis_py.types import collection
 from tendis_py.types.list import edit as list_edit
 from tendis_py.types.list import elements as lists
@@ -44,7 +44,8 @@ _ENDS = {b"LEFT": True, b"RIGHT": False}
 """Word → whether that is the left end."""
 
 
-def _is_left(argument: bytes) -> bool:
+def is_left(argument: bytes) -> bool:
+    """Of LEFT or RIGHT."""
     left = _ENDS.get(argument.upper())
     if left is None:
         raise syntax_error()
@@ -166,6 +167,7 @@ def _push_run(ctx: Context, requests: list[list[bytes]], *, left: bool) -> Repli
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
     run_on_key=partial(_push_run, left=True),
+    events="lpush",
 )
 def lpush(ctx: Context, args: list[bytes]) -> Reply:
     """Prepends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -181,6 +183,7 @@ def lpush(ctx: Context, args: list[bytes]) -> Reply:
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
     run_on_key=partial(_push_run, left=False),
+    events="rpush",
 )
 def rpush(ctx: Context, args: list[bytes]) -> Reply:
     """Appends one or more elements to a list. Creates the key if it doesn't exist."""
@@ -195,6 +198,7 @@ def rpush(ctx: Context, args: list[bytes]) -> Reply:
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
+    events="lpush",
 )
 def lpushx(ctx: Context, args: list[bytes]) -> Reply:
     """Prepends one or more elements to a list only when the list exists."""
@@ -209,6 +213,7 @@ def lpushx(ctx: Context, args: list[bytes]) -> Reply:
     keys=_INSERT,
     complexity=_PER_ELEMENT,
     syntax="key element [element ...]",
+    events="rpush",
 )
 def rpushx(ctx: Context, args: list[bytes]) -> Reply:
     """Appends an element to a list only when the list exists."""
@@ -231,6 +236,7 @@ _SIDES = {b"BEFORE": False, b"AFTER": True}
         "and inserting somewhere on the right end (tail) is O(N)."
     ),
     syntax="key <BEFORE | AFTER> pivot element",
+    events="linsert",
 )
 def linsert(ctx: Context, args: list[bytes]) -> Reply:
     """Inserts an element before or after another element in a list."""
@@ -269,6 +275,7 @@ def _pop(ctx: Context, args: list[bytes], name: str, *, left: bool) -> Reply:
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
     run_on_key=partial(_pop_run, left=True),
+    events="lpop",
 )
 def lpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the first elements in a list after removing it.
@@ -286,12 +293,20 @@ def lpop(ctx: Context, args: list[bytes]) -> Reply:
     complexity=_PER_ELEMENT_POPPED,
     syntax="key [count]",
     run_on_key=partial(_pop_run, left=False),
+    events="rpop",
 )
 def rpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns and removes the last elements of a list.
     Deletes the list if the last element was popped.
     """
     return _pop(ctx, args, "rpop", left=False)
+
+
+def lmpop_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if isinstance(reply, list):
+        key = reply[0]
+        name = "lpop" if is_left(args[2 + integer(args[1])]) else "rpop"
+        yield from changed(writes, "l", name, ctx.db.index, key)
 
 
 @_command(
@@ -304,33 +319,22 @@ def rpop(ctx: Context, args: list[bytes]) -> Reply:
         "O(N+M) where N is the number of provided keys and M is the number of elements returned."
     ),
     syntax="numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+    events=lmpop_events,
 )
 def lmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns multiple elements from a list after removing them.
     Deletes the list if the last element was popped.
     """
-    after_keys = 2 + integer(args[1], 1, INT64_MAX, NUMKEYS_NOT_POSITIVE)
-    if after_keys >= len(args):
-        raise syntax_error()
-    left = _is_left(args[after_keys])
-    count = _lmpop_count(args[after_keys + 1 :])
-    for key in args[2:after_keys]:
+    return pop_of_several(ctx, *several(args, 1))
+
+
+def pop_of_several(ctx: Context, keys: list[bytes], end: bytes, count: int) -> Reply:
+    left = is_left(end)
+    for key in keys:
         popped = lists.pop(ctx.db, key, count, left=left)
         if popped is not None:
             return [key, popped]
     return NULL_ARRAY
-
-
-def _lmpop_count(rest: list[bytes]) -> int:
-    """What follows the end to pop from: nothing, or COUNT once."""
-    if not rest:
-        return 1
-    if len(rest) < 2 or rest[0].upper() != b"COUNT":
-        raise syntax_error()
-    count = integer(rest[1], 1, INT64_MAX, COUNT_NOT_POSITIVE)
-    if len(rest) > 2:
-        raise syntax_error()
-    return count
 
 
 @_command(
@@ -343,10 +347,19 @@ def _lmpop_count(rest: list[bytes]) -> int:
         "O(N+M) where N is the length of the list and M is the number of elements removed."
     ),
     syntax="key count element",
+    events="lrem",
 )
 def lrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes elements from a list. Deletes the list if the last element was removed."""
     return list_edit.remove(ctx.db, args[1], integer(args[2], -INT64_MAX), args[3])
+
+
+def _ltrim_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """Whether or not there was something to trim."""
+    index, key = ctx.db.index, args[1]
+    if writes.is_gone(index, key) or ctx.db.peek(key) is not None:
+        yield Event("l", "ltrim", index, key)
+        yield from ended(writes, index, key)
 
 
 @_command(
@@ -357,6 +370,7 @@ def lrem(ctx: Context, args: list[bytes]) -> Reply:
     keys=_DELETE,
     complexity="O(N) where N is the number of elements to be removed by the operation.",
     syntax="key start stop",
+    events=_ltrim_events,
 )
 def ltrim(ctx: Context, args: list[bytes]) -> Reply:
     """Removes elements from both ends a list. Deletes the list if all elements were trimmed."""
@@ -378,6 +392,7 @@ def ltrim(ctx: Context, args: list[bytes]) -> Reply:
         "the list is O(1)."
     ),
     syntax="key index element",
+    events="lset",
 )
 def lset(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the value of an element in a list by its index."""
@@ -387,6 +402,28 @@ def lset(ctx: Context, args: list[bytes]) -> Reply:
     return ReplyError(INDEX_RANGE)  # not raised, since what has been written stays
 
 
+def lmove_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    from_left, to_left = map(is_left, args[3:5])
+    if reply is None or reply is NULL_ARRAY:
+        return iter(())
+    return _move_events(ctx, args, writes, from_left=from_left, to_left=to_left)
+
+
+def rpoplpush_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if reply is None or reply is NULL_ARRAY:
+        return iter(())
+    return _move_events(ctx, args, writes, from_left=False, to_left=True)
+
+
+def _move_events(
+    ctx: Context, args: list[bytes], writes: Writes, *, from_left: bool, to_left: bool
+) -> Fired:
+    index = ctx.db.index
+    yield from fired(writes, "l", "lpush" if to_left else "rpush", index, args[2])
+    yield Event("l", "lpop" if from_left else "rpop", index, args[1])
+    yield from ended(writes, index, args[1])
+
+
 @_command(
     "lmove",
     5,
@@ -394,12 +431,13 @@ def lset(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+    events=lmove_events,
 )
 def lmove(ctx: Context, args: list[bytes]) -> Reply:
     """Returns an element after popping it from one list and pushing it to another.
     Deletes the list if the last element was moved.
     """
-    from_left, to_left = map(_is_left, args[3:])
+    from_left, to_left = map(is_left, args[3:])
     return lists.move(ctx.db, args[1], args[2], from_left=from_left, to_left=to_left)
 
 
@@ -410,6 +448,7 @@ def lmove(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination",
+    events=rpoplpush_events,
 )
 def rpoplpush(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the last element of a list after removing and pushing it to another list.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import without_misses
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, command, container
 from tendis_py.errors import NO_LFU_POLICY, ReplyError
@@ -27,6 +28,7 @@ _object = partial(
     flags="readonly",
     keys=Keys("RO", first=2),
     tips=("nondeterministic_output",),
+    events=without_misses,
     syntax="key",
 )
 

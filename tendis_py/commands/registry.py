@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tendis_py import REDIS_VERSION
+from tendis_py.commands.events import KIND_OF_GROUP, Events, fires
 from tendis_py.commands.key_specs import Keys, NoKeysError, all_positions, movable
 from tendis_py.errors import unknown_subcommand, wrong_arity
 from tendis_py.resp.replies import Replies, Reply
@@ -57,12 +59,15 @@ FLAGS = (
 )  # fmt: skip
 """In the order of COMMAND INFO, which leaves the last one out."""
 
+NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
+"""Commands that run within a transaction rather than wait for EXEC."""
+
 CATEGORIES = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
     "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
-    "connection", "transaction", "scripting",
+    "connection", "transaction", "scripting", "sortedint",
 )  # fmt: skip
-"""ACL categories, in the order of COMMAND INFO."""
+"""ACL categories, in the order of COMMAND INFO: Redis', and one for each type that it lacks."""
 
 _GROUP_CATEGORY = {
     "generic": "keyspace",
@@ -76,6 +81,7 @@ _GROUP_CATEGORY = {
 GROUPS = (
     "generic", "string", "list", "set", "sorted-set", "hash", "stream", "bitmap", "hyperloglog",
     "geo", "connection", "server", "transactions", "pubsub", "scripting", "cluster",
+    "sortedint",
 )  # fmt: skip
 
 
@@ -104,6 +110,10 @@ class Command:
     categories: frozenset[str] = frozenset()
     tips: tuple[str, ...] = ()
     docs_syntax: str = ""
+    origin: str = ""
+    """Where it comes from, if Redis REDIS_VERSION does not have it: ``Redis 8.4``, ``Kvrocks``."""
+    newer: str = ""
+    """Those of its options that Redis REDIS_VERSION does not have, and where they come from."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     single_key: int = 0
     """The position of the only key; 0 for a command that may have none or several."""
@@ -114,6 +124,12 @@ class Command:
     """Whether equal requests that come together have equal replies, worth making only once."""
     long_value: int = 0
     """The position of an argument that may come as Pieces; 0 for none."""
+    may_write: bool = False
+    """Whether CLIENT PAUSE WRITE holds it back, and an EXEC of it."""
+    is_queued: bool = True
+    """Whether it waits for EXEC within a transaction."""
+    events: Events | None = None
+    """The keyspace events of a command that has run."""
     low: int = 0
     high: int = 0
     """The dispatcher's fast path takes a request whose length is within low … high; containers,
@@ -242,9 +258,12 @@ def command(
     run: RunHandler | None = None,
     run_on_key: RunHandler | None = None,
     long_value: int = 0,
+    events: str | Events | None = None,
     categories: str = "",
     tips: tuple[str, ...] = (),
     syntax: str = "",
+    origin: str = "",
+    newer: str = "",
 ) -> Callable[[Handler], Handler]:
     """Declare a handler as command ``name`` (``"get"``, or ``"config|get"``).
 
@@ -253,11 +272,16 @@ def command(
     ``run`` takes runs of requests, pipelined or of several clients, faster than the handler can
     one by one; ``run_on_key`` those with the same key at position 1.
     ``long_value``: the position of an argument that the handler takes in pieces where it is long.
+    ``events``: what notifications tell of a command that has run; every command that writes says
+    it. The name of one event is fired for the first key if that has changed, followed by ``del``
+    if the key is gone, and is of the group's class; for all others see ``events.py``.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
     ``categories`` adds ACL categories to those that Redis derives from flags and group; one with
     a ``-`` is taken away. The flag movablekeys follows from ``keys``.
+    ``origin`` is for commands that no Redis has; of those that came after REDIS_VERSION it follows
+    from ``since``. ``newer`` names options that came later: ``"IFEQ, IFNE: Redis 8.4"``.
     Commands without a key run on the CONTROL lane unless ``lane`` says otherwise.
     """
     words = frozenset(flags.split())
@@ -277,8 +301,12 @@ def command(
     if lane is None:
         lane = Lane.FAST if specs or words & {"write", "readonly"} else Lane.CONTROL
 
+    if isinstance(events, str):
+        events = fires(events, KIND_OF_GROUP[group], at=specs[0].first)
+    declared: Events | None = events
+
     def declare(handler: Handler) -> Handler:
-        summary = " ".join((inspect.getdoc(handler) or "").partition("\n\n")[0].split())
+        summary = " ".join((inspect.getdoc(handler) or "").partition("\n\n")[0].splitlines())
         if not summary:
             raise ValueError(f"{name}: its handler has no docstring")
         made = Command(
@@ -298,9 +326,12 @@ def command(
             categories=_categories(words, group, categories),
             tips=tips,
             docs_syntax=syntax,
+            origin=origin or _origin(since),
+            newer=newer,
             run=run or run_on_key,
             run_takes_one_key=run_on_key is not None,
             long_value=long_value,
+            events=declared,
             answers_alike=(
                 "readonly" in words
                 and not words & {"fast", "blocking"}
@@ -309,6 +340,8 @@ def command(
         )
         if len(specs) == 1 and specs[0].is_one_key:
             made.single_key = specs[0].first
+        made.may_write = not words.isdisjoint(("write", "may_replicate"))
+        made.is_queued = name not in NOT_QUEUED and "no_multi" not in words
         made.low = abs(arity)
         made.high = arity if arity > 0 else FAST_ROWS
         if lane is Lane.SLOW or alters_session:
@@ -341,6 +374,13 @@ def container(
         categories=f"-{_GROUP_CATEGORY.get(group, group)} {categories}",
         lane=Lane.CONTROL,
     )(no_subcommand)
+
+
+def _origin(since: str) -> str:
+    """Of a command of Redis: the version, if that is a later one than REDIS_VERSION."""
+    major, minor = since.split(".")[:2]
+    there = tuple(map(int, REDIS_VERSION.split(".")[:2]))
+    return f"Redis {major}.{minor}" if (int(major), int(minor)) > there else ""
 
 
 def _categories(flags: frozenset[str], group: str, extra: str) -> frozenset[str]:

@@ -6,7 +6,6 @@ import logging
 import re
 import time
 
-from tendis_py.commands.arguments import integer, natural
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.protected import allows
@@ -17,16 +16,12 @@ from tendis_py.errors import (
     NO_SHUTDOWN,
     REWRITE_IN_PROGRESS,
     SAVE_IN_PROGRESS,
-    TIMEOUT_NEGATIVE,
-    TIMEOUT_NOT_INTEGER,
-    TIMEOUT_RANGE,
     ReplyError,
     StorageError,
     syntax_error,
     wrong_subcommand,
 )
 from tendis_py.log import NOTICE
-from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, Reply
 from tendis_py.services.saving import Start, Work
 
@@ -45,62 +40,6 @@ def time_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the server time."""
     seconds, microseconds = divmod(ctx.services.clock.time_ns() // 1000, 1_000_000)
     return [b"%d" % seconds, b"%d" % microseconds]
-
-
-@command(
-    "wait",
-    3,
-    group="generic",
-    since="3.0.0",
-    flags="blocking",
-    categories="-keyspace connection",
-    tips=("request_policy:all_shards", "response_policy:agg_min"),
-    syntax="numreplicas timeout",
-)
-def wait(ctx: Context, args: list[bytes]) -> Reply:
-    """Blocks until the asynchronous replication of all preceding write commands sent by the \
-connection is completed.
-
-    There are no replicas and none can come, so the answer is known at once: 0. Redis would give
-    it after ``timeout``.
-    """
-    integer(args[1])
-    _milliseconds(ctx, args[2])
-    return 0
-
-
-def _milliseconds(ctx: Context, argument: bytes) -> int:
-    """How long to wait at the most."""
-    timeout = integer(argument, error=TIMEOUT_NOT_INTEGER)
-    if timeout < 0:
-        raise ReplyError(TIMEOUT_NEGATIVE)
-    if timeout > INT64_MAX - ctx.db.now:
-        raise ReplyError(TIMEOUT_RANGE)
-    return timeout
-
-
-@command(
-    "waitaof",
-    4,
-    group="generic",
-    since="7.2.0",
-    flags="blocking",
-    categories="-keyspace connection",
-    tips=("request_policy:all_shards", "response_policy:agg_min"),
-    lane=Lane.SLOW,
-    syntax="numlocal numreplicas timeout",
-)
-def waitaof(ctx: Context, args: list[bytes]) -> Reply:
-    """Blocks until all of the preceding write commands sent by the connection are written to the \
-append-only file of the master and/or replicas.
-
-    Rather than wait for the next fsync, it makes one. There are no replicas, see WAIT.
-    """
-    integer(args[1], 0, 1)
-    natural(args[2])
-    _milliseconds(ctx, args[3])
-    ctx.tx.wants_sync = True
-    return [1, 0]
 
 
 @command(

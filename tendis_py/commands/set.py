@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from tendis_py.commands.arguments import Option, columns, integer, natural, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed, stores
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     LIMIT_NEGATIVE,
@@ -16,6 +19,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import Replies, Reply, SetStream, Stream
+from tendis_py.storage.events import Writes
 from tendis_py.types.set import algebra
 from tendis_py.types.set import members as sets
 from tendis_py.types.set import random as randomly
@@ -56,6 +60,7 @@ def _sadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     ),
     syntax="key member [member ...]",
     run_on_key=_sadd_run,
+    events="sadd",
 )
 def sadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
@@ -70,10 +75,16 @@ def sadd(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete"),
     complexity="O(N) where N is the number of members to be removed.",
     syntax="key member [member ...]",
+    events="srem",
 )
 def srem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a set. Deletes the set if the last member was removed."""
     return sets.remove(ctx.db, args[1], rest(args, 2))
+
+
+def _smove_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    yield from changed(writes, "s", "srem", ctx.db.index, args[1])
+    yield from changed(writes, "s", "sadd", ctx.db.index, args[2])
 
 
 @_command(
@@ -83,6 +94,7 @@ def srem(ctx: Context, args: list[bytes]) -> Reply:
     flags="write fast",
     keys=(_TAKE, Keys("RW insert", first=2)),
     syntax="source destination member",
+    events=_smove_events,
 )
 def smove(ctx: Context, args: list[bytes]) -> Reply:
     """Moves a member from one set to another."""
@@ -157,6 +169,7 @@ def _spop_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     tips=_RANDOM,
     syntax="key [count]",
     run_on_key=_spop_run,
+    events="spop",
 )
 def spop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns one or more random members from a set after removing them.
@@ -247,25 +260,72 @@ def sdiff(ctx: Context, args: list[bytes]) -> Reply:
 
 
 _LIMIT = {b"LIMIT": Option("limit", partial(natural, error=LIMIT_NEGATIVE))}
+_UNION_OPTIONS = {**_LIMIT, b"APPROX": Option("approx")}
 
 
-@_command(
+_card_command = partial(
+    _command, arity=-3, flags="readonly", keys=Keys("RO access", first=2, count=1)
+)
+
+
+def _counted(
+    args: list[bytes], grammar: Mapping[bytes, Option] = _LIMIT
+) -> tuple[list[bytes], dict[str, Any]]:
+    """The keys, whose number comes before them, and what follows."""
+    number = integer(args[1], 1, error=NUMKEYS_NOT_POSITIVE)
+    if number > len(args) - 2:
+        raise ReplyError(NUMKEYS_TOO_MANY)
+    return args[2 : 2 + number], options(args, 2 + number, grammar)
+
+
+@_card_command(
     "sintercard",
-    -3,
     since="7.0.0",
-    flags="readonly",
-    keys=Keys("RO access", first=2, count=1),
     complexity=_INTERSECTING,
     syntax="numkeys key [key ...] [LIMIT limit]",
 )
 def sintercard(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of members of the intersect of multiple sets."""
-    number = integer(args[1], 1, error=NUMKEYS_NOT_POSITIVE)
-    if number > len(args) - 2:
-        raise ReplyError(NUMKEYS_TOO_MANY)
-    limit = options(args, 2 + number, _LIMIT).get("limit", 0)
-    sources = algebra.find_all(ctx.db, args[2 : 2 + number])
-    return algebra.count_intersection(ctx.db, sources, limit)
+    keys, chosen = _counted(args)
+    return algebra.count_intersection(
+        ctx.db, algebra.find_all(ctx.db, keys), chosen.get("limit", 0)
+    )
+
+
+@_card_command(
+    "sunioncard",
+    since="8.10.0",
+    complexity=_EACH_INPUT,
+    syntax="numkeys key [key ...] [APPROX] [LIMIT limit]",
+)
+def sunioncard(ctx: Context, args: list[bytes]) -> Reply:
+    """Returns the number of members of the union of multiple sets.
+
+    "Approximate mode (APPROX): uses Redis's existing HyperLogLog internals to estimate the union
+    cardinality … Standard HLL error of ~0.81%" (redis#14893); with LIMIT "the result will not
+    exceed limit" (redis-py).
+    """
+    keys, chosen = _counted(args, _UNION_OPTIONS)
+    sources, limit = algebra.find_all(ctx.db, keys), chosen.get("limit", 0)
+    if "approx" not in chosen:
+        return algebra.count_union(ctx.db, sources, limit)
+    about = algebra.estimate_union(ctx.db, sources)
+    return min(about, limit) if limit else about
+
+
+@_card_command(
+    "sdiffcard",
+    since="8.10.0",
+    complexity=_EACH_INPUT,
+    syntax="numkeys key [key ...] [LIMIT limit]",
+)
+def sdiffcard(ctx: Context, args: list[bytes]) -> Reply:
+    """Returns the number of members of the difference between the first set and all successive
+    sets.
+    """
+    keys, chosen = _counted(args)
+    sources = algebra.find_all(ctx.db, keys)
+    return algebra.count_difference(ctx.db, keys, sources, chosen.get("limit", 0))
 
 
 _store = partial(
@@ -278,19 +338,19 @@ _store = partial(
 )
 
 
-@_store("sunionstore", complexity=_EACH_INPUT)
+@_store("sunionstore", complexity=_EACH_INPUT, events=stores("sunionstore", "s"))
 def sunionstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the union of multiple sets in a key."""
     return algebra.store_union(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
 
 
-@_store("sinterstore", complexity=_INTERSECTING)
+@_store("sinterstore", complexity=_INTERSECTING, events=stores("sinterstore", "s"))
 def sinterstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the intersect of multiple sets in a key."""
     return algebra.store_intersection(ctx.db, args[1], algebra.find_all(ctx.db, args[2:]))
 
 
-@_store("sdiffstore", complexity=_EACH_INPUT)
+@_store("sdiffstore", complexity=_EACH_INPUT, events=stores("sdiffstore", "s"))
 def sdiffstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the difference of multiple sets in a key."""
     keys = args[2:]

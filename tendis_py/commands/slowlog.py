@@ -36,6 +36,7 @@ def slowlog_get(ctx: Context, args: list[bytes]) -> Reply:
     "slowlog|stages",
     -2,
     group="server",
+    origin="tendis-py",
     since="2.2.12",
     flags=_ADMIN,
     complexity="O(N) where N is the number of entries returned",

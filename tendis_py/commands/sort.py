@@ -8,10 +8,12 @@ from itertools import pairwise
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, stored
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import syntax_error
 from tendis_py.resp.replies import Reply, Stream
 from tendis_py.resp.requests import Request
+from tendis_py.storage.events import Writes
 from tendis_py.types import sort as sorts
 from tendis_py.types.list import elements as lists
 from tendis_py.types.sort import Sorting
@@ -121,6 +123,11 @@ _SYNTAX = (
 )
 
 
+def _sort_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    for at, _ in _sort_keys(args)[1:]:
+        yield from stored(writes, "l", "sortstore", ctx.db.index, args[at])
+
+
 @_command(
     "sort",
     -2,
@@ -130,6 +137,7 @@ _SYNTAX = (
     find_keys=_sort_keys,
     claims=_claims,
     syntax=f"{_SYNTAX} [STORE destination]",
+    events=_sort_events,
 )
 def sort(ctx: Context, args: list[bytes]) -> Reply:
     """Sorts the elements in a list, a set, or a sorted set, optionally storing the result."""

@@ -37,6 +37,7 @@ from tendis_py.config.kinds import (
     YesNo,
 )
 from tendis_py.config.machine import available_memory
+from tendis_py.config.special_kinds import EventClasses
 from tendis_py.config.without_effect import WITHOUT_EFFECT, AcceptedSettings
 
 T = TypeVar("T")
@@ -143,6 +144,13 @@ class Settings(AcceptedSettings):
         OutputBufferLimits(),
         _LIMITS,
         "replies of one client that may wait to be sent, before it is closed",
+    )
+
+    notify_keyspace_events: str = _directive(
+        EventClasses(),
+        "",
+        "what is published of changes of keys: K for each key's channel, E for each event's, and "
+        "the classes of events; empty publishes nothing, and else pipelines run slower",
     )
 
     # Process
@@ -265,7 +273,9 @@ class Settings(AcceptedSettings):
         "elements of a list node; -1 to -5 are 4, 8, 16, 32 and 64 kb instead",
         aliases=("list-max-ziplist-size",),
     )
-    set_max_intset_entries: int = _count("integers of a set held as an intset", 512)
+    set_max_intset_entries: int = _count(
+        "integers of a set held as an intset, and sorted integers held in one row", 512
+    )
     set_max_listpack_entries: int = _count("members of a set held in one row", 128)
     set_max_listpack_value: int = _count("longest member of such a set", 64)
     zset_max_listpack_entries: int = _count(

@@ -80,7 +80,8 @@ class Flags(SeveralWords[tuple[str, ...]]):
 
 
 class EventClasses(SingleWord[str]):
-    """Letters of notify-keyspace-events; ``A`` stands for most classes, and is shown for them."""
+    """Letters of notify-keyspace-events, held without ``A``: it stands for most classes, and is
+    shown for them. Beside it Redis does not show ``n``, be it given."""
 
     __slots__ = ()
     rewriting = Rewriting.NOT_DEFAULT
@@ -92,15 +93,13 @@ class EventClasses(SingleWord[str]):
         if not set(word) <= set(self._KNOWN):
             raise ValueError(f"Invalid event class character. Use '{self._KNOWN}'.")
         given = set(word) | (set(self._ALL) if "A" in word else set())
-        every = given >= set(self._ALL)
-        classes = "A" if every else "".join(it for it in self._ALL + "n" if it in given)
-        return classes + "".join(it for it in "KEm" if it in given)
+        return "".join(it for it in self._ALL + "nKEm" if it in given)
 
     def format(self, value: str) -> str:
-        return value
+        return "A" + value[len(self._ALL) :].lstrip("n") if self._ALL in value else value
 
     def lines(self, value: str) -> list[str]:
-        return [quote(value)]
+        return [quote(self.format(value))]
 
     def accepts(self) -> str:
         return f"letters of {self._KNOWN}"

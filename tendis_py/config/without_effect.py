@@ -27,7 +27,6 @@ from tendis_py.config.kinds import (
     YesNo,
 )
 from tendis_py.config.special_kinds import (
-    EventClasses,
     FileName,
     Flags,
     HostName,
@@ -254,10 +253,9 @@ _ENTRIES: Mapping[str, Sequence[_Entry]] = {
         _number("acllog-max-len", 128, 0, LONG_MAX),
         _one_of("acl-pubsub-default", "allchannels resetchannels", "resetchannels"),
     ),
-    "there are no scripts, modules or messages": (
+    "there are no scripts or modules": (
         _number("busy-reply-threshold lua-time-limit", 5000, 0, LONG_MAX),
         _no("vset-force-single-threaded-execution"),
-        _Entry("notify-keyspace-events", EventClasses(), ""),
     ),
     "the process stays in the foreground, and logs by itself": (
         _no("daemonize", runtime=False),

@@ -3,22 +3,14 @@ that waits to be told to one."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
+from typing import Any
 
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import ENCODERS, Payload, Push
 
 Letter = tuple[Payload, Payload]
 """What a client is told in RESP2, and in RESP3; empty: nothing."""
-
-_UNASKED = re.compile(rb">|\*3\r\n\$7\r\nmessage\r\n|\+\d+\.\d{6} \[")
-
-
-def is_unasked(reply: bytes) -> bool:
-    """Whether that was told and does not answer anything: a push, a message in RESP2, where a
-    client that gets any is asked nothing with such a reply, or a line of MONITOR."""
-    return _UNASKED.match(reply) is not None
 
 
 class Message:
@@ -31,6 +23,10 @@ class Message:
         self._push = push
         self._payloads: dict[int, Payload] = {}
 
+    def __len__(self) -> int:
+        """Bytes on the wire, in the protocol that it was first asked for in."""
+        return len(next(iter(self._payloads.values())) if self._payloads else self.payload(3))
+
     def payload(self, protocol: int) -> Payload:
         """The message on the wire in RESP ``protocol``."""
         found = self._payloads.get(protocol)
@@ -38,32 +34,71 @@ class Message:
             found = self._payloads[protocol] = ENCODERS[protocol][Push](self._push)
         return found
 
+    def size(self, protocol: int) -> int:
+        """Bytes on the wire in RESP ``protocol``."""
+        return len(self.payload(protocol))
+
+    def is_for(self, session: Any) -> bool:
+        """Whether it still concerns a session that it was sent to: asked when it is its turn."""
+        return True
+
+
+class Messages(Message):
+    """Several for the same sessions, as one: each is for a session if the first is."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: list[Message]) -> None:
+        super().__init__(Push())
+        self._messages = messages
+
+    def payload(self, protocol: int) -> Payload:
+        found = self._payloads.get(protocol)
+        if found is None:
+            payloads = [message.payload(protocol) for message in self._messages]
+            found = self._payloads[protocol] = joined(payloads)
+        return found
+
+    def is_for(self, session: Any) -> bool:
+        return self._messages[0].is_for(session)
+
 
 class Mailbox(Message):
     """What one client is to be told, in order, and among its replies: whoever gets there first
     takes it out, the thread that runs the client's requests, between two of them, or the reactor
     when none is under way. Any thread may call any method."""
 
-    __slots__ = ("_letters", "_posted", "monitors", "redirects")
+    __slots__ = ("_letters", "_posted", "bytes", "monitors", "redirects")
 
     def __init__(self) -> None:
         self._letters: deque[Letter] = deque()
         self._posted = False
+        self.bytes = 0
+        """About as many as are here."""
         self.monitors = False
         """Whether the client is shown all requests (MONITOR)."""
         self.redirects = 0
         """How many clients have it be told in their place (CLIENT TRACKING REDIRECT)."""
 
+    def __len__(self) -> int:
+        """Nothing of it counts as published: see ``bytes``."""
+        return 0
+
     def put(self, letter: Letter) -> bool:
         """Leave ``letter`` here; whether it has to be seen to that somebody looks."""
         self._letters.append(letter)
+        self.bytes += len(letter[1])
         posted, self._posted = self._posted, True
         return not posted
+
+    def size(self, protocol: int) -> int:
+        return self.bytes
 
     def payload(self, protocol: int) -> Payload:
         """All that is here, which is then not here any more."""
         # Cleared before letters are taken: one put meanwhile has somebody look once too often.
         self._posted = False
+        self.bytes = 0
         letters = self._letters
         if not letters:
             return b""

@@ -21,9 +21,11 @@ Python value            RESP3            RESP2
 ``OrderedSet``          set              array
 ``SetStream``           set              array
 ``Verbatim``            verbatim string  bulk string
+``Digits``              double           bulk string
 ``Push``                push             array
 ``ReplyError``          error            error
 ``Encoded``             as it is         as it is
+``EncodedArray``        array            array
 ``Pieces``              bulk string      bulk string
 ======================  ===============  ======================
 """
@@ -31,6 +33,7 @@ Python value            RESP3            RESP2
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice, repeat
 from typing import Any
@@ -52,6 +55,12 @@ class Encoded(bytes):
 
 class Verbatim(bytes):
     """Text for people (INFO, CLIENT LIST): RESP3 marks it as ``txt``."""
+
+    __slots__ = ()
+
+
+class Digits(bytes):
+    """A number that a Python float is too coarse for, as it is spelled."""
 
     __slots__ = ()
 
@@ -99,12 +108,18 @@ class PairStream:
         self.pairs = pairs
 
 
+class EncodedArray(list[Any]):
+    """An array whose elements are on the wire format already."""
+
+    __slots__ = ()
+
+
 class NullArray:
     __slots__ = ()
 
 
 Reply = (
-    bytes  # Encoded and Verbatim, too
+    bytes  # Encoded, Verbatim and Digits, too
     | Pieces
     | str
     | int
@@ -112,7 +127,7 @@ Reply = (
     | NullArray
     | float
     | bool
-    | list[Any]  # OrderedSet, Pairs and Push, too
+    | list[Any]  # OrderedSet, Pairs, Push and EncodedArray, too
     | tuple[Any, ...]
     | Stream  # SetStream, too
     | dict[Any, Any]
@@ -129,6 +144,7 @@ Replies = list[Any]
 
 NULL_ARRAY = NullArray()
 OK = Encoded(b"+OK\r\n")
+QUEUED = Encoded(b"+QUEUED\r\n")
 NO_REPLY = Encoded(b"")
 
 _WHOLE = 2.0**62
@@ -183,6 +199,10 @@ def _bulk(value: bytes) -> bytes:
     if length < _SMALL:
         return _BULK_HEAD[length] + value + b"\r\n"
     return b"$%d\r\n%b\r\n" % (length, value)
+
+
+def _encoded_array(payloads: EncodedArray) -> Payload:
+    return joined([b"*%d\r\n" % len(payloads), *payloads])
 
 
 def _long_bulk(value: Pieces) -> Payload:
@@ -328,6 +348,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         str: _simple,
         int: _integer,
         Encoded: _same,
+        EncodedArray: _encoded_array,
         ReplyError: _error,
     }
     array = _aggregate(b"*", encoders)
@@ -340,7 +361,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         encoders[bool] = lambda value: _integer(int(value))
         encoders[set] = encoders[frozenset] = encoders[OrderedSet] = encoders[Push] = array
         encoders[SetStream] = encoders[Stream]
-        encoders[Verbatim] = _bulk
+        encoders[Verbatim] = encoders[Digits] = _bulk
         encoders[dict] = _map(b"*%d\r\n", encoders, 2)
         encoders[PairStream] = _pair_stream(b"*%d\r\n", encoders, 2)
         encoders[Pairs] = array
@@ -352,6 +373,7 @@ def _encoders(protocol: int) -> dict[type, Encode]:
         encoders[SetStream] = _stream(b"~", encoders)
         encoders[Push] = _aggregate(b">", encoders)
         encoders[Verbatim] = _verbatim
+        encoders[Digits] = lambda value: b",%b\r\n" % value
         encoders[dict] = _map(b"%%%d\r\n", encoders, 1)
         encoders[PairStream] = _pair_stream(b"%%%d\r\n", encoders, 1)
         encoders[Pairs] = _pairs(encoders)
@@ -418,6 +440,17 @@ def split_replies(payload: bytes) -> list[bytes]:
         found.append(payload[start:at])
         start = at
     return found
+
+
+_TOLD = re.compile(
+    rb">|\*3\r\n\$\d+\r\n([ps]?(un)?subscribe|message)\r\n|\+\d+\.\d{6} \[",
+)
+
+
+def is_push(reply: bytes) -> bool:
+    """Whether one reply, made here, is a push: in RESP2 the array that confirms a subscription, or
+    tells a subscriber what is to be read again, and in either protocol a line of MONITOR."""
+    return _TOLD.match(reply) is not None
 
 
 def encode(value: Reply, protocol: int = 2) -> Payload:

@@ -20,7 +20,7 @@ from tendis_py.services.global_gates import GlobalGates, Reason
 from tendis_py.services.pushes import leave
 from tendis_py.session import Session
 
-Witness = Callable[[Any, Any, Request], None]
+Witness = Callable[[Any, Any, Request, bool], None]
 
 _SPECIAL = re.compile(rb"[^ !#-\[\]-~]")
 _LETTERS = dict(zip(b'\\"\n\r\t\a\b', b'\\"nrtab', strict=True))

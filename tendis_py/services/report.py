@@ -18,6 +18,7 @@ from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
 from tendis_py.services.histogram import percentiles_ns
 from tendis_py.services.process import cpu_times, physical_memory
+from tendis_py.services.pubsub import Kind
 from tendis_py.services.saving import Work
 
 Fields = Iterator[tuple[str, Any]]
@@ -76,12 +77,12 @@ def clients(services: Services) -> Fields:
     yield "client_recent_max_output_buffer", max((outputs for _, outputs in recent), default=0)
     yield "blocked_clients", len(services.clients.blocked)
     yield "tracking_clients", services.tracking.clients
-    yield "pubsub_clients", 0
-    yield "watching_clients", 0
+    yield "pubsub_clients", services.pubsub.clients
+    yield "watching_clients", len(services.watches.sessions)
     yield "clients_in_timeout_table", 0
-    yield "total_watched_keys", 0
-    yield "total_blocking_keys", 0
-    yield "total_blocking_keys_on_nokey", 0
+    yield "total_watched_keys", len(services.watches)
+    yield "total_blocking_keys", services.waiters.places
+    yield "total_blocking_keys_on_nokey", services.waiters.places_if_gone
     yield "peak_connected_clients", services.clients.peak
 
 
@@ -251,7 +252,11 @@ def stats(services: Services) -> Fields:
     yield from _NO_EVICTION
     yield "keyspace_hits", totals.hits
     yield "keyspace_misses", totals.misses
-    yield from _NO_CHANNELS_AND_FORKS
+    pubsub = services.pubsub
+    yield "pubsub_channels", pubsub.count(Kind.CHANNEL)
+    yield "pubsub_patterns", pubsub.count(Kind.PATTERN)
+    yield "pubsubshard_channels", pubsub.count(Kind.SHARD_CHANNEL)
+    yield from _NO_FORKS
     yield "tracking_total_keys", services.tracking.keys
     yield "tracking_total_items", services.tracking.items
     yield "tracking_total_prefixes", services.tracking.prefixes
@@ -282,10 +287,7 @@ _NO_EVICTION = (
     ("total_eviction_exceeded_time", 0),
     ("current_eviction_exceeded_time", 0),
 )
-_NO_CHANNELS_AND_FORKS = (
-    ("pubsub_channels", 0),
-    ("pubsub_patterns", 0),
-    ("pubsubshard_channels", 0),
+_NO_FORKS = (
     ("latest_fork_usec", 0),
     ("total_forks", 0),
     ("migrate_cached_sockets", 0),

@@ -53,18 +53,26 @@ def follow(services: Services) -> None:
             raise ValueError(str(error)) from None
         engine_options = wanted
 
+    def notify() -> None:
+        notifications = services.notifications
+        notifications.set_classes(config.notify_keyspace_events)
+        services.set_observer(notifications.observe, notifications.active)
+        services.global_gates.set(Reason.NOTIFICATIONS, notifications.active)
+
     def monitor_latency() -> None:
         services.latency.threshold = config.latency_monitor_threshold
         slowlog.set_monitored(config.latency_monitor_threshold)
         look_at_each()
 
     config.report_without_effect()
+    notify()
     monitor_latency()
     services.stats.latencies.track(config.latency_tracking)
     set_slowlog_threshold()
     config.on_change("slowlog-log-slower-than", set_slowlog_threshold)
     config.on_change("latency-monitor-threshold", monitor_latency)
     config.on_change("slowlog-max-len", lambda: slowlog.set_max_length(config.slowlog_max_len))
+    config.on_change("notify-keyspace-events", notify)
     config.on_change("loglevel", lambda: log.set_level(config.loglevel))
     config.on_change(
         "latency-tracking", lambda: services.stats.latencies.track(config.latency_tracking)

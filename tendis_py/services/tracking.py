@@ -32,7 +32,7 @@ CHANNEL = b"__redis__:invalidate"
 _ALL = {protocol: Encoded(ENCODERS[protocol][type(None)](None)) for protocol in (2, 3)}
 """Instead of keys: all keys, in the protocol of the client that tracks."""
 
-Witness = Callable[[Any, Any, list[bytes]], None]
+Witness = Callable[[Any, Any, list[bytes], bool], None]
 Author = Session | None
 
 
@@ -130,18 +130,20 @@ class KeyTracking:
 
     # Reading
 
-    def note(self, ctx: Any, command: Any, request: list[bytes]) -> None:
-        """``command`` has just run: note what it has read, if its client tracks."""
+    def note(self, ctx: Any, command: Any, request: list[bytes], waits: bool) -> None:
+        """``command`` has just run, unless it ``waits``: note what it has read, if its client
+        tracks."""
         session: Session = ctx.session
         tracking = session.tracking
         if tracking is None:
             return
-        tracking.reads = "readonly" in command.flags
-        if tracking.broadcasts:
+        if waits or tracking.broadcasts:
             return
         if ctx.tx.undo:
             self._look_at_unit(tracking, ctx.tx)
-        if not tracking.reads or (tracking.mode and tracking.caching != (tracking.mode == "optin")):
+        if "readonly" not in command.flags or (
+            tracking.mode and tracking.caching != (tracking.mode == "optin")
+        ):
             return
         with self._lock:
             for key in command.keys_in(request):
@@ -155,6 +157,8 @@ class KeyTracking:
 
     def _look_at_unit(self, tracking: Tracking, tx: Any) -> None:
         """See what the unit of work has written since the last look."""
+        if tracking.seen > tx.mark():
+            tracking.begin()
         keys = {key for _, key in tx.changed_since(tracking.seen)}
         tracking.written |= keys
         tracking.told -= keys
@@ -177,8 +181,7 @@ class KeyTracking:
         told = () if tracking is None else tracking.told
         with self._lock:
             if self._prefixes:
-                reads = tracking is not None and tracking.reads
-                self._gather(change, None if reads else author, outgoing)
+                self._gather(change, author, outgoing)
             if len(self._table):
                 for _, key in change.keys:
                     if key not in told:
@@ -195,7 +198,7 @@ class KeyTracking:
                 if session.tracking is not None:
                     self._tell(session, session.tracking, _ALL[session.protocol])
         own = ctx.session
-        if at_once and own.mailbox and (unasked := own.mailbox.payload(own.protocol)):
+        if at_once and own.mailbox is not None and (unasked := own.mailbox.payload(own.protocol)):
             ctx.replies.append(unasked)
         free()
 
@@ -233,16 +236,16 @@ class KeyTracking:
 
     def _gather(self, change: Change, author: Author, outgoing: list[Release]) -> None:
         """Keep the keys that somebody is to hear of once the batch is committed."""
-        keys = [key for _, key in change.keys if next(self._prefixes_of(key), None) is not None]
-        if not keys:
+        places = [place for place in change.keys if any(True for _ in self._prefixes_of(place[1]))]
+        if not places:
             return
         thread = threading.get_ident()
         broadcast = self._gathering.get(thread)
         if broadcast is None or broadcast.outgoing is not outgoing:
             broadcast = self._gathering[thread] = _Broadcast(outgoing)
             outgoing.append(partial(self._send, broadcast))
-        for key in keys:
-            broadcast.authors[key] = author
+        for place in places:
+            broadcast.authors[place[1]] = None if place in change.expired else author
 
     def _prefixes_of(self, key: bytes) -> Iterator[bytes]:
         """Those of ``key`` that somebody hears of."""

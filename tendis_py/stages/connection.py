@@ -9,7 +9,8 @@ import contextlib
 import select
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import FastReader, Request, RequestParser
 from tendis_py.services.clock import Clock
+from tendis_py.services.waiters import Wait
 from tendis_py.session import Outlet, Session
 
 RECEIVE_BYTES = 16 * 1024
@@ -57,7 +59,13 @@ class Gone:
     """What is left of a connection to a session that replies still arrive for."""
 
     class _Nowhere:
-        def deliver(self, message: Message, peers: list[Any]) -> None:
+        def deliver(self, message: Message, peers: Sequence[Any]) -> None:
+            """Nobody is there."""
+
+        def answer(self, peer: Any, payload: Payload) -> None:
+            """Nobody is there."""
+
+        def run_again(self, peer: Any) -> None:
             """Nobody is there."""
 
     home = _Nowhere()
@@ -74,14 +82,23 @@ class Gone:
 GONE = Gone()
 
 
+@dataclass(frozen=True, slots=True)
+class Early:
+    """The reply to a request that waits; None: it is to run again."""
+
+    payload: Payload | None
+
+
 class Connection:
-    """``busy`` while a batch holds requests of this connection: requests that arrive meanwhile
-    wait in ``waiting``, so that they run and are answered in order."""
+    """``busy`` while a batch holds requests of this connection, or one of them waits (BLPOP):
+    requests that arrive meanwhile wait in ``waiting``, so that they run and are answered in
+    order."""
 
     __slots__ = (
         "_monotonic",
         "busy",
         "closed",
+        "early",
         "events",
         "fd",
         "finished",
@@ -96,6 +113,7 @@ class Connection:
         "socket",
         "soft_limit_since",
         "unfinished_bytes",
+        "wait",
         "waiting",
         "waiting_bytes",
         "waiting_since",
@@ -136,6 +154,10 @@ class Connection:
         self.waiting_bytes = 0
         self.waiting_since = 0
         """When the oldest request in ``waiting`` was read (perf_counter_ns)."""
+        self.wait: Wait | None = None
+        """What its oldest request waits with that is not answered."""
+        self.early: Early | None = None
+        """What came for that before the batch that it waits since was answered."""
         self.heavy = False
         """Whether it last sent as much as is read at a time: more is to be expected."""
         self.queued = False
@@ -180,7 +202,12 @@ class Connection:
     def ordinary(self) -> bool:
         """Whether a reply changes nothing but what the client has got."""
         session = self.session
-        return session.authenticated and self.parser.authenticated and not session.closing
+        return (
+            session.authenticated
+            and self.parser.authenticated
+            and not session.closing
+            and self.wait is None
+        )
 
     @property
     def readable(self) -> bool:
@@ -191,15 +218,17 @@ class Connection:
             and self.outbox_bytes <= OUTBOX_BYTES
         )
 
-    def exceeds(self, limit: BufferLimit, now: float) -> bool:
-        """Whether more replies wait to be sent than ``limit`` allows, at ``now`` (monotonic)."""
-        if limit.soft and self.outbox_bytes > limit.soft:
+    def exceeds(self, limit: BufferLimit, now: float, more: int = 0) -> bool:
+        """Whether more waits to be sent than ``limit`` allows, at ``now`` (monotonic), ``more``
+        bytes being there besides the outbox."""
+        unsent = self.outbox_bytes + more
+        if limit.soft and unsent > limit.soft:
             self.soft_limit_since = self.soft_limit_since or now
             if now - self.soft_limit_since > limit.soft_seconds:
                 return True
         else:
             self.soft_limit_since = 0.0
-        return bool(limit.hard) and self.outbox_bytes > limit.hard
+        return bool(limit.hard) and unsent > limit.hard
 
     def weigh(self, size: int, requests: int) -> int:
         """So many bytes were read, which have completed so many requests: for how much that counts

@@ -103,11 +103,11 @@ class ConnectionTable(dict[int, Connection]):
         self.close(connection)
         return True
 
-    def close_for_output(self, connection: Connection, now: float) -> bool:
+    def close_for_output(self, connection: Connection, now: float, more: int = 0) -> bool:
         """Close a client that owes more reading than client-output-buffer-limit allows, at ``now``
-        (monotonic); whether it did."""
+        (monotonic), ``more`` bytes being kept for it besides; whether it did."""
         limits = self._services.config.client_output_buffer_limit
-        if not connection.exceeds(getattr(limits, connection.session.kind), now):
+        if not connection.exceeds(getattr(limits, connection.session.kind), now, more):
             return False
         log.warning(
             "Client %s closed for overcoming of output buffer limits.", connection.session.address
@@ -125,13 +125,16 @@ class ConnectionTable(dict[int, Connection]):
             buffered += waiting + outgoing
             largest_input = max(largest_input, waiting)
             largest_output = max(largest_output, outgoing)
-            if connection.outbox is None or not self.close_for_output(connection, now):
+            mailbox = connection.session.mailbox
+            told = 0 if mailbox is None else mailbox.bytes
+            if not (told or connection.outbox) or not self.close_for_output(connection, now, told):
                 self._check_progress(connection, now)
         self._traffic.look(buffered, largest_input, largest_output)
 
     def _check_progress(self, connection: Connection, now: float) -> None:
-        has_to_speak = not connection.session.monitors
-        timeout = self._services.config.timeout if has_to_speak else 0
+        session = connection.session
+        may_be_idle = session.kind == "normal" and not session.monitors
+        timeout = self._services.config.timeout if may_be_idle else 0
         if connection.outbox_bytes > OUTBOX_BYTES:
             if now - connection.progress > OUTPUT_STALL_SECONDS:
                 log.warning("closing %s: it does not read", connection.session.address)

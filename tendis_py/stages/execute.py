@@ -64,7 +64,9 @@ class Executor:
         self.tx = Transaction(self.keyspace, counters)
         self.tx.fast_rows = FAST_ROWS if has_slow_lane else 0
         self.tx.on_settle = self._note_settled
-        self.dispatcher = Dispatcher(self.tx, services, counters, defers=True)
+        self.dispatcher = Dispatcher(
+            self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
+        )
         self._everything = Claim(None)
         self._running: Batch | None = None
         self._round: list[Batch] = []
@@ -79,6 +81,8 @@ class Executor:
         if self.locking is Locking.KEYS:
             keys = batch.plan().keys
             if keys is None or keys:
+                if keys and self.services.waiters.sessions:
+                    keys = self.services.waiters.widen(keys)
                 batch.claim = self.keyspace.locks.acquire(keys)
             else:
                 self.execute_control(batch)
@@ -131,6 +135,7 @@ class Executor:
     def _run(self, batch: Batch) -> None:
         batch.started = perf_counter_ns()
         self._running = batch
+        self.dispatcher.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
@@ -157,6 +162,10 @@ class Executor:
                     batch.slow_next = {*batch.slow_next, connection}
                 elif self.dispatcher.stop is Stop.HELD:
                     batch.held = {*batch.held, connection}
+                elif self.dispatcher.stop is Stop.BLOCKED:
+                    assert self.dispatcher.waits is not None
+                    batch.blocked = {**batch.blocked, connection: self.dispatcher.waits}
+                    batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
@@ -249,8 +258,10 @@ class Executor:
         try:
             self._begin()
             job.work(self.tx)
-            self.tx.end_unit()
+            change = self.tx.end_unit()
             self.tx.commit()
+            if change is not None and self.services.waiters.sessions:
+                self.dispatcher.nudge(change)
             self.tx.release()
         except Exception as failure:
             if isinstance(failure, WriteFailedError):

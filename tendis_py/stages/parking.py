@@ -14,6 +14,7 @@ from tendis_py.services.clients import Clients
 from tendis_py.stages.connection import Connection
 
 _FEW = 64
+_MOST_DUE = 256
 
 
 class Parking:
@@ -55,19 +56,20 @@ class Parking:
         self._deadlines = [one for one in self._deadlines if self._parked.get(one[2]) == one[1]]
         heapify(self._deadlines)
 
-    def call_all(self) -> list[Connection]:
-        """Take all out, in the order they came."""
-        called = list(self._parked)
+    def call_paused(self) -> list[Connection]:
+        """Take those out, in the order they came, that wait for nothing but the time."""
+        called = [connection for connection in self._parked if connection.wait is None]
         for connection in called:
             self.leave(connection)
-        self._deadlines.clear()
-        self.deadline = math.inf
+        self._forget_those_gone()
+        self.deadline = self._deadlines[0][0] if self._deadlines else math.inf
         return called
 
     def call_due(self, now: float) -> list[Connection]:
-        """Take those out whose time is up at ``now``, in the order of their deadlines."""
-        due = []
-        while self._deadlines and self._deadlines[0][0] <= now:
+        """Take those out whose time is up at ``now``, in the order of their deadlines; if there are
+        very many, the first of them."""
+        due: list[Connection] = []
+        while self._deadlines and self._deadlines[0][0] <= now and len(due) < _MOST_DUE:
             _, number, connection = heappop(self._deadlines)
             if self._parked.get(connection) == number and self.leave(connection):
                 due.append(connection)

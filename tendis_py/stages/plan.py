@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tendis_py.commands.registry import REGISTRY, Command, Lane
+from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Command, Lane
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
@@ -30,11 +30,15 @@ class Plan:
 def plan(session: Session, requests: list[Request], *, in_slow_lane: bool = False) -> Plan:
     """What those of ``requests`` need that will run in one go: those before a slow one, or that
     alone once it is ``in_slow_lane``."""
+    if session.transaction is not None:
+        return _with_transactions(session, requests, in_slow_lane)
     keys: set[bytes] | None = set()
     lane = Lane.CONTROL
     for number, request in enumerate(requests):
         command = _find(request)
         if command is None or command.lane is Lane.CONTROL:
+            if command is not None and command.name == "multi":
+                return _with_transactions(session, requests, in_slow_lane)
             continue
         if command.lane_of(request) is Lane.SLOW:
             if number:
@@ -45,6 +49,56 @@ def plan(session: Session, requests: list[Request], *, in_slow_lane: bool = Fals
             found = _keys_of(command, request)
             keys = None if found is None else keys | found if keys else found
     return Plan(keys, lane)
+
+
+def _with_transactions(session: Session, requests: list[Request], in_slow_lane: bool) -> Plan:
+    """As ``plan``, where there is a transaction: what it holds needs nothing until its EXEC, which
+    needs all of that, and what is watched, in the lane of the slowest."""
+    queued = None if session.transaction is None else list(session.transaction.requests)
+    plans = []
+    for number, request in enumerate(requests):
+        command = _find(request)
+        name = "" if command is None else command.name
+        if queued is None:
+            if name == "multi":
+                queued = []
+                continue
+            one = plan_of(request)
+        elif name == "exec":
+            one = _plan_of_unit(session, queued)
+            queued = None
+        else:
+            if name in ("discard", "reset"):
+                queued = None
+            elif command is None or command.is_queued:
+                queued.append(request)
+            continue
+        if one.lane is Lane.SLOW:
+            if number:
+                break
+            return Plan(one.keys if in_slow_lane else set(), Lane.SLOW)
+        plans.append(one)
+    return union(plans)
+
+
+def plan_of(request: Request) -> Plan:
+    """What one request needs, wherever it runs."""
+    command = _find(request)
+    if command is None or command.lane is Lane.CONTROL:
+        return Plan(set(), Lane.CONTROL)
+    return Plan(_keys_of(command, request), command.lane_of(request))
+
+
+def _plan_of_unit(session: Session, queued: list[Request]) -> Plan:
+    plans = [plan_of(request) for request in queued]
+    found = union(plans)
+    if found.keys is not None:
+        found.keys |= {key for _, key in session.watched}
+    if any(one.lane is Lane.SLOW for one in plans) or sum(map(len, queued)) > FAST_ROWS:
+        found.lane = Lane.SLOW
+    elif session.watched:
+        found.lane = Lane.FAST
+    return found
 
 
 def union(plans: Iterable[Plan]) -> Plan:

@@ -17,7 +17,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import compress
@@ -27,11 +27,14 @@ import trio
 
 from tendis_py.commands.registry import Lane
 from tendis_py.resp.messages import Message
-from tendis_py.resp.requests import FastReader
+from tendis_py.resp.replies import Payload
+from tendis_py.resp.requests import FastReader, Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
-from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection
+from tendis_py.services.waiters import Wait
+from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection, Early
 from tendis_py.stages.connection_table import ConnectionTable
+from tendis_py.stages.delivering import Deliveries
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
@@ -112,13 +115,14 @@ class Reactor:
         self._heavy: deque[Connection] = deque()
         """Connections that send a lot and wait to be read, in turn."""
         self._held: list[Batch] = []
-        self._late: dict[Connection, list[Message]] = {}
-        """Messages to connections that wait for replies first."""
+        self._backlog = services.pubsub.backlog
+        self.deliveries = Deliveries(self.connections, self._traffic, self._backlog)
         self._waiting = Waiting(services, self.connections, self._traffic)
         self._stopping = False
         self.turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
         self._epoll.register(self.responses.fd, EPOLLIN)
+        self._backlog.on_end(lambda: self.responses.post(self.connections.resume))
         services.pause.on_end(lambda: self.responses.post(self._waiting.release_all))
 
     # From other threads
@@ -130,9 +134,17 @@ class Reactor:
     def close_soon(self, connection: Connection) -> None:
         self.responses.post(lambda: self.connections.close(connection))
 
-    def deliver(self, message: Message, peers: list[Connection]) -> None:
+    def deliver(self, message: Message, peers: Sequence[Connection]) -> None:
         """Send ``message`` to these connections; after the replies of a batch under way."""
         self.responses.post(Delivery(message, peers))
+
+    def answer(self, connection: Connection, payload: Payload) -> None:
+        """Send a connection the reply that it waits for."""
+        self.responses.post(lambda: self._answer_waiting(connection, payload))
+
+    def run_again(self, connection: Connection) -> None:
+        """Run the request again that a connection waits with."""
+        self.responses.post(lambda: self._run_again(connection))
 
     def call_soon(self, call: Call) -> None:
         """Run ``call`` in the reactor's thread."""
@@ -148,10 +160,10 @@ class Reactor:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a request that was read is not answered yet, but for those that are held back; a
-        hint, for any thread."""
-        return any(
-            connection.busy
+        """Whether a request that was read is not answered yet, but for those that are held back, or
+        a message not sent; a hint, for any thread."""
+        return bool(self.deliveries.waiting) or any(
+            (connection.busy and connection.wait is None)
             or connection.outbox
             or (connection.waiting and connection not in self.connections.parking)
             for connection in list(self.connections.values())
@@ -195,7 +207,7 @@ class Reactor:
         keyspace, queue = self._executor.keyspace, self._queue
         seen = idle = 0
         while not self._stopping:
-            if self._waiting.ready or self._heavy:
+            if self._waiting.ready or self._heavy or self.deliveries.waiting:
                 events = poll(0, MAX_EVENTS)
             elif idle < IDLE_POLLS:
                 # Other threads need the interpreter more than one that only looks.
@@ -212,11 +224,13 @@ class Reactor:
             idle = 0 if events or self._waiting.ready or self._heavy else idle + 1
             self._turn(events)
             if self._now >= self.connections.parking.deadline:
-                self._waiting.release_due(self._now)
+                for connection in self._waiting.release_due(self._now):
+                    self._time_out(connection)
                 idle = 0
             if self._now >= self._next_cron:
                 self._next_cron = self._now + CRON_SECONDS
                 self.connections.check_all(self._now)
+                self.deliveries.forget_closed()
                 await trio.lowlevel.checkpoint()
         for connection in list(self.connections.values()):
             self.connections.close(connection)
@@ -266,6 +280,8 @@ class Reactor:
                 self._queue_heavy(connection)
             else:
                 ready.append(connection)
+        if self.deliveries.waiting or self._backlog.full:
+            ready = self._deliver(ready)
         late = False  # are those being read that send a lot?
         while True:
             for connection in ready:
@@ -324,9 +340,25 @@ class Reactor:
         while self._heavy:
             connection = self._heavy.popleft()
             connection.queued = False
-            if not connection.closed and connection.events & EPOLLIN:
+            if connection.events & EPOLLIN and self._may_be_read(connection):
                 return [connection]
         return []
+
+    def _deliver(self, ready: list[Connection]) -> list[Connection]:
+        """Send messages, a turn's share; those of ``ready`` that may be read now."""
+        self.deliveries.go_on(self._now)
+        return [connection for connection in ready if self._may_be_read(connection)]
+
+    def _may_be_read(self, connection: Connection) -> bool:
+        """Whether it is there, and no message on its way forbids it. A subscriber gets that before
+        the reply to what it asks now, since the publisher may have told it of it; epoll names it
+        again. Who publishes more than can be sent is paused."""
+        if connection.closed:
+            return False
+        if self._backlog.full and connection.session in self._backlog.publishers:
+            self.connections.pause(connection)
+            return False
+        return not self.deliveries.waiting or connection.session.kind != "pubsub"
 
     def _service(self, fd: int) -> None:
         """A source of events that is not a connection."""
@@ -335,7 +367,7 @@ class Reactor:
                 if isinstance(entry, Batch):
                     self._respond(entry)
                 elif isinstance(entry, Delivery):
-                    self._deliver(entry)
+                    self.deliveries.add(entry)
                 else:
                     entry()
         elif fd in self._listeners:
@@ -420,7 +452,8 @@ class Reactor:
         batch has for them: they are not to learn of it by way of the clients that get replies."""
         if self.responses.entries:
             for delivery in self.responses.deliveries():
-                self._deliver(delivery)
+                self.deliveries.add(delivery)
+            self.deliveries.go_on(self._now)
         batch.replied = perf_counter_ns()
         sent = writes = 0
         for connection, payload, rest in batch.replies:
@@ -447,6 +480,9 @@ class Reactor:
                 if connection in batch.held:
                     self._waiting.hold(connection, rest)
                     continue
+                if connection in batch.blocked:
+                    self._block(connection, batch.blocked[connection], rest)
+                    continue
                 connection.waiting = rest + connection.waiting
                 connection.waiting_since = session.received
             if (
@@ -455,38 +491,61 @@ class Reactor:
                 or connection.finished
                 or not connection.ordinary
             ):
+                self._waiting.unblock(connection)
                 self._waiting.go_on(connection)
         batch.written = perf_counter_ns()
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record_response(batch)
-        if self._late:
-            self._send_late([connection for connection, _, _ in batch.replies])
+        if self.deliveries.late:
+            answered = [connection for connection, _, _ in batch.replies]
+            self.deliveries.send_late(answered, self._now)
         batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
             self._submit_slow(later)
 
-    def _deliver(self, delivery: Delivery) -> None:
-        message = delivery.message
-        for connection in delivery.connections:
-            if connection.busy and not connection.closed:
-                self._late.setdefault(connection, []).append(message)
-            else:
-                self._push(connection, message)
+    # Requests that wait
 
-    def _send_late(self, connections: list[Connection]) -> None:
-        """Send what was kept for connections while a batch of theirs was under way."""
-        for connection in connections:
-            for message in self._late.pop(connection, ()):
-                self._push(connection, message)
-        self._late = {one: messages for one, messages in self._late.items() if not one.closed}
+    def _block(self, connection: Connection, wait: Wait, rest: list[Request]) -> None:
+        self._waiting.block(connection, wait, rest)
+        early, connection.early = connection.early, None
+        if early is None:
+            return
+        if early.payload is None:
+            self._run_again(connection)
+        else:
+            self._answer_waiting(connection, early.payload)
 
-    def _push(self, connection: Connection, message: Message) -> None:
+    def _answer_waiting(self, connection: Connection, payload: Payload) -> None:
+        if connection.wait is None:
+            connection.early = Early(payload)
+            return
+        self._waiting.unblock(connection)
+        if connection.session.end_request():
+            self._send(connection, payload)
+        if not connection.closed:
+            self._waiting.go_on(connection)
+
+    def _time_out(self, connection: Connection) -> None:
+        wait = connection.wait
+        assert wait is not None
+        if self._services.waiters.finish(wait, wait.timed_out):
+            self._executor.dispatcher.counters.buckets[wait.command][0] += 1
+            self._answer_waiting(connection, wait.timed_out)
+
+    def _run_again(self, connection: Connection) -> None:
+        wait = connection.wait
         if connection.closed:
             return
-        payload = message.payload(connection.session.protocol)
-        if not payload:
-            return
+        if wait is None:
+            connection.early = Early(None)
+        elif self._services.waiters.take(wait):
+            now = perf_counter_ns()
+            connection.session.received = now
+            self._submit([(connection, [wait.request])], 0, now)
+
+    def _send(self, connection: Connection, payload: Payload) -> None:
+        """Send what is no reply of a batch."""
         connection.session.net_out += len(payload)
         self._traffic.net_output += len(payload)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,10 @@ Call = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message, and the reactor's connections that it is for."""
+    """A message, and the reactor's connections that it is for, at least one."""
 
     message: Message
-    connections: list[Connection]
+    connections: Sequence[Connection]
 
 
 @dataclass(frozen=True, slots=True)

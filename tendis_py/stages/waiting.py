@@ -13,6 +13,7 @@ from tendis_py.resp.requests import Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
 from tendis_py.services.stats import Traffic
+from tendis_py.services.waiters import Wait
 from tendis_py.stages.connection import OUTBOX_BYTES, REQUEST_WORK, Connection
 from tendis_py.stages.connection_table import ConnectionTable
 
@@ -69,11 +70,33 @@ class Waiting:
 
     def release_all(self) -> None:
         """CLIENT PAUSE has been ended: whom it held back goes on, in order."""
-        self.ready += self._parking.call_all()
+        self.ready += self._parking.call_paused()
 
-    def release_due(self, now: float) -> None:
-        """Whose time is up at ``now`` (monotonic seconds) goes on."""
-        self.ready += self._parking.call_due(now)
+    def release_due(self, now: float) -> list[Connection]:
+        """Who was held back until ``now`` (monotonic seconds) goes on; returns those whose request
+        has waited in vain."""
+        due = self._parking.call_due(now)
+        self.ready += [connection for connection in due if connection.wait is None]
+        return [connection for connection in due if connection.wait is not None]
+
+    def block(self, connection: Connection, wait: Wait, rest: list[Request]) -> None:
+        """A request waits with ``wait``, and ``rest`` behind it: park the connection."""
+        if rest:
+            connection.waiting = rest + connection.waiting
+            connection.waiting_since = connection.session.received
+        connection.busy = True
+        if connection.wait is None:
+            connection.wait = wait
+            self._parking.park(connection, wait.deadline)
+        connection.parser.authenticated = self._services.admits(connection.session)
+
+    def unblock(self, connection: Connection) -> None:
+        """The request that waited is answered."""
+        wait, connection.wait = connection.wait, None
+        if wait is not None:
+            connection.busy = False
+            self._parking.leave(connection)
+            self._services.waiters.end(wait)
 
     def go_on(self, connection: Connection) -> None:
         """An idle connection's next step: its waiting requests, its end, or nothing."""
@@ -82,7 +105,7 @@ class Waiting:
         if session.closing:
             connection.waiting = []
             connection.finished = True
-        if connection in self._parking:
+        if connection in self._parking or connection.wait is not None:
             return
         if connection.waiting:
             if connection.outbox_bytes <= OUTBOX_BYTES:

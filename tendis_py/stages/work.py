@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from tendis_py.errors import ReplyError
 from tendis_py.pieces import joined
-from tendis_py.resp.messages import is_unasked
-from tendis_py.resp.replies import encode, split_replies
+from tendis_py.resp.replies import encode, is_push, split_replies
 from tendis_py.resp.requests import Request
 from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
+    from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
     from tendis_py.storage.locks import Claim
@@ -42,6 +42,7 @@ class Batch:
 
     __slots__ = (
         "_plan",
+        "blocked",
         "bytes",
         "claim",
         "committed",
@@ -98,6 +99,8 @@ class Batch:
         """The request of the slow lane that has run: it may be long, see ``drain``."""
         self.held: Collection[Connection] = ()
         """Those whose first request that was not run may not run yet."""
+        self.blocked: dict[Connection, Wait] = {}
+        """Those whose request waits that was the last to run."""
         self.settled = NOTHING_SETTLED
         """How much was committed while the batch ran: so many of ``replies``, and so many bytes of
         the next one."""
@@ -126,7 +129,7 @@ class Batch:
 
     def fail(self, reason: str) -> None:
         """Nothing but what is ``settled`` has been committed: no other reply may look like success.
-        Each reply becomes an error; a push is no reply."""
+        Each reply becomes an error; a push is no reply, nor is what stands for one in RESP2."""
         error = ReplyError(reason)
         entries, kept = self.settled
         for index, (connection, payload, rest) in enumerate(self.replies):
@@ -135,7 +138,7 @@ class Batch:
             done = kept if index == entries else 0
             failure = bytes(encode(error, connection.session.protocol))
             payload = bytes(payload)
-            pieces = [one if is_unasked(one) else failure for one in split_replies(payload[done:])]
+            pieces = [one if is_push(one) else failure for one in split_replies(payload[done:])]
             self.replies[index] = connection, payload[:done] + b"".join(pieces), rest
 
     def tell(self) -> None:

@@ -10,7 +10,7 @@ from itertools import compress, repeat
 from operator import add
 from typing import Any
 
-from tendis_py.storage.codec import ABSENT, AbsentRow, Held, decode_held, held
+from tendis_py.storage.codec import ABSENT, NAMESPACE_SIZE, AbsentRow, Held, decode_held, held
 from tendis_py.storage.families import META
 from tendis_py.storage.key_rows import MISSING, USE_MASK, KeyRows
 
@@ -43,6 +43,10 @@ class BulkRows(KeyRows):
         absent = found.count(ABSENT)
         self._counters.hits += len(keys) - absent
         self._counters.misses += absent
+        if absent and self.tx.keyspace.notes_events:
+            for key, what in zip(keys, found, strict=True):
+                if what is ABSENT:
+                    self.note("m", "keymiss", key)
         if self.tx.touches:
             self._touch_all(meta_keys)
         return found
@@ -141,6 +145,9 @@ class BulkRows(KeyRows):
         overlay.update(dict.fromkeys(meta_keys, ABSENT))
         tx.count(self.namespace, -number, -number)
         self._counters.expired += number
+        if tx.keyspace.notes_events:
+            for meta_key in meta_keys:
+                self.note("x", "expired", meta_key[NAMESPACE_SIZE:])
 
     def _write_all(self, meta_keys: list[bytes], texts: list[bytes], new: int, edits: int) -> None:
         """Set rows to bare strings; ``new`` of them were not there. One entry to undo them all."""

@@ -28,16 +28,38 @@ class Unmodified(int):
     __slots__ = ()
 
 
+class Ready(Unmodified):
+    """As ``Unmodified``, but whoever waits for the key is to try again."""
+
+    __slots__ = ()
+
+
+class Expired(int):
+    """Stands for the edits of a key that is deleted because it was due."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What one unit of work has changed: ``keys`` as index of the database and user key, each once,
     in the order in which they were first written; ``databases``: the indexes of those that were
-    emptied or that now show what another showed. ``author`` is whoever's commands did it, None for
-    a job."""
+    emptied or that now show what another showed. ``has`` tells whether there is a key now, during
+    the call of a listener. ``author`` is whoever's commands did it, None for a job; ``expired``:
+    those of the keys whose time had come, and that nobody has written since; ``ready``: keys that
+    are as they were, but who waits for them is to try again."""
 
     keys: tuple[Place, ...]
     databases: frozenset[int]
+    has: Callable[[Place], bool]
     author: object = field(default=None, compare=False)
+    expired: frozenset[Place] = field(default=frozenset(), compare=False)
+    ready: tuple[Place, ...] = field(default=(), compare=False)
+
+    @property
+    def concerned(self) -> tuple[Place, ...]:
+        """The keys for which who waits is to try again."""
+        return self.keys + self.ready
 
 
 Listener = Callable[[Change, list[Release]], None]

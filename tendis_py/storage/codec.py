@@ -26,8 +26,8 @@ from typing import Any, ClassVar
 
 FORMAT = 1
 
-STRING, LIST, SET, ZSET, HASH, STREAM = range(6)
-TYPE_NAMES = ("string", "list", "set", "zset", "hash", "stream")
+STRING, LIST, SET, ZSET, HASH, STREAM, SORTEDINT = range(7)
+TYPE_NAMES = ("string", "list", "set", "zset", "hash", "stream", "sortedint")
 
 NATURAL, RAW, TEXT = range(3)
 """What Redis would keep a string as: what its text and length say; ``raw``, since it was edited in
@@ -103,7 +103,7 @@ class StringRow(Row):
 
 
 class CollectionRow(Row):
-    """A hash, list, set, sorted set or stream; also a string in fragments.
+    """A hash, list, set, sorted set, stream or sorted integers; also a string in fragments.
 
     Small: ``version`` is 0 and ``value`` is the whole collection, decoded, never changed in place.
     Large: its elements are rows under ``version``, and ``value`` is what the type keeps besides

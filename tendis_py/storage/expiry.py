@@ -76,6 +76,14 @@ class Expiry:
         low_water.lower_to(entries[0][0], raw_entries[0])
         return Due(entries, {meta_key[NAMESPACE_SIZE:] for _, _, meta_key in entries})
 
+    def next_deadline(self) -> int | None:
+        """The earliest of what was not due when it was looked for; None: there is none."""
+        lower = self._keyspace.expiry_low_water.position
+        with contextlib.suppress(UnreadableError):
+            for raw in self._keyspace.engine.keys(EXPIRES, lower, None):
+                return split_deadline_key(raw)[0]
+        return None
+
     def expire(self, tx: Transaction, due: Due) -> None:
         """Delete what is still due; a job, run with ``due.keys`` locked. What is too much for one
         job stays for the next."""

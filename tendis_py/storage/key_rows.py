@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tendis_py.storage.cache import USE_SLOTS
+from tendis_py.storage.changes import Expired
 from tendis_py.storage.codec import (
     ABSENT,
     FIELDS_DUE,
     KEY_DUE,
+    NAMESPACE_SIZE,
     Held,
     Row,
     StringRow,
@@ -99,9 +101,18 @@ class KeyRows:
         row = self.peek(key)
         if row is None:
             self._counters.misses += 1
+            if self.tx.keyspace.notes_events:
+                self.note("m", "keymiss", key)
         else:
             self._counters.hits += 1
         return row
+
+    def note(self, kind: str, name: str, key: bytes) -> None:
+        """Note the event ``name``, of the class ``kind``, which does not show in what is
+        written."""
+        tx = self.tx
+        if tx.keyspace.notes_events:
+            tx.undo.append((tx.notes, (kind, name, self.index, key), MISSING, 0, 0, 0, 0))
 
     def touch(self, key: bytes) -> None:
         """Count as a use of ``key``, now."""
@@ -122,8 +133,9 @@ class KeyRows:
     def expire(self, meta_key: bytes, row: Row) -> None:
         """Delete a row whose time has come, physically: a later read must not meet it again."""
         if row is not ABSENT and self.tx.keyspace.may_expire():
-            self._remove(meta_key, row, 0)
+            self._remove(meta_key, row, Expired(0))
             self._counters.expired += 1
+            self.note("x", "expired", meta_key[NAMESPACE_SIZE:])
 
     def set(self, key: bytes, value: bytes) -> None:
         """Write a string, whatever the key held: ``peek`` and ``put`` in one, for SET."""

@@ -116,6 +116,9 @@ class Keyspace:
         """Versions that are being written ahead of their commit, and are not garbage yet."""
         self.locks = KeyLocks()
         self.interest = Interest()
+        self.notes_events = False
+        """Whether somebody is notified of events, so that transactions note those that do not show
+        in what they write. Set by the services."""
         self.commit_lock = threading.Lock()
         """Held while a commit writes and publishes its counters."""
         self.may_expire: Callable[[], bool] = lambda: True

@@ -14,12 +14,13 @@ from itertools import islice
 from typing import Any
 
 from tendis_py.errors import StorageError, WriteStalledError
-from tendis_py.storage.changes import Change, Place, Release, Unmodified
+from tendis_py.storage.changes import Change, Expired, Place, Ready, Release, Unmodified
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
     PLAIN_STRING,
     Held,
+    namespace_prefix,
     stored,
     version_prefix,
 )
@@ -57,6 +58,8 @@ class Transaction(Overlay):
         """What is to happen once the batch is committed, because of what it has changed."""
         self.amends: list[Release] = []
         """What is to happen if the commit fails, last things first."""
+        self.notes: dict[Any, Any] = {}
+        """Stands in the undo list for "this has happened" (``KeyRows.note``); always empty."""
         self.pending: dict[int, Counts] = {}
         self._moved: dict[int, int] = {}
         """Databases that the batch points to another namespace: index → namespace."""
@@ -156,27 +159,65 @@ class Transaction(Overlay):
 
     def _change(self) -> Change | None:
         """What the unit has changed of the keyspace, None when that is nothing."""
-        places = self.changed_since(0)
-        databases = frozenset([key for overlay, key, *_ in self.undo if overlay is self._moved])
-        return Change(places, databases, self.author) if places or databases else None
+        meta = self.meta
+        keys: dict[bytes, None] = {}
+        expired: set[bytes] = set()
+        ready: list[bytes] = []
+        databases: set[int] = set()
+        for overlay, key, _, _, _, _, edits in self.undo:
+            if overlay is meta:
+                kind = type(edits)
+                if kind is Ready:
+                    ready.append(key)
+                elif kind is not Unmodified:
+                    some = key if type(key) is list else (key,)
+                    keys.update(dict.fromkeys(some))
+                    if kind is Expired:
+                        expired.update(some)
+                    elif expired:
+                        expired.difference_update(some)
+            elif overlay is self._moved:
+                databases.add(key)
+        if not keys and not databases and not ready:
+            return None
+        return Change(
+            self._places(keys),
+            frozenset(databases),
+            self._has,
+            author=self.author,
+            expired=frozenset(self._places(expired)) if expired else frozenset(),
+            ready=self._places(ready) if ready else (),
+        )
 
     def changed_since(self, mark: int) -> tuple[Place, ...]:
         """The keys that the unit has changed since ``mark``, each once, in order."""
         meta = self.meta
         keys: dict[bytes, None] = {}
-        for overlay, key, _, _, _, _, edits in self.undo[mark:] if mark else self.undo:
-            if overlay is meta and type(edits) is not Unmodified:
+        for overlay, key, _, _, _, _, edits in islice(self.undo, mark, None):
+            if overlay is meta and not isinstance(edits, Unmodified):
                 keys.update(dict.fromkeys(key if type(key) is list else (key,)))
-        if not keys:
-            return ()
-        indexes = {one.prefix: one.index for one in self._databases}
+        return self._places(keys) if keys else ()
+
+    def _places(self, meta_keys: Iterable[bytes]) -> tuple[Place, ...]:
+        """Where keys are, or were when the unit began; not those of databases that were emptied
+        before."""
+        indexes: dict[bytes, int] = {}
+        for overlay, key, before, *_ in self.undo if self._moved else ():
+            if overlay is self._moved:
+                namespace = self.keyspace.namespaces[key] if before is MISSING else before
+                indexes[namespace_prefix(namespace)] = key
+        indexes.update((one.prefix, one.index) for one in self._databases)
         return tuple(
             [
                 (index, key[NAMESPACE_SIZE:])
-                for key in keys
+                for key in meta_keys
                 if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
             ]
         )
+
+    def _has(self, place: Place) -> bool:
+        index, key = place
+        return self._databases[index].peek(key) is not None
 
     def release(self, *, settled_only: bool = False) -> None:
         """Have happen what waited for the commit; if that has failed, only what follows from the

@@ -13,6 +13,7 @@ from tendis_py.storage.codec import (
     HASH,
     LIST,
     SET,
+    SORTEDINT,
     STREAM,
     STRING,
     ZSET,
@@ -27,6 +28,7 @@ from tendis_py.types.hash import fields as hash_fields
 from tendis_py.types.list.keys import position
 from tendis_py.types.list.rows import Packed, Span
 from tendis_py.types.set.members import INTSET
+from tendis_py.types.sorted_integers import INTEGER_SIZE
 from tendis_py.types.stream import entries as stream
 from tendis_py.types.stream import groups as stream_group
 from tendis_py.types.stream.ids import from_key, to_text
@@ -78,6 +80,21 @@ def _set(row: CollectionRow, stored: Stored) -> Iterator[str]:
     yield from _packed(row, row.value)
     if row.encoding == INTSET and any(low >= high for low, high in pairwise(row.value)):
         yield "its integers are not in order"
+
+
+# Sorted integers
+
+
+def _sorted_integers(row: CollectionRow, stored: Stored) -> Iterator[str]:
+    if not row.version:
+        yield from _packed(row, row.value)
+        if any(low >= high for low, high in pairwise(row.value)):
+            yield "its integers are not in order"
+        return
+    yield from _rows(row, stored, ROWS)
+    for element, value in stored(ROWS).items():
+        if len(element) != INTEGER_SIZE or value:
+            yield f"row {element!r} is no integer"
 
 
 # Sorted sets
@@ -181,7 +198,8 @@ def _stream(row: CollectionRow, stored: Stored) -> Iterator[str]:
     expected = state.middle + state.groups
     for name, raw in rows.items(b"g", upper_bound(b"g")):
         group = stream_group.Group(cast(Elements, rows), name[1:], raw)
-        expected += group.consumers + 2 * group.pending
+        given_back = sum(1 for _, entry in group.pending_entries() if entry.given_back)
+        expected += group.consumers + 2 * group.pending - given_back
         for text in _group(group):
             yield f"group {group.name!r}: {text}"
     if rows.count() != expected:
@@ -210,4 +228,5 @@ INSPECTORS: Mapping[int, Inspect] = {
     ZSET: _zset,
     HASH: _hash,
     STREAM: _stream,
+    SORTEDINT: _sorted_integers,
 }

@@ -1,4 +1,5 @@
-"""What hashes, lists, sets, sorted sets and streams have in common: finding and keeping their rows.
+"""What hashes, lists, sets, sorted sets, streams and sorted integers have in common: finding and
+keeping their rows.
 
 A small collection is whole in its meta row (``row.version`` 0) as an immutable-by-convention
 Python value; a large one has its elements in rows of their own (``elements``).
@@ -8,12 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import islice
+from typing import TypeVar
 
 from tendis_py.errors import VALUE_RANGE, ReplyError, wrong_type
 from tendis_py.storage.codec import CollectionRow, Row
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements
 from tendis_py.storage.families import ROWS
+
+T = TypeVar("T")
 
 MAX_DRAWS = 1 << 24
 
@@ -24,6 +29,15 @@ def admit_draws(db: Database, count: int) -> None:
     if count > MAX_DRAWS:
         raise ReplyError(VALUE_RANGE)
     db.tx.admit(count)
+
+
+def admitted(db: Database, found: Iterator[T]) -> Iterator[T]:
+    """``found``, unless they are too many for the fast lane."""
+    if not db.tx.fast_rows:
+        return found
+    few = list(islice(found, db.tx.fast_rows + 1))
+    db.tx.admit(len(few))
+    return iter(few)
 
 
 def lots(size: int, count: int) -> Iterator[bool]:

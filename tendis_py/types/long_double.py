@@ -1,4 +1,4 @@
-"""The x87 ``long double`` that INCRBYFLOAT and HINCRBYFLOAT calculate with, bit for bit.
+"""The x87 ``long double`` that INCRBYFLOAT and its kin calculate with, bit for bit.
 
 64 bits of mantissa, 15 of exponent, round half to even; parsed as C's strtold does and printed as
 Redis' ld2string in its human mode (``%.17Lf``, trailing zeros cut). All of it on Python integers:
@@ -45,12 +45,25 @@ class LongDouble:
     def __add__(self, other: LongDouble) -> LongDouble:
         """The sum, rounded. Infinite when either is: no NaN, which no caller could use."""
         if self.infinite or other.infinite:
-            return INFINITY
+            return self if self.infinite else other
         exponent = min(self.exponent, other.exponent)
         total = (self.mantissa << (self.exponent - exponent)) + (
             other.mantissa << (other.exponent - exponent)
         )
         return _rounded(total << exponent, 1) if exponent > 0 else _rounded(total, 1 << -exponent)
+
+    def __neg__(self) -> LongDouble:
+        return LongDouble(-self.mantissa, self.exponent)
+
+    def __sub__(self, other: LongDouble) -> LongDouble:
+        """As ``__add__``."""
+        return self + -other
+
+    def __le__(self, other: LongDouble) -> bool:
+        exponent = min(self.exponent, other.exponent)
+        return self.mantissa << (self.exponent - exponent) <= (
+            other.mantissa << (other.exponent - exponent)
+        )
 
     def __bytes__(self) -> bytes:
         """Decimal, without exponent, with at most 17 digits after the point. Finite ones only."""
@@ -66,7 +79,10 @@ class LongDouble:
         return f"{sign}{whole}{'.' if fraction else ''}{fraction}".encode()
 
 
+ZERO = LongDouble(0, 0)
 INFINITY = LongDouble(1, _MAX_BITS)
+GREATEST = LongDouble((1 << _MANTISSA_BITS) - 1, _MAX_BITS - _MANTISSA_BITS)
+"""The greatest that is finite."""
 
 
 def parse(text: bytes) -> LongDouble | None:
@@ -81,7 +97,8 @@ def parse(text: bytes) -> LongDouble | None:
     elif match := _HEXADECIMAL.fullmatch(text):
         base, digit_weight = 2, 4
     else:
-        return INFINITY if _INFINITE.fullmatch(text) else None
+        infinite = _INFINITE.fullmatch(text)
+        return infinite and (-INFINITY if text.startswith(b"-") else INFINITY)
     sign, whole, fraction, exponent = match.groups(b"")
     digits = whole + fraction
     # By way of Decimal: int() of text refuses more than 4300 digits.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -34,3 +34,12 @@ class Shards(Generic[V]):
     def clear(self) -> None:
         for part in self._parts:
             part.clear()
+
+
+def distinct(found: Iterable[bytes], known: Shards[None]) -> Iterator[bytes]:
+    """Each once; ``known`` are those that came."""
+    for one in found:
+        part = known.of(one)
+        if one not in part:
+            part[one] = None
+            yield one

@@ -22,7 +22,10 @@ from tests.support.servers import ServerProcess, redis_process, running
 from tests.support.transcript import Case, Line, read_transcript
 
 _FOLDER = Path(__file__).parents[1] / "wire" / "transcripts"
-_NAMES = "bitmap changes database expire geo hash hyperloglog keys list set sort stream string zset"
+_NAMES = (
+    "at_once bitmap changes database expire geo hash hyperloglog keys list set sort stream string "
+    "transactions zset"
+)
 _WITHOUT_COLLECTIONS = {"bitmap", "expire", "hyperloglog", "string"}
 _SAVING = {b"SAVE", b"BGSAVE"}
 """They have the count begin anew, in their time."""
@@ -85,14 +88,38 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def test_the_transcripts_have_all_commands_that_write() -> None:
+    """Those that the real server lacks are in scripts (test_scripts.py)."""
     seen = {
         line.arguments[0].lower().decode("latin-1")
         for name in _NAMES.split()
         for case in read_transcript(_FOLDER / f"{name}.txt")
         for line in case
     }
-    writing = {name for name, command in REGISTRY.commands.items() if "write" in command.flags}
+    commands = REGISTRY.commands.values()
+    writing = {command.name for command in commands if command.writes and not command.origin}
     assert writing - seen == set()
+
+
+@pytest.mark.parametrize("limits", [_USUAL, _LOW], ids=["usual", "low"])
+def test_sorted_integers_tell_of_changes_as_sets_do(pair: Pair, limits: dict[str, int]) -> None:
+    pair.begin(limits)
+    stage = pair.stage
+    for line, edits in (
+        ("SIADD s 1 2 3", 3),
+        ("SIADD s 3 3 4", 1),
+        ("SIADD s 4", 0),
+        ("SIREM s 1 2 9", 2),
+        ("SIREM s 9", 0),
+        ("SIADD s x", 0),
+        ("SIRANGE s 0 0", 0),
+        ("SIREM s 3 4", 2),
+        ("SIREM s 3 4", 0),
+    ):
+        told = stage.run([line.encode().split()])
+        assert (told.edits, told.keys) == (edits, {b"s"} if edits else set()), line
+    run = stage.run([[b"SIADD", b"s", b"%d" % number] for number in (1, 2, 3, 4, 5, 4, 6)])
+    assert (run.edits, run.keys) == (6, {b"s"})
+    assert stage.take_unheard() == []
 
 
 @pytest.mark.parametrize("limits", [_USUAL, _LOW], ids=["usual", "low"])

@@ -20,7 +20,7 @@ from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.order import CHUNK
 from tests.support.dispatching import Thread
 
-TYPES = {"hash", "list", "set", "zset", "stream"}
+TYPES = {"hash", "list", "set", "zset", "stream", "sortedint"}
 ELEMENTS = 1_000_000
 FEW = 8
 """Rows a command about one or two elements may read, and write."""
@@ -68,6 +68,8 @@ def filling(type_: str, elements: tuple[bytes, ...]) -> list[list[bytes]]:
         return [[b"RPUSH", key, *elements]]
     if type_ == "set":
         return [[b"SADD", key, *elements]]
+    if type_ == "sortedint":
+        return [[b"SIADD", key, *elements]]
     if type_ == "zset":
         return [[b"ZADD", key, *(word for element in elements for word in (element, element))]]
     return [[b"XADD", key, element + b"-1", b"f", b"v"] for element in elements]
@@ -129,6 +131,9 @@ ZCARD zset|ZSCORE zset 0500000|ZMSCORE zset 0500000 0600000|ZADD zset 5 new|ZADD
 ZINCRBY zset 5 0500000|ZREM zset 0100000|ZADD scores 1 0500000|ZINTER 2 zset scores
 ZINTERCARD 2 zset scores|ZDIFF 2 scores zset|ZRANGEBYSCORE zset 600000 600001
 ZRANGE zset (700000 +inf BYSCORE LIMIT 0 2|ZRANGEBYLEX zset - + LIMIT 0 2
+SICARD sortedint|SIEXISTS sortedint 500000 9999999|SIADD sortedint 9000000|SIREM sortedint 500001
+SIADD sortedint 500000|SIRANGE sortedint 0 2|SIREVRANGE sortedint 1 2 CURSOR 600000
+SIRANGEBYVALUE sortedint 600000 600001|SIREVRANGEBYVALUE sortedint +inf -inf LIMIT 0 2
 GEODIST zset 0500000 0600000|GEOPOS zset 0500000|GEOHASH zset 0500000
 XLEN stream|XADD stream * f v|XDEL stream 500000-1|XDELEX stream IDS 1 500001-1|XINFO STREAM stream
 XSETID stream 99999999999999-1|XGROUP CREATE stream group 500000|XACK stream group 500000-1
@@ -136,7 +141,8 @@ XRANGE stream 600000 600001|XPENDING stream group|XINFO GROUPS stream|XINFO CONS
 XGROUP SETID stream group 600000|XGROUP DESTROY stream group
 TYPE set|OBJECT ENCODING zset|MEMORY USAGE hash|EXPIRE list 1000|PERSIST list
 RENAME hash other|RENAME other hash|RENAME set other|RENAME other set|RENAME zset other
-RENAME other zset|RENAME stream other|RENAME other stream|RENAME list other|RENAME other list
+RENAME other zset|RENAME sortedint other|RENAME other sortedint
+RENAME stream other|RENAME other stream|RENAME list other|RENAME other list
 """
 
 
@@ -152,6 +158,7 @@ HSCAN hash 0 COUNT 10|LRANGE list 500000 500009|LPOS list 0000010|LPOP list 10|R
 SSCAN set 0 COUNT 10|SINTERCARD 2 set set LIMIT 10|ZRANGE zset 0 9|ZRANGE zset 0 9 REV
 ZRANGEBYSCORE zset 600000 600009|ZREVRANGEBYSCORE zset +inf -inf LIMIT 0 10|ZSCAN zset 0 COUNT 10
 ZRANGESTORE ten zset 0 9|ZINTERCARD 2 ten zset|ZUNION 2 ten few|GEORADIUS_RO zset 0 0 1 m
+SIRANGE sortedint 5 10 CURSOR 700000|SIREVRANGEBYVALUE sortedint 600000 -inf LIMIT 5 10
 XRANGE stream 500000 + COUNT 10|XREVRANGE stream + - COUNT 10|XREAD COUNT 10 STREAMS stream 500000
 XGROUP CREATE stream readers 500000|XREADGROUP GROUP readers reader COUNT 10 STREAMS stream >
 XPENDING stream readers - + 10|XAUTOCLAIM stream readers other 0 0 COUNT 10
@@ -198,6 +205,8 @@ def test_a_rank_near_an_end_of_a_sorted_set_reads_a_chunk_there(large: Large, li
         ("ZREMRANGEBYRANK zset 300000 300003", 2),
         ("ZREMRANGEBYSCORE zset 300010 300013", 4),
         ("ZREMRANGEBYRANK zset 0 3", 1),
+        ("SIRANGE sortedint 300000 10", 3),
+        ("SIREVRANGEBYVALUE sortedint 800000 100000 LIMIT 300000 10", 4),
     ],
 )
 def test_a_rank_reads_all_keys_once_and_then_a_chunk(large: Large, line: str, chunks: int) -> None:

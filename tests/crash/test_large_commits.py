@@ -43,6 +43,18 @@ def list_(number: int) -> list[bytes]:
     return [b"RPUSH", b"list", *[b"%d" % number] * ROWS]
 
 
+def sorted_integers(number: int) -> list[bytes]:
+    """They are added and removed in turn, but for one, which keeps them large."""
+    numbers = [_number_in(name) for name in NAMES]
+    return (
+        [b"SIADD", b"integers", b"0", *numbers] if number % 2 else [b"SIREM", b"integers", *numbers]
+    )
+
+
+def _number_in(name: bytes) -> bytes:
+    return b"1%b" % name.removeprefix(b"name:")
+
+
 def strings_say(client: RawClient, names: list[bytes]) -> set[Any]:
     return set(client.value("MGET", *names))
 
@@ -61,12 +73,17 @@ def list_says(client: RawClient, names: list[bytes]) -> set[Any]:
     return {client.value("LINDEX", "list", -1)}
 
 
+def sorted_integers_say(client: RawClient, names: list[bytes]) -> set[Any]:
+    return set(client.value("SIEXISTS", "integers", *map(_number_in, names)))
+
+
 Say = Callable[[RawClient, list[bytes]], set[Any]]
 KINDS: dict[str, tuple[Callable[[int], list[bytes]], Say]] = {
     "strings": (strings, strings_say),
     "hash": (hash_, hash_says),
     "sorted set": (sorted_set, sorted_set_says),
     "list": (list_, list_says),
+    "sorted integers": (sorted_integers, sorted_integers_say),
 }
 
 
@@ -120,7 +137,9 @@ class Load:
         while self._state(self.acknowledged) != state:
             self.acknowledged += 1
 
-    def _state(self, number: int) -> bytes | None:
+    def _state(self, number: int) -> bytes | int | None:
+        if self.request is sorted_integers:
+            return number % 2
         if number == 0 or (self.request is strings and number % 4 == 0):
             return None
         return b"%d" % number

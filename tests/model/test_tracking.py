@@ -66,13 +66,20 @@ _pipelines = st.builds(
     _speakers,
     st.lists(_requests, min_size=1, max_size=4),
 )
+_transactions = st.builds(
+    lambda speaker, requests: [f"{speaker} {' | '.join(['MULTI', *requests, 'EXEC', 'PING'])}"],
+    _speakers,
+    st.lists(st.one_of(_reads, _writes, _others, st.just("FLUSHALL")), max_size=5),
+)
 _flushes = st.builds(
     lambda speaker, command: [f"{speaker} {command}"],
     _speakers,
     st.sampled_from(["FLUSHALL", "FLUSHDB", "FLUSHALL ASYNC", "SWAPDB 0 1"]),
 )
 _expiries = _key.map(lambda key: [f"S PEXPIRE {key} 1", "+3"])
-_scenes = st.lists(st.one_of(*[_pipelines] * 6, _flushes, _expiries), min_size=4, max_size=24)
+_scenes = st.lists(
+    st.one_of(*[_pipelines] * 6, _transactions, _flushes, _expiries), min_size=4, max_size=24
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +99,13 @@ def stages(
 
 @settings(max_examples=40)
 @given(_scenes)
+@example(
+    [
+        ["A CLIENT TRACKING ON BCAST NOLOOP | MSET a 1 b 2"],
+        ["S PEXPIRE b 1", "+3"],
+        ["A DEL b"],
+    ]
+)
 @example([["A CLIENT TRACKING ON | GET a"], ["B MSET ab 1 a 1 | GET a"], ["A GET a | SET a 2"]])
 def test_all_are_told_what_redis_tells(
     stages: tuple[MovedTime, RealTime], scene: list[list[str]]

@@ -16,6 +16,7 @@ from tendis_py.stages.parking import Parking
 class Parked:
     def __init__(self) -> None:
         self.session = Session(GONE)
+        self.wait = None
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def some(number: int) -> list[Any]:
 def test_an_empty_one_waits_for_nothing(parking: Parking) -> None:
     assert parking.deadline == math.inf
     assert parking.call_due(1e9) == []
-    assert parking.call_all() == []
+    assert parking.call_paused() == []
 
 
 def test_who_is_due_goes_in_the_order_of_deadlines(parking: Parking, clients: Clients) -> None:
@@ -53,7 +54,7 @@ def test_all_go_in_the_order_they_came(parking: Parking, clients: Clients) -> No
     first, second = some(2)
     parking.park(first, 9.0)
     parking.park(second, 1.0)
-    assert parking.call_all() == [first, second]
+    assert parking.call_paused() == [first, second]
     assert parking.deadline == math.inf
     assert not clients.blocked
 

@@ -167,7 +167,7 @@ def test_who_has_gone_gets_nothing(server: Server) -> None:
         wait_until(lambda: session.id not in server.services.clients.sessions, "it is gone")
         deliver(message(b"x"), [session, stays])
         assert other.reply() == on_wire(b"x")
-        assert not any(reactor._late for reactor in server.reactors)
+        assert not any(reactor.deliveries.late for reactor in server.reactors)
 
 
 def test_a_client_that_is_closed_while_messages_wait_leaves_nothing(
@@ -194,7 +194,9 @@ def test_a_client_that_is_closed_while_messages_wait_leaves_nothing(
         other.command("PING")
 
     together((HOST, server.port), *[work] * 4)
-    wait_until(lambda: not any(reactor._late for reactor in server.reactors), "nothing is left")
+    wait_until(
+        lambda: not any(reactor.deliveries.late for reactor in server.reactors), "nothing is left"
+    )
 
 
 def test_each_kind_of_client_has_its_output_limit(server: Server) -> None:

@@ -11,7 +11,7 @@ from tendis_py.storage.changes import Change, Release
 from tendis_py.storage.codec import StringRow
 from tendis_py.storage.expiry import Due, Expiry
 from tendis_py.types import keys as all_keys
-from tendis_py.types.hash.expiry import remove_due
+from tendis_py.types.hash.fields import remove_due
 from tests.support.store import NOW, Store
 
 

@@ -7,8 +7,7 @@ from tendis_py.storage.codec import HASH, CollectionRow, Row, deadline_key
 from tendis_py.storage.database import Database
 from tendis_py.storage.expiry import MOST_WRITES, SLICE, Expiry
 from tendis_py.storage.families import EXPIRES, ROWS
-from tendis_py.types.hash.expiry import remove_due
-from tendis_py.types.hash.fields import Dated
+from tendis_py.types.hash.fields import Dated, remove_due
 from tests.support.damage import damage
 from tests.support.store import NOW, LargeRow, Store
 
@@ -49,6 +48,19 @@ def test_what_is_due_goes_and_the_rest_stays(store: Store, expiry: Expiry) -> No
     assert store.tx.counters.expired == 2
     store.reopen()
     store.check()
+
+
+def test_the_next_deadline_is_that_of_what_was_not_due(store: Store, expiry: Expiry) -> None:
+    assert expiry.next_deadline() is None
+    store.put(b"due", expire_at=NOW + 1)
+    store.put(b"later", expire_at=AFTERWARDS + 7)
+    store.commit()
+    assert expiry.next_deadline() == NOW + 1
+    assert sweep(store, expiry) == 1
+    assert expiry.next_deadline() == AFTERWARDS + 7
+    store.put(b"sooner", expire_at=AFTERWARDS + 3)
+    store.commit()
+    assert expiry.next_deadline() == AFTERWARDS + 3
 
 
 def test_the_keys_to_lock_are_user_keys(store: Store, expiry: Expiry) -> None:

@@ -14,7 +14,7 @@ from tendis_py.storage.cache import RowCache
 from tendis_py.storage.codec import StringRow
 from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.reclaim import Reclaimer
-from tendis_py.types.hash.expiry import remove_due
+from tendis_py.types.hash.fields import remove_due
 from tests.support.store import DATABASES, NOW, Store
 
 KEYS = st.sampled_from([b"", b"a", b"b", b"ba", b"\xff", b"k" * 30])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,15 @@ from tests.support.resp import SECONDS
 NO_LIMIT = resource.RLIM_INFINITY
 
 
-def limit(size: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, NO_LIMIT))
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file may grow beyond some bytes. Not around the end of a test: pytest writes to a file
+    then, if its output goes to one."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, NO_LIMIT))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (NO_LIMIT, NO_LIMIT))
 
 
 @pytest.fixture
@@ -27,13 +35,11 @@ def broken(tmp_path: Path) -> Iterator[Engine]:
     engine = Engine(tmp_path / "data")
     engine.write([(META, b"a", b"1" * 3000)])
     try:
-        limit(4000)
-        with pytest.raises(WriteFailedError, match="File too large") as failure:
+        with no_room(), pytest.raises(WriteFailedError, match="File too large") as failure:
             engine.write([(META, b"b", b"2" * 3000)])
         assert failure.value.reason == "File too large"
         yield engine
     finally:
-        limit(NO_LIMIT)
         engine.close()
 
 
@@ -50,32 +56,30 @@ def reopened(engine: Engine) -> None:
 
 
 def test_it_goes_on_where_it_was(broken: Engine) -> None:
-    limit(NO_LIMIT)
     with pytest.raises(WriteFailedError):
         broken.write([(META, b"b", b"")])
     reopened(broken)
 
 
 def test_no_room_is_said_before_anything_is_done(broken: Engine) -> None:
-    with pytest.raises(StorageError, match="File too large"):
+    with no_room(), pytest.raises(StorageError, match="File too large"):
         broken.prepare_reopening()
     assert rows(broken) == [b"a"]
     assert not [path for path in broken.path.iterdir() if path.name.startswith("tendis")]
 
 
 def test_a_folder_that_can_only_be_read_is_read_until_it_can_be_written(broken: Engine) -> None:
-    with pytest.raises(StorageError, match="File too large"):
-        broken.reopen()
-    assert rows(broken) == [b"a"]
-    with pytest.raises(WriteFailedError):
-        broken.write([(META, b"b", b"")])
-    limit(NO_LIMIT)
+    with no_room():
+        with pytest.raises(StorageError, match="File too large"):
+            broken.reopen()
+        assert rows(broken) == [b"a"]
+        with pytest.raises(WriteFailedError):
+            broken.write([(META, b"b", b"")])
     reopened(broken)
 
 
 def test_what_is_not_in_the_log_is_not_given_up(broken: Engine) -> None:
     """As after an fsync that has failed: memory has what the disk has not."""
-    limit(NO_LIMIT)
     (log,) = broken.path.glob("*.log")
     with log.open("r+b") as file:
         file.truncate(100)
@@ -85,7 +89,6 @@ def test_what_is_not_in_the_log_is_not_given_up(broken: Engine) -> None:
 
 
 def test_users_without_a_claim_are_not_disturbed(broken: Engine) -> None:
-    limit(NO_LIMIT)
     with broken.kept_open, broken.kept_open:
         found: list[bool] = []
         other = threading.Thread(target=lambda: found.append(broken.reopen()))

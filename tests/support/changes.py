@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from tendis_py.config import Config
-from tendis_py.dispatch import Dispatcher
+from tendis_py.dispatch import Dispatcher, Stop
 from tendis_py.services import Services
 from tendis_py.session import Session
 from tendis_py.storage.changes import Change, Release
 from tendis_py.storage.codec import NAMESPACE_SIZE, VERSION_SIZE, decode_held, split_deadline_key
 from tendis_py.storage.engine import Engine
+from tendis_py.storage.expiry import Expiry
 from tendis_py.storage.families import ELEMENT_FAMILIES, EXPIRES, META
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
+from tendis_py.types.hash.fields import remove_due
 from tests.support.dispatching import NoPeer
 from tests.support.resp import Aggregate, RawClient, decode
 from tests.support.servers import ServerProcess
@@ -103,7 +105,7 @@ class Stage:
         config.enable_debug_command = "yes"
         self.engine = Engine(folder)
         keyspace = Keyspace(self.engine, databases=DATABASES, cache_bytes=1 << 20, limits=config)
-        services = Services(config, keyspace)
+        self.services = services = Services(config, keyspace)
         self._counters = services.stats.new_counters()
         self._tx = Transaction(keyspace, self._counters)
         self._dispatcher = Dispatcher(self._tx, services, self._counters)
@@ -127,8 +129,12 @@ class Stage:
         before = self._counters.changes
         self._tx.begin(time.time_ns() // 1_000_000)
         taken = self._dispatcher.run(session, requests, [])
-        assert taken == len(requests) or session.closing
+        if self._dispatcher.stop is Stop.BLOCKED:
+            self.services.waiters.leave(session)
+        else:
+            assert taken == len(requests) or session.closing
         self._tx.commit()
+        self._tx.release()
         edits = self._counters.changes - before
         changed = {key for key, row in self._heard.items() if self._row(key) != row}
         return Told(edits, _user_keys(self._heard), _user_keys(changed | self._with_elements))
@@ -139,9 +145,24 @@ class Stage:
 
     def play(self, case: Case) -> list[Told]:
         """As ``watch``."""
+        self.begin_case()
+        return [self.run([line.arguments], line.connection) for line in case]
+
+    def begin_case(self) -> None:
+        """All connections are new, and the databases empty."""
         self._sessions.clear()
         self.run([[b"FLUSHALL"]])
-        return [self.run([line.arguments], line.connection) for line in case]
+
+    def sweep(self) -> None:
+        """Delete what is due now."""
+        expiry = Expiry(self._tx.keyspace, remove_due)
+        while due := expiry.due(time.time_ns() // 1_000_000):
+            self._tx.begin(time.time_ns() // 1_000_000)
+            expiry.expire(self._tx, due)
+            self.services.notifications.fire_noted(self._tx)
+            self._tx.end_unit()
+            self._tx.commit()
+            self._tx.release()
 
     def _listen(self, change: Change, outgoing: list[Release]) -> None:
         for index, user_key in change.keys:

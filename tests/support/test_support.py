@@ -100,6 +100,14 @@ def test_transcripts_tell_of_time(tmp_path: Path) -> None:
     assert (is_timed(timed), is_timed(other)) == (True, False)
 
 
+def test_transcripts_tell_of_messages(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("SUBSCRIBE a b\n@2 % ^\n\n> GET a\n^\n<\n")
+    told, timed = read_transcript(path)
+    assert (told[1].verb, told[1].connection, told[1].marks) == ("^", 2, "%")
+    assert (is_timed(told), is_timed(timed)) == (False, True)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -108,6 +116,7 @@ def test_transcripts_tell_of_time(tmp_path: Path) -> None:
         "> GET a\n\n<",  # another case
         "> GET a\nPING",  # whose answer would be the one to GET
         "> GET a\n< PING",
+        "^ PING",
         ">",
         "+ten",
         "@2 +10",

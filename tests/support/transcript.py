@@ -16,11 +16,13 @@ Instead of a command:
 
 ======  ========================================================================================
 ``<``   now comes the answer to the oldest request that the connection waits for
+``^``   now comes a message, or one more confirmation of a request that has several
 ``+N``  N milliseconds pass, and a little more
 ======  ========================================================================================
 
-A case with any of these three is *timed*: it is played on a ``Stage``, which knows when the server
-has dealt with what it was sent, and how time passes there. All its connections are opened first.
+A case with ``>``, ``<`` or ``+N`` is *timed*: it is played on a ``Stage``, which knows when the
+server has dealt with what it was sent, and how time passes there. All its connections are opened
+first.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from tests.support.reference import split_arguments
 from tests.support.resp import Bytes, Disconnected, RawClient
 from tests.support.servers import ServerProcess, wait_until
 
-WAITS, COMES, PASSES = "><+"
+WAITS, COMES, PASSES, TOLD = "><+^"
 
 NO_ANSWER_YET = b"(no answer yet)\r\n"
 TOO_EARLY = b"(answered too early) "
@@ -69,7 +71,7 @@ class Stage(Player, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """``verb``: WAITS, COMES, PASSES (for so many ``milliseconds``), or none."""
+    """``verb``: WAITS, COMES, PASSES (for so many ``milliseconds``), TOLD, or none."""
 
     number: int
     text: str
@@ -84,7 +86,7 @@ Case = list[Line]
 
 
 def is_timed(case: Case) -> bool:
-    return any(line.verb for line in case)
+    return any(line.verb not in ("", TOLD) for line in case)
 
 
 def read_transcript(path: Path) -> list[Case]:
@@ -108,13 +110,13 @@ def read_transcript(path: Path) -> list[Case]:
 
 def _line(number: int, text: str) -> Line:
     rest, marks, connection, verb = text, "", 1, ""
-    while rest[:1] and rest[0] in "~%!@><":
+    while rest[:1] and rest[0] in "~%!@><^":
         prefix, _, rest = rest.partition(" ")
         if prefix.startswith("@"):
             connection = int(prefix[1:])
         elif len(prefix) != 1:
             raise ValueError(f"unknown prefix {prefix}")
-        elif prefix in (WAITS, COMES):
+        elif prefix in (WAITS, COMES, TOLD):
             verb = prefix
         else:
             marks += prefix
@@ -122,7 +124,7 @@ def _line(number: int, text: str) -> Line:
         if rest != text:
             raise ValueError("time passes for all connections")
         return Line(number, text, [], connection, marks, PASSES, int(rest[1:]))
-    if (verb == COMES) == bool(rest):
+    if (verb in (COMES, TOLD)) == bool(rest):
         raise ValueError("a command, or an answer that comes")
     return Line(number, text, split_arguments(rest.encode()), connection, marks, verb)
 
@@ -135,7 +137,7 @@ def _keep_account(owed: Counter[int], line: Line) -> None:
         if not owed[line.connection]:
             raise ValueError("it waits for nothing")
         owed[line.connection] -= 1
-    elif line.verb != PASSES and owed[line.connection]:
+    elif line.verb not in (PASSES, TOLD) and owed[line.connection]:
         raise ValueError("it still waits for an answer")
 
 

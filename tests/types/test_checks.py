@@ -39,6 +39,8 @@ LREM gaps 1 b
 SADD integers 1 2 3
 SADD small-set a b
 SADD set a b c d e
+SIADD small-sorted 3 1
+SIADD sorted 5 3 4 1 2
 ZADD small-zset 1 a 2 b
 ZADD zset 1 a 2 b -3 c inf d -0.0 e
 XADD stream 1-1 f a
@@ -56,6 +58,12 @@ XACK stream group 2-1
 XGROUP CREATE stream gone 0
 XREADGROUP GROUP gone carol COUNT 3 STREAMS stream >
 XGROUP DESTROY stream gone
+XADD given-back 1-1 f a
+XADD given-back 2-1 f b
+XGROUP CREATE given-back group 0
+XREADGROUP GROUP group alice STREAMS given-back >
+XNACK given-back group FAIL IDS 2 2-1 1-1
+XCLAIM given-back group bob 0 2-1
 XADD emptied 1-1 f a
 XDEL emptied 1-1
 SETBIT bits 400000 1
@@ -120,7 +128,7 @@ class Surgery:
 def test_what_a_server_wrote_is_sound(written: Path) -> None:
     code, lines = check(written)
     assert code == CLEAN, lines
-    assert lines[1].startswith("database 0: 14 keys, 0 with a deadline; 8 large collections")
+    assert lines[1].startswith("database 0: 17 keys, 0 with a deadline; 10 large collections")
 
 
 Damage = Callable[[Surgery], None]
@@ -138,6 +146,27 @@ Damage = Callable[[Surgery], None]
             "integers",
             lambda it: it.change(b"integers", value=(1, 3, 2)),
             "its integers are not in order",
+        ),
+        # Sorted integers
+        (
+            "small-sorted",
+            lambda it: it.change(b"small-sorted", value=(3, 1)),
+            "its integers are not in order",
+        ),
+        (
+            "sorted",
+            lambda it: it.put(b"sorted", ROWS, bytes(7) + b"\3", None),
+            "counts 5 elements and has 4 rows",
+        ),
+        (
+            "sorted",
+            lambda it: it.put(b"sorted", ROWS, b"short", b""),
+            "row b'short' is no integer",
+        ),
+        (
+            "sorted",
+            lambda it: it.put(b"sorted", ROWS, bytes(7) + b"\3", b"x"),
+            "is no integer",
         ),
         # Sorted sets
         (

@@ -59,7 +59,7 @@ def test_a_string_that_is_set_is_whole_up_to_a_length(
         lambda key: strings.put(db, key, value),
         lambda key: strings.put_all(db, [b"other", key], [b"v", value]),
         lambda key: strings.put_if(db, key, value, expire_at=LATER),
-        lambda key: strings.put_new(db, [key], [value]),
+        lambda key: strings.put_all_if(db, [key], [value], exists=False),
         lambda key: strings.append(db, key, value, LIMIT),
     ]
     for number, write in enumerate(ways):

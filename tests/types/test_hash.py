@@ -18,8 +18,8 @@ from tendis_py.storage.limits import DefaultLimits
 from tendis_py.types import keys
 from tendis_py.types.hash import expiry as hash_expiry
 from tendis_py.types.hash import values as hashes
-from tendis_py.types.hash.expiry import DELETED, DONE, NO_DEADLINE, NO_FIELD, remove_due
-from tendis_py.types.hash.fields import pack_field, unpack_field, visible_value
+from tendis_py.types.hash.expiry import DELETED, DONE, NO_DEADLINE, NO_FIELD
+from tendis_py.types.hash.fields import pack_field, remove_due, unpack_field, visible_value
 from tendis_py.types.long_double import LongDouble
 from tendis_py.types.scan import Step
 from tests.support.store import NOW, Store
@@ -238,7 +238,7 @@ def test_nothing_is_left_of_a_hash_whose_fields_are_all_due(store: Store, db: Da
         hash_expiry.expire(db, KEY, list(hashes.fields(db, KEY)), LATER)
         store.commit(LATER)
         assert content(db) == {}
-        hash_expiry.remove_due(db, KEY, row_of(store))
+        remove_due(db, KEY, row_of(store))
         assert db.peek(KEY) is None
         store.commit()
         assert store.is_empty
@@ -480,7 +480,7 @@ def test_rows_and_indexes_agree(
             elif name == "commit":
                 now = max(now, (NOW, LATER, LATER + 1)[number])
             elif (row := store.db.peek(KEY)) is not None and row.fields_due:
-                hash_expiry.remove_due(store.db, KEY, row)
+                remove_due(store.db, KEY, row)
             store.commit(now)
             model = {name: at for name, at in model.items() if not 0 < at <= now}
             assert content(store.db) == dict.fromkeys(model, b"v")

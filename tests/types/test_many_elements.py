@@ -13,6 +13,7 @@ from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
+from tendis_py.types import sorted_integers as integers
 from tendis_py.types.hash import expiry as hash_expiry
 from tendis_py.types.hash import values as hashes
 from tendis_py.types.list import elements as lists
@@ -65,6 +66,13 @@ def add_to_set(db: Database, key: bytes, number: int, *, together: bool) -> int:
     return sum(sets.add(db, key, part) for part in parts(members))
 
 
+def add_integers(db: Database, key: bytes, number: int, *, together: bool) -> int:
+    draw = random.Random(number)
+    new = [draw.randrange(2 * MANY) for _ in range(number)]
+    found = [new] if together else parts(new)
+    return sum(integers.add(db, key, part) for part in found)
+
+
 def add_to_zset(db: Database, key: bytes, number: int, *, together: bool) -> int:
     pairs = zset_pairs(number)
     found = [pairs] if together else parts(pairs)
@@ -93,6 +101,10 @@ def set_content(db: Database, key: bytes) -> object:
     return set(sets.members(db, row_of(db, key)))
 
 
+def integer_content(db: Database, key: bytes) -> object:
+    return list(integers.select(db, row_of(db, key)))
+
+
 def zset_content(db: Database, key: bytes) -> object:
     return list(zsets.items(db, row_of(db, key)))
 
@@ -115,6 +127,7 @@ KINDS = {
     "zset": (add_to_zset, zset_content),
     "list": (add_to_list, list_content),
     "head of a list": (add_to_head, list_content),
+    "sortedint": (add_integers, integer_content),
 }
 
 
@@ -221,6 +234,9 @@ REMOVALS: dict[str, Callable[[Database, bytes, Sequence[bytes]], int]] = {
     "hash": hashes.delete,
     "set": sets.remove,
     "zset": zsets.remove,
+    "sortedint": lambda db, key, names: integers.remove(
+        db, key, [int(name.rpartition(b":")[2]) for name in names if b":" in name]
+    ),
 }
 
 

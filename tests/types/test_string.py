@@ -183,9 +183,9 @@ def test_many_at_once(db: Database) -> None:
     strings.put_all(db, [b"a", b"b", b"a"], [b"1", b"2", b"3"])
     assert strings.get_many(db, [b"a", b"x", b"b"]) == [b"3", None, b"2"]
     assert db.counts().keys == 2
-    assert not strings.put_new(db, [b"c", b"a"], [b"4", b"4"])
+    assert not strings.put_all_if(db, [b"c", b"a"], [b"4", b"4"], exists=False)
     assert strings.get_many(db, [b"a", b"c"]) == [b"3", None]
-    assert strings.put_new(db, [b"c", b"c"], [b"4", b"5"])
+    assert strings.put_all_if(db, [b"c", b"c"], [b"4", b"5"], exists=False)
     assert strings.get(db, b"c") == b"5"
 
 

@@ -120,6 +120,7 @@ DIALOGUES = {
         C PING
         M MONITOR
         B:0 BLPOP k 0
+        M hears
         C LPUSH k 1
         """,
 }

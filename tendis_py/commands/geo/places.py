@@ -60,6 +60,7 @@ _CONDITIONS = (b"NX", b"XX", b"CH")
         "O(log(N)) for each item added, where N is the number of elements in the sorted set."
     ),
     syntax="key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]",
+    events="zadd",
 )
 def geoadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a geospatial index. The key is created if it doesn't exist."""

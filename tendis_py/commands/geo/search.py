@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tendis_py.commands.arguments import integer, real
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, stored, stores
 from tendis_py.commands.geo.places import distance_text, position, unit_length
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
@@ -30,6 +31,7 @@ from tendis_py.resp.replies import Reply
 from tendis_py.resp.requests import Request
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
+from tendis_py.storage.events import Writes
 from tendis_py.types.geo import places as geo
 from tendis_py.types.geo.geohash import Position
 from tendis_py.types.geo.places import ASCENDING, DESCENDING, Box, Circle, Point
@@ -254,6 +256,7 @@ def geosearch(ctx: Context, args: list[bytes]) -> Reply:
         "<BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI>> "
         "[ASC | DESC] [COUNT count [ANY]] [STOREDIST]"
     ),
+    events=stores("geosearchstore", "z"),
 )
 def geosearchstore(ctx: Context, args: list[bytes]) -> Reply:
     """Queries a geospatial index for members inside an area of a box or a circle, optionally
@@ -290,6 +293,11 @@ _OLD_STORE = "STORE option in GEORADIUS"
 _OLD_OPTIONS = "[WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]"
 
 
+def _radius_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    for target in _radius_claims(args)[1:][-1:]:
+        yield from stored(writes, "z", "georadiusstore", ctx.db.index, target)
+
+
 @_command(
     "georadius",
     -6,
@@ -302,6 +310,7 @@ _OLD_OPTIONS = "[WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DES
         "key longitude latitude radius <M | KM | FT | MI> "
         f"{_OLD_OPTIONS} [STORE key | STOREDIST key]"
     ),
+    events=_radius_events,
 )
 def georadius(ctx: Context, args: list[bytes]) -> Reply:
     """Queries a geospatial index for members within a distance from a coordinate, optionally
@@ -341,6 +350,7 @@ def _around_place(ctx: Context, args: list[bytes], grammar: Mapping[bytes, _Word
     claims=_radius_claims,
     complexity=_RADIUS_COMPLEXITY,
     syntax=(f"key member radius <M | KM | FT | MI> {_OLD_OPTIONS} [STORE key | STOREDIST key]"),
+    events=_radius_events,
 )
 def georadiusbymember(ctx: Context, args: list[bytes]) -> Reply:
     """Queries a geospatial index for members within a distance from a member, optionally stores

@@ -7,6 +7,7 @@ from functools import partial
 
 from tendis_py.commands.arguments import MILLISECOND, SECOND, integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import GENERIC, Fired, changed, fired, without_misses
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
     EXPIRE_NEGATIVE,
@@ -23,6 +24,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.resp.replies import Reply
+from tendis_py.storage.events import Event, Writes
 from tendis_py.types import keys
 from tendis_py.types.hash import expiry as hash_expiry
 from tendis_py.types.hash import values as hashes
@@ -84,25 +86,30 @@ _set = partial(
 _OPTIONS = "[NX | XX | GT | LT] FIELDS numfields field [field ...]"
 
 
-@_set("hexpire", syntax=f"key seconds {_OPTIONS}")
+def _expire_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    deleted = isinstance(reply, list) and hash_expiry.DELETED in reply
+    return changed(writes, "h", "hdel" if deleted else "hexpire", ctx.db.index, args[1])
+
+
+@_set("hexpire", syntax=f"key seconds {_OPTIONS}", events=_expire_events)
 def hexpire(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using relative time to expire (seconds)"""
     return _expire(ctx, args, SECOND, ctx.db.now)
 
 
-@_set("hpexpire", syntax=f"key milliseconds {_OPTIONS}")
+@_set("hpexpire", syntax=f"key milliseconds {_OPTIONS}", events=_expire_events)
 def hpexpire(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using relative time to expire (milliseconds)"""
     return _expire(ctx, args, MILLISECOND, ctx.db.now)
 
 
-@_set("hexpireat", syntax=f"key unix-time-seconds {_OPTIONS}")
+@_set("hexpireat", syntax=f"key unix-time-seconds {_OPTIONS}", events=_expire_events)
 def hexpireat(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using an absolute Unix timestamp (seconds)"""
     return _expire(ctx, args, SECOND, 0)
 
 
-@_set("hpexpireat", syntax=f"key unix-time-milliseconds {_OPTIONS}")
+@_set("hpexpireat", syntax=f"key unix-time-milliseconds {_OPTIONS}", events=_expire_events)
 def hpexpireat(ctx: Context, args: list[bytes]) -> Reply:
     """Set expiry for hash field using an absolute Unix timestamp (milliseconds)"""
     return _expire(ctx, args, MILLISECOND, 0)
@@ -124,7 +131,7 @@ _given = partial(
 )
 
 
-@_given("hpersist", since="7.4.0", flags="write fast", keys=Keys("RW update"))
+@_given("hpersist", since="7.4.0", flags="write fast", keys=Keys("RW update"), events="hpersist")
 def hpersist(ctx: Context, args: list[bytes]) -> Reply:
     """Removes the expiration time for each specified field"""
     hashes.check(ctx.db, args[1])
@@ -169,11 +176,24 @@ def _deadlines(ctx: Context, args: list[bytes], unit: int, base: int) -> list[in
 # Reading and writing fields
 
 
-@_given("hgetdel", since="8.0.0", flags="write fast", keys=Keys("RW access delete"))
+@_given("hgetdel", since="8.0.0", flags="write fast", keys=Keys("RW access delete"), events="hdel")
 def hgetdel(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the value of a field and deletes it from the hash."""
     hashes.check(ctx.db, args[1])
     return hashes.take(ctx.db, args[1], _fields(args, 2))
+
+
+def _hgetex_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    yield from without_misses(ctx, args, reply, writes)
+    name = "hpersist"
+    if args[2].upper() in _EXPIRY:
+        name = "hdel" if _hgetex_deadline(args, ctx.db.now) <= ctx.db.now else "hexpire"
+    yield from changed(writes, "h", name, ctx.db.index, args[1])
+
+
+def _hgetex_deadline(args: list[bytes], now: int) -> int:
+    unit, relative = _EXPIRY[args[2].upper()]
+    return _deadline(args[3], unit, now if relative else 0, "hgetex")
 
 
 @_command(
@@ -187,6 +207,7 @@ def hgetdel(ctx: Context, args: list[bytes]) -> Reply:
         "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
         "PXAT unix-time-milliseconds | PERSIST] FIELDS numfields field [field ...]"
     ),
+    events=_hgetex_events,
 )
 def hgetex(ctx: Context, args: list[bytes]) -> Reply:
     """Get the value of one or more fields of a given hash key, and optionally set their
@@ -195,8 +216,7 @@ def hgetex(ctx: Context, args: list[bytes]) -> Reply:
     hashes.check(ctx.db, args[1])
     word = args[2].upper()
     if word in _EXPIRY:
-        unit, relative = _EXPIRY[word]
-        deadline = _deadline(args[3], unit, ctx.db.now if relative else 0, "hgetex")
+        deadline = _hgetex_deadline(args, ctx.db.now)
         if len(args) < 6:
             raise wrong_arity("hgetex")
         return hash_expiry.get_and_expire(ctx.db, args[1], _fields(args, 4), deadline)
@@ -215,6 +235,19 @@ class _Chosen:
     keep: bool = False
 
 
+def _hsetex_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if not reply:
+        return
+    index, key, at = ctx.db.index, args[1], _hsetex_options(args, ctx.db.now).at
+    is_gone = ctx.db.peek(key) is None
+    never_was = is_gone and not writes.is_gone(index, key)
+    yield from fired(writes, "h", "hset", index, key, new=never_was or None)
+    if at is not None:
+        yield Event("h", "hdel" if at <= ctx.db.now else "hexpire", index, key)
+    if is_gone:
+        yield Event(GENERIC, "del", index, key)
+
+
 @_command(
     "hsetex",
     -6,
@@ -226,6 +259,7 @@ class _Chosen:
         "key [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
         "PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]"
     ),
+    events=_hsetex_events,
 )
 def hsetex(ctx: Context, args: list[bytes]) -> Reply:
     """Set the value of one or more fields of a given hash key, and optionally set their

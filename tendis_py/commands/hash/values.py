@@ -172,6 +172,7 @@ def _hset_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     ),
     syntax="key field value [field value ...]",
     run_on_key=_hset_run,
+    events="hset",
 )
 def hset(ctx: Context, args: list[bytes]) -> Reply:
     """Creates or modifies the value of a field in a hash."""
@@ -188,6 +189,7 @@ def hset(ctx: Context, args: list[bytes]) -> Reply:
     keys=_UPDATE,
     complexity=_FIELDS_SET,
     syntax="key field value [field value ...]",
+    events="hset",
 )
 def hmset(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the values of multiple fields."""
@@ -213,6 +215,7 @@ def _put_many(ctx: Context, args: list[bytes], name: str) -> int:
     flags="write denyoom fast",
     keys=Keys("RW insert"),
     syntax="key field value",
+    events="hset",
 )
 def hsetnx(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the value of a field in a hash only when the field doesn't exist."""
@@ -227,6 +230,7 @@ def hsetnx(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete"),
     complexity="O(N) where N is the number of fields to be removed.",
     syntax="key field [field ...]",
+    events="hdel",
 )
 def hdel(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or more fields and their values from a hash.
@@ -245,6 +249,7 @@ def hdel(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom fast",
     keys=_CALCULATE,
     syntax="key field increment",
+    events="hincrby",
 )
 def hincrby(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the integer value of a field in a hash by a number.
@@ -260,6 +265,7 @@ def hincrby(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom fast",
     keys=_CALCULATE,
     syntax="key field increment",
+    events="hincrbyfloat",
 )
 def hincrbyfloat(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the floating point value of a field by a number.

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tendis_py.commands.stream import entries, groups, info, pending
+from tendis_py.commands.stream import entries, groups, info, nack, pending
 
-FAMILIES = (entries, groups, info, pending)
+FAMILIES = (entries, groups, info, nack, pending)

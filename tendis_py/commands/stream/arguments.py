@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tendis_py.commands.arguments import integer
+from tendis_py.commands.arguments import integer, milliseconds
 from tendis_py.commands.context import Context
 from tendis_py.errors import (
+    MIN_IDLE_NEGATIVE,
+    MIN_IDLE_NOT_INTEGER,
     NUMIDS_MISMATCH,
     NUMIDS_NOT_POSITIVE,
-    TIMEOUT_NEGATIVE,
-    TIMEOUT_NOT_INTEGER,
-    TIMEOUT_RANGE,
     TRIM_LIMIT_ALONE,
     TRIM_LIMIT_EXACT,
     TRIM_LIMIT_NEGATIVE,
     TRIM_MAXLEN_NEGATIVE,
     TRIM_NO_STRATEGY,
     TRIM_STRATEGIES,
+    XREAD_CLAIM_OPTION,
     XREAD_GROUP_OPTION,
     XREAD_NOACK_OPTION,
     XREADGROUP_NO_GROUP,
@@ -174,6 +174,10 @@ class ReadOptions:
     group: bytes = b""
     consumer: bytes = b""
     acknowledges: bool = True
+    block: int | None = None
+    """For how many ms to wait, 0: for ever; None: not at all."""
+    idle: int | None = None
+    """Pending entries are claimed that were so many ms with nobody; None: none are."""
 
 
 def read_options(ctx: Context, args: list[bytes], *, in_group: bool) -> ReadOptions:
@@ -185,7 +189,7 @@ def read_options(ctx: Context, args: list[bytes], *, in_group: bool) -> ReadOpti
         word = args[at].upper()
         more = end - at - 1
         if word == b"BLOCK" and more:
-            check_timeout(ctx, args[at + 1])
+            found.block = milliseconds(args[at + 1], ctx.db.now)
             at += 2
         elif word == b"COUNT" and more:
             found.count = natural_or_zero(args[at + 1]) or None
@@ -203,6 +207,13 @@ def read_options(ctx: Context, args: list[bytes], *, in_group: bool) -> ReadOpti
                 raise ReplyError(XREAD_NOACK_OPTION)
             found.acknowledges = False
             at += 1
+        elif word == b"CLAIM" and more:
+            if not in_group:
+                raise ReplyError(XREAD_CLAIM_OPTION)
+            found.idle = integer(args[at + 1], error=MIN_IDLE_NOT_INTEGER)
+            if found.idle < 0:
+                raise ReplyError(MIN_IDLE_NEGATIVE)
+            at += 2
         else:
             raise syntax_error()
     if not found.keys:
@@ -218,12 +229,3 @@ def _halves(args: list[bytes], at: int, in_group: bool) -> tuple[list[bytes], li
         name, ids = ("xreadgroup", "ID or '>'") if in_group else ("xread", "ID, '+', or '$'")
         raise unbalanced_streams(name, ids)
     return args[at : at + number], args[at + number :]
-
-
-def check_timeout(ctx: Context, argument: bytes) -> None:
-    """ReplyError unless it is a time to wait, in ms."""
-    timeout = integer(argument, error=TIMEOUT_NOT_INTEGER)
-    if timeout < 0:
-        raise ReplyError(TIMEOUT_NEGATIVE)
-    if timeout > INT64_MAX - ctx.db.now:
-        raise ReplyError(TIMEOUT_RANGE)

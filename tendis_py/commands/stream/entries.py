@@ -8,6 +8,7 @@ from itertools import chain, islice
 
 from tendis_py.commands.arguments import Option, columns, integer, options
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed, none
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream.arguments import (
     add_options,
@@ -30,6 +31,8 @@ from tendis_py.errors import (
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Replies, Reply, Stream
 from tendis_py.storage.changes import Unmodified
+from tendis_py.storage.codec import STREAM
+from tendis_py.storage.events import Writes
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import ids as stream_id
 from tendis_py.types.stream.deletion import Deletion, Outcome, References
@@ -78,6 +81,13 @@ def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     return list(map(to_text, ids))
 
 
+def _xadd_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    notes = list(writes.notes())
+    yield from (note for note in notes if note.kind != "t")
+    yield from changed(writes, "t", "xadd", ctx.db.index, args[1])
+    yield from (note for note in notes if note.kind == "t")  # it is trimmed at last
+
+
 @_command(
     "xadd",
     -5,
@@ -97,6 +107,7 @@ def _xadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
         "[LIMIT count]] <* | id> field value [field value ...]"
     ),
     run_on_key=_xadd_run,
+    events=_xadd_events,
 )
 def xadd(ctx: Context, args: list[bytes]) -> Reply:
     """Appends a new message to a stream. Creates the key if it doesn't exist."""
@@ -190,6 +201,13 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
     return _range(ctx, args, args[3], args[2], reverse=True)
 
 
+def _xread_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """Redis looks twice: at the types of all keys first."""
+    notes = list(writes.notes())
+    yield from notes
+    yield from (note for note in notes if note.kind == "m")
+
+
 @_command(
     "xread",
     -4,
@@ -200,12 +218,11 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
         "For each stream mentioned: O(N) with N being the number of elements being returned."
     ),
     syntax="[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    events=_xread_events,
 )
 def xread(ctx: Context, args: list[bytes]) -> Reply:
     """Returns messages from multiple streams with IDs greater than the ones requested.
     Blocks until a message is available otherwise.
-
-    For now it does not wait: where BLOCK would, the answer is that of a timeout.
     """
     chosen = read_options(ctx, args, in_group=False)
     positions = [
@@ -221,7 +238,11 @@ def xread(ctx: Context, args: list[bytes]) -> Reply:
         first = next(entries, None)
         if first is not None:
             reply.append((key, entries_reply(ctx, chain([first], entries), chosen.count)))
-    return reply or NULL_ARRAY
+    if reply or chosen.block is None:
+        return reply or NULL_ARRAY
+    ids = [to_text(id_) for id_ in positions]  # what came after ``$`` is what is there now
+    request = [*args[: -len(ids)], *ids]
+    return ctx.wait(request, chosen.keys, chosen.block / 1000, STREAM)
 
 
 def _read_position(stream: streams.Stream | None, id_: bytes) -> int:
@@ -250,6 +271,7 @@ OUTCOMES = {Outcome.DELETED: 1, Outcome.SPARED: 2, Outcome.ABSENT: -1}
     keys=_DELETE,
     complexity=_EACH_DELETED,
     syntax="key id [id ...]",
+    events="xdel",
 )
 def xdel(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of messages after removing them from a stream."""
@@ -264,6 +286,12 @@ def xdel(ctx: Context, args: list[bytes]) -> Reply:
     return len(gone)
 
 
+def deletes_entries(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """``xdel`` if the outcomes that are replied say so."""
+    if isinstance(reply, list) and OUTCOMES[Outcome.DELETED] in reply:
+        yield from changed(writes, "t", "xdel", ctx.db.index, args[1])
+
+
 @_command(
     "xdelex",
     -5,
@@ -272,6 +300,7 @@ def xdel(ctx: Context, args: list[bytes]) -> Reply:
     keys=_DELETE,
     complexity=_EACH_DELETED,
     syntax="key [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
+    events=deletes_entries,
 )
 def xdelex(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes one or multiple entries from the stream."""
@@ -299,6 +328,7 @@ def xdelex(ctx: Context, args: list[bytes]) -> Reply:
     ),
     tips=("nondeterministic_output",),
     syntax=("key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]"),
+    events=none,
 )
 def xtrim(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes messages from the beginning of a stream."""
@@ -331,6 +361,7 @@ def _entries_added(argument: bytes) -> int:
     flags="write denyoom fast",
     keys=_UPDATE,
     syntax="key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+    events="xsetid",
 )
 def xsetid(ctx: Context, args: list[bytes]) -> Reply:
     """An internal command for replicating stream values."""

@@ -7,10 +7,11 @@ from itertools import islice
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, command, container
 from tendis_py.commands.stream.arguments import ReadOptions, read_options, referenced_ids
-from tendis_py.commands.stream.entries import OUTCOMES, at_most, entry_reply
+from tendis_py.commands.stream.entries import OUTCOMES, at_most, deletes_entries, entry_reply
 from tendis_py.errors import (
     BUSY_GROUP,
     ENTRIES_READ_NEGATIVE,
@@ -22,13 +23,14 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Reply
-from tendis_py.storage.changes import Unmodified
+from tendis_py.storage.changes import Ready, Unmodified
+from tendis_py.storage.codec import STREAM
+from tendis_py.types.stream import claims, groups
 from tendis_py.types.stream import entries as streams
-from tendis_py.types.stream import groups
 from tendis_py.types.stream import ids as stream_id
 from tendis_py.types.stream.deletion import Deletion, Outcome
-from tendis_py.types.stream.entries import Stream
-from tendis_py.types.stream.groups import Group
+from tendis_py.types.stream.entries import Entry, Stream
+from tendis_py.types.stream.groups import Consumer, Group
 
 _command = partial(command, group="stream")
 
@@ -98,6 +100,7 @@ _SETID_LENGTHS = (5, 7)
     flags="write denyoom",
     keys=Keys("RW insert", first=2),
     syntax="key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
+    events="xgroup-create",
 )
 def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer group."""
@@ -124,6 +127,7 @@ def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     flags="write",
     keys=Keys("RW update", first=2),
     syntax="key group <id | $> [ENTRIESREAD entries-read]",
+    events="xgroup-setid",
 )
 def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the last-delivered ID of a consumer group."""
@@ -147,6 +151,7 @@ def xgroup_setid(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW delete", first=2),
     complexity=("O(N) where N is the number of entries in the group's pending entries list (PEL)."),
     syntax="key group",
+    events="xgroup-destroy",
 )
 def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     """Destroys a consumer group."""
@@ -155,7 +160,7 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     if group is None:
         return 0
     groups.destroy(stream, group)
-    stream.save(Unmodified(1))
+    stream.save(Ready(1))  # who waits for it is told that there is no such group
     return 1
 
 
@@ -166,6 +171,7 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     flags="write denyoom",
     keys=Keys("RW insert", first=2),
     syntax="key group consumer",
+    events=none,
 )
 def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer in a consumer group."""
@@ -173,7 +179,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     group = _group(stream, args[2], args[3])
     if group.consumer(args[4]) is not None:
         return 0
-    group.create_consumer(args[4], ctx.db.now)
+    groups.create_consumer(stream, group, args[4], ctx.db.now)
     group.save()
     stream.edited(1)
     return 1
@@ -186,6 +192,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> Reply:
     flags="write",
     keys=Keys("RW delete", first=2),
     syntax="key group consumer",
+    events="xgroup-delconsumer",
 )
 def xgroup_delconsumer(ctx: Context, args: list[bytes]) -> Reply:
     """Deletes a consumer from a consumer group."""
@@ -246,15 +253,15 @@ _NEW = -1
         "serve the N clients blocked on the stream getting new data."
     ),
     syntax=(
-        "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] "
-        "id [id ...]"
+        "GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] "
+        "STREAMS key [key ...] id [id ...]"
     ),
+    newer="CLAIM: Redis 8.4",
+    events=none,
 )
 def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
     """Returns new or historical messages from a stream for a consumer in a group.
     Blocks until a message is available otherwise.
-
-    For now it does not wait: where BLOCK would, the answer is that of a timeout.
     """
     chosen = read_options(ctx, args, in_group=True)
     positions = [
@@ -266,7 +273,9 @@ def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
         entries = _read_stream(ctx, key, position, chosen)
         if entries is not None:
             reply.append((key, entries))
-    return reply or NULL_ARRAY
+    if reply or chosen.block is None:
+        return reply or NULL_ARRAY
+    return ctx.wait(args, chosen.keys, chosen.block / 1000, STREAM, if_gone=True)
 
 
 def _read_position(ctx: Context, key: bytes, group: bytes, id_: bytes) -> int:
@@ -287,7 +296,8 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     count = at_most(ctx, chosen.count)
     consumer, edits = group.consumer(chosen.consumer), 0
     if consumer is None:
-        consumer, edits = group.create_consumer(chosen.consumer, ctx.db.now), 1
+        consumer = groups.create_consumer(stream, group, chosen.consumer, ctx.db.now)
+        edits = 1
     consumer.seen = ctx.db.now
     changes = edits > 0
     reply: Reply = None
@@ -296,18 +306,53 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
         ctx.tx.admit(len(found))
         changes |= any(fields is not None for _, fields in found)  # for Redis, that is no edit
         reply = [[stream_id.to_text(id_), fields or NULL_ARRAY] for id_, fields in found]
-    elif group.last < stream.last:
-        entries = list(islice(stream.range(group.last + 1), count))
-        ctx.tx.admit(len(entries))
-        if entries:
-            groups.deliver(stream, group, consumer, entries, pending=chosen.acknowledges)
+    else:
+        given, delivered = _read_new(ctx, stream, group, consumer, count, chosen)
+        if given:
             changes = True
-            edits += 1
-        reply = [entry_reply(entry) for entry in entries] or None
+            edits += delivered
+        reply = given or None
     group.save()
     if changes:  # that a consumer was seen is none
         stream.edited(edits)
     return reply
+
+
+def _read_new(
+    ctx: Context,
+    stream: Stream,
+    group: Group,
+    consumer: Consumer,
+    count: int | None,
+    chosen: ReadOptions,
+) -> tuple[list[Reply], int]:
+    """What CLAIM takes over, and then entries that nobody was given yet, as they are returned; and
+    how many edits that is.
+
+    Redis' manual: "Redis will first try to claim messages which have been pending for at least
+    min-idle-time milliseconds … The pending messages with the highest idle time would be claimed
+    first … If there are no such messages, Redis will continue as normal". Each entry comes with the
+    ms since its last delivery, and the number of deliveries before this one.
+    """
+    claimed: list[claims.Idle] = []
+    if chosen.idle is not None:
+        claimed = claims.idle_entries(stream, group, chosen.idle, count)
+    entries: list[Entry] = []
+    if group.last < stream.last:
+        left = None if count is None else count - len(claimed)
+        entries = list(islice(stream.range(group.last + 1), left))
+    ctx.tx.admit(len(claimed) + len(entries))
+    claims.claim(stream, group, consumer, claimed)
+    if entries:
+        groups.deliver(stream, group, consumer, entries, pending=chosen.acknowledges)
+    edits = len(claimed) + bool(entries)
+    if chosen.idle is None:
+        return [entry_reply(entry) for entry in entries], edits
+    now = ctx.db.now
+    given: list[Reply] = [
+        [*entry_reply(entry), max(now - old.delivered, 0), old.deliveries] for entry, old in claimed
+    ]
+    return [*given, *([*entry_reply(entry), 0, 0] for entry in entries)], edits
 
 
 # Acknowledging
@@ -321,6 +366,7 @@ def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -
     keys=Keys("RW update"),
     complexity="O(1) for each message ID processed.",
     syntax="key group id [id ...]",
+    events=none,
 )
 def xack(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the number of messages that were successfully acknowledged by the consumer group
@@ -350,6 +396,7 @@ def xack(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("RW update delete"),
     complexity="O(1) for each message ID processed.",
     syntax="key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
+    events=deletes_entries,
 )
 def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     """Acknowledges and deletes one or multiple messages for a stream consumer group."""

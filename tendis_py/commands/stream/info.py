@@ -108,14 +108,15 @@ def _full_group(
         [to_text(id_), entry.consumer, entry.delivered, entry.deliveries]
         for id_, entry in islice(group.pending_entries(), count)
     ]
+    consumers = list(group.all_consumers())
+    given_back = group.pending - sum(consumer.pending for consumer in consumers)
     return {
         b"name": group.name,
         **_group_facts(stream, group),
         b"pel-count": group.pending,
+        **({b"nacked-count": given_back} if given_back else {}),  # of Redis 8.8
         b"pending": pending,
-        b"consumers": [
-            _full_consumer(group, consumer, count) for consumer in group.all_consumers()
-        ],
+        b"consumers": [_full_consumer(group, consumer, count) for consumer in consumers],
     }
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import none
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.stream.arguments import natural_or_zero
 from tendis_py.commands.stream.entries import entry_reply
@@ -36,7 +37,8 @@ from tendis_py.types.stream.ids import to_text
 _command = partial(command, group="stream")
 
 
-def _existing(stream: Stream | None, key: bytes, name: bytes) -> tuple[Stream, Group]:
+def existing(stream: Stream | None, key: bytes, name: bytes) -> tuple[Stream, Group]:
+    """The group, and the stream that it is of. NOGROUP where either is not there."""
     group = None if stream is None else groups.find(stream, name)
     if stream is None or group is None:
         raise no_group(key, name)
@@ -69,7 +71,7 @@ _RANGES = range(6, 10)
 def xpending(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the information and entries from a stream consumer group's pending entries list."""
     if len(args) == _SUMMARY:
-        _, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
+        _, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
         return _summary(group)
     if len(args) not in _RANGES:
         raise syntax_error()
@@ -83,17 +85,21 @@ def xpending(ctx: Context, args: list[bytes]) -> Reply:
     start = stream_id.interval_start(args[at])
     end = stream_id.interval_end(args[at + 1])
     consumer = args[at + 3] if at + 3 < len(args) else None
-    _, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
+    _, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
     found = _pending(group, start, end, consumer)
     now = ctx.db.now
-    old = ((id_, entry) for id_, entry in found if not idle or now - entry.delivered >= idle)
+    old = ((id_, entry) for id_, entry in found if not idle or entry.idle(now) >= idle)
     if idle:
         ctx.tx.admit(group.pending)
     ctx.tx.admit(min(count, group.pending))
     return [
-        [to_text(id_), entry.consumer, max(now - entry.delivered, 0), entry.deliveries]
+        [to_text(id_), entry.consumer, _shown_idle(entry, now), entry.deliveries]
         for id_, entry in islice(old, count)
     ]
+
+
+def _shown_idle(entry: Pending, now: int) -> int:
+    return -1 if entry.given_back else max(entry.idle(now), 0)
 
 
 def _summary(group: Group) -> list[Reply]:
@@ -134,11 +140,12 @@ class _Claim:
 
     def take(self, group: Group, id_: int, old: Pending | None, now: int) -> bool:
         """Take an entry over, from nobody if ``old`` is None; whether it was idle long enough."""
-        if old is not None and self.idle and now - old.delivered < self.idle:
+        if old is not None and self.idle and old.idle(now) < self.idle:
             return False
         deliveries = self.deliveries
         if deliveries is None:
             deliveries = (old.deliveries if old else 1) + (not self.ids_only)
+            deliveries = min(deliveries, INT64_MAX)
         group.assign(id_, Pending(self.consumer.name, self.delivered, deliveries), old)
         self.consumer.active = now
         return True
@@ -147,10 +154,10 @@ class _Claim:
         return to_text(id_) if self.ids_only else entry_reply((id_, fields))
 
 
-def _claimer(group: Group, name: bytes, now: int) -> tuple[Consumer, int]:
+def _claimer(stream: Stream, group: Group, name: bytes, now: int) -> tuple[Consumer, int]:
     """The consumer of that name, and how many edits it took: 1 if it is new."""
     known = group.consumer(name)
-    consumer = known or group.create_consumer(name, now)
+    consumer = known or groups.create_consumer(stream, group, name, now)
     consumer.seen = now
     return consumer, int(known is None)
 
@@ -167,13 +174,14 @@ def _claimer(group: Group, name: bytes, now: int) -> tuple[Consumer, int]:
         "key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] "
         "[RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]"
     ),
+    events=none,
 )
 def xclaim(ctx: Context, args: list[bytes]) -> Reply:
     """Changes, or acquires, ownership of a message in a consumer group, as if the message was
     delivered a consumer group member.
     """
     now = ctx.db.now
-    stream, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
+    stream, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
     idle = max(integer(args[4], error=XCLAIM_MIN_IDLE), 0)
     ids = []
     for argument in args[5:]:
@@ -184,7 +192,7 @@ def xclaim(ctx: Context, args: list[bytes]) -> Reply:
     chosen = _claim_options(args, 5 + len(ids), now)
     advances = chosen.last > group.last
     group.last = max(group.last, chosen.last)
-    consumer, edits = _claimer(group, args[3], now)
+    consumer, edits = _claimer(stream, group, args[3], now)
     claim = _Claim(consumer, idle, chosen.delivered, chosen.deliveries, chosen.ids_only)
     reply = []
     released = 0
@@ -265,6 +273,7 @@ _HIGHEST_COUNT = INT64_MAX // 16
     complexity="O(1) if COUNT is small.",
     tips=("nondeterministic_output",),
     syntax="key group consumer min-idle-time start [COUNT count] [JUSTID]",
+    events=none,
 )
 def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
     """Changes, or acquires, ownership of messages in a consumer group, as if the messages were
@@ -274,8 +283,8 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
     idle = max(integer(args[4], error=XAUTOCLAIM_MIN_IDLE), 0)
     start = stream_id.interval_start(args[5])
     count, ids_only = _autoclaim_options(args)
-    stream, group = _existing(streams.find(ctx.db, args[1]), args[1], args[2])
-    consumer, edits = _claimer(group, args[3], now)
+    stream, group = existing(streams.find(ctx.db, args[1]), args[1], args[2])
+    consumer, edits = _claimer(stream, group, args[3], now)
     claim = _Claim(consumer, idle, now, None, ids_only)
     ctx.tx.admit(min(count * _ATTEMPTS, group.pending))
     claimed: list[Reply] = []

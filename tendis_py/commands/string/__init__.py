@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tendis_py.commands.string import counter, lcs, values
+from tendis_py.commands.string import counter, increx, lcs, matching, msetex, values
 
-FAMILIES = (values, counter, lcs)
+FAMILIES = (values, matching, msetex, counter, increx, lcs)

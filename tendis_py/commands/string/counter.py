@@ -21,7 +21,7 @@ def _incr_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     return counter.increment_run(ctx.db, [key for _, key in requests])
 
 
-@_command("incr", 2, since="1.0.0", syntax="key", run=_incr_run)
+@_command("incr", 2, since="1.0.0", syntax="key", run=_incr_run, events="incrby")
 def incr(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the integer value of a key by one.
     Uses 0 as initial value if the key doesn't exist.
@@ -29,7 +29,7 @@ def incr(ctx: Context, args: list[bytes]) -> Reply:
     return counter.increment(ctx.db, args[1], 1)
 
 
-@_command("decr", 2, since="1.0.0", syntax="key")
+@_command("decr", 2, since="1.0.0", syntax="key", events="incrby")
 def decr(ctx: Context, args: list[bytes]) -> Reply:
     """Decrements the integer value of a key by one.
     Uses 0 as initial value if the key doesn't exist.
@@ -37,7 +37,7 @@ def decr(ctx: Context, args: list[bytes]) -> Reply:
     return counter.increment(ctx.db, args[1], -1)
 
 
-@_command("incrby", 3, since="1.0.0", syntax="key increment")
+@_command("incrby", 3, since="1.0.0", syntax="key increment", events="incrby")
 def incrby(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the integer value of a key by a number.
     Uses 0 as initial value if the key doesn't exist.
@@ -45,7 +45,7 @@ def incrby(ctx: Context, args: list[bytes]) -> Reply:
     return counter.increment(ctx.db, args[1], integer(args[2]))
 
 
-@_command("decrby", 3, since="1.0.0", syntax="key decrement")
+@_command("decrby", 3, since="1.0.0", syntax="key decrement", events="incrby")
 def decrby(ctx: Context, args: list[bytes]) -> Reply:
     """Decrements a number from the integer value of a key.
     Uses 0 as initial value if the key doesn't exist.
@@ -56,7 +56,7 @@ def decrby(ctx: Context, args: list[bytes]) -> Reply:
     return counter.increment(ctx.db, args[1], -decrement)
 
 
-@_command("incrbyfloat", 3, since="2.6.0", syntax="key increment")
+@_command("incrbyfloat", 3, since="2.6.0", syntax="key increment", events="incrbyfloat")
 def incrbyfloat(ctx: Context, args: list[bytes]) -> Reply:
     """Increment the floating point value of a key by a number.
     Uses 0 as initial value if the key doesn't exist.

@@ -15,10 +15,21 @@ from tendis_py.commands.arguments import (
     options,
 )
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import (
+    GENERIC,
+    Fired,
+    changed,
+    deletes,
+    expires_or_deletes,
+    set_and_expire,
+)
 from tendis_py.commands.registry import Keys, command
+from tendis_py.commands.string.matching import MATCH_SYNTAX, MATCHES
 from tendis_py.errors import OFFSET_RANGE, ReplyError, wrong_arity
 from tendis_py.resp.replies import OK, Replies, Reply
+from tendis_py.storage.events import Writes
 from tendis_py.types.string import values as strings
+from tendis_py.types.string.match import Match, put_matching
 
 _command = partial(command, group="string")
 
@@ -98,14 +109,15 @@ def substr(ctx: Context, args: list[bytes]) -> Reply:
 
 # Writing
 
-_CONDITIONS = {b"NX": False, b"XX": True, None: None}
-"""Condition of SET → whether the key has to exist."""
+EXISTS = {b"NX": False, b"XX": True, None: None}
+"""Condition → whether the key has to exist."""
 
 _SET_OPTIONS = {
     **EXPIRY,
     b"KEEPTTL": Option("expiry"),
     b"NX": Option("condition"),
     b"XX": Option("condition"),
+    **MATCHES,
     b"GET": Option("get"),
 }
 
@@ -123,6 +135,26 @@ def _set_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     return [OK] * len(requests)
 
 
+def _set_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    keeps = b"KEEPTTL" in (option.upper() for option in args[3:])
+    return set_and_expire(ctx, args[1], writes, expires=not keeps)
+
+
+def _setex_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    return set_and_expire(ctx, args[1], writes, expires=True)
+
+
+def _mset_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    for key in args[1::2]:
+        yield from writes.notes(key)
+        yield from changed(writes, "$", "set", ctx.db.index, key)
+
+
+def _msetnx_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    yield from writes.notes()  # it looks at all keys first
+    yield from _mset_events(ctx, args, reply, writes)
+
+
 @_command(
     "set",
     -3,
@@ -134,11 +166,13 @@ def _set_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     ),
     find_keys=_set_keys,
     syntax=(
-        "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
-        "PXAT unix-time-milliseconds | KEEPTTL]"
+        f"key value [NX | XX | {MATCH_SYNTAX}] [GET] [EX seconds | PX milliseconds | "
+        "EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"
     ),
+    newer="IFEQ, IFNE, IFDEQ, IFDNE: Redis 8.4",
     run=_set_run,
     long_value=2,
+    events=_set_events,
 )
 def set_(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."""
@@ -154,14 +188,14 @@ def _set_with_options(ctx: Context, args: list[bytes]) -> Reply:
     expiry = chosen.get("expiry")
     deadline = expiry.deadline(ctx.db.now, "set") if isinstance(expiry, Expiry) else 0
     before = strings.get(ctx.db, key) if "get" in chosen else None
-    done = strings.put_if(
-        ctx.db,
-        key,
-        args[2],
-        exists=_CONDITIONS[chosen.get("condition")],
-        expire_at=deadline,
-        keep_expiry=expiry == b"KEEPTTL",
-    )
+    condition, keeps = chosen.get("condition"), expiry == b"KEEPTTL"
+    if isinstance(condition, Match):
+        done = put_matching(ctx.db, key, args[2], condition, expire_at=deadline, keep_expiry=keeps)
+    else:
+        exists = EXISTS[condition]
+        done = strings.put_if(
+            ctx.db, key, args[2], exists=exists, expire_at=deadline, keep_expiry=keeps
+        )
     if "get" in chosen:
         return before
     return OK if done else None
@@ -175,6 +209,7 @@ def _set_with_options(ctx: Context, args: list[bytes]) -> Reply:
     keys=_INSERT,
     syntax="key value",
     long_value=2,
+    events="set",
 )
 def setnx(ctx: Context, args: list[bytes]) -> Reply:
     """Set the string value of a key only when the key doesn't exist."""
@@ -189,6 +224,7 @@ def setnx(ctx: Context, args: list[bytes]) -> Reply:
     keys=_OVERWRITE,
     syntax="key seconds value",
     long_value=3,
+    events=_setex_events,
 )
 def setex(ctx: Context, args: list[bytes]) -> Reply:
     """Sets the string value and expiration time of a key. Creates the key if it doesn't exist."""
@@ -205,6 +241,7 @@ def setex(ctx: Context, args: list[bytes]) -> Reply:
     keys=_OVERWRITE,
     syntax="key milliseconds value",
     long_value=3,
+    events=_setex_events,
 )
 def psetex(ctx: Context, args: list[bytes]) -> Reply:
     """Sets both string value and expiration time in milliseconds of a key.
@@ -234,6 +271,7 @@ def _mset_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     tips=("request_policy:multi_shard", "response_policy:all_succeeded"),
     syntax="key value [key value ...]",
     run=_mset_run,
+    events=_mset_events,
 )
 def mset(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically creates or modifies the string values of one or more keys."""
@@ -249,10 +287,11 @@ def mset(ctx: Context, args: list[bytes]) -> Reply:
     keys=Keys("OW insert", last=-1, step=2),
     complexity="O(N) where N is the number of keys to set.",
     syntax="key value [key value ...]",
+    events=_msetnx_events,
 )
 def msetnx(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically modifies the string values of one or more keys only when all keys don't exist."""
-    return int(strings.put_new(ctx.db, *_columns(args, "msetnx")))
+    return int(strings.put_all_if(ctx.db, *_columns(args, "msetnx"), exists=False))
 
 
 def _columns(args: list[bytes], name: str) -> tuple[list[bytes], list[bytes]]:
@@ -275,6 +314,7 @@ def _columns(args: list[bytes], name: str) -> tuple[list[bytes], list[bytes]]:
     ),
     syntax="key value",
     long_value=2,
+    events="append",
 )
 def append(ctx: Context, args: list[bytes]) -> Reply:
     """Appends a string to the value of a key. Creates the key if it doesn't exist."""
@@ -294,6 +334,7 @@ def append(ctx: Context, args: list[bytes]) -> Reply:
     ),
     syntax="key offset value",
     long_value=3,
+    events="setrange",
 )
 def setrange(ctx: Context, args: list[bytes]) -> Reply:
     """Overwrites a part of a string value with another by an offset.
@@ -317,6 +358,7 @@ def setrange(ctx: Context, args: list[bytes]) -> Reply:
     keys=_UPDATE,
     syntax="key value",
     long_value=2,
+    events="set",
 )
 def getset(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the previous string value of a key after setting it to a new value."""
@@ -326,7 +368,13 @@ def getset(ctx: Context, args: list[bytes]) -> Reply:
 
 
 @_command(
-    "getdel", 2, since="6.2.0", flags="write fast", keys=Keys("RW access delete"), syntax="key"
+    "getdel",
+    2,
+    since="6.2.0",
+    flags="write fast",
+    keys=Keys("RW access delete"),
+    syntax="key",
+    events=deletes,
 )
 def getdel(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the string value of a key after deleting the key."""
@@ -334,6 +382,13 @@ def getdel(ctx: Context, args: list[bytes]) -> Reply:
 
 
 _GETEX_OPTIONS = {**EXPIRY, b"PERSIST": Option("expiry")}
+
+
+def _getex_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    index, key = ctx.db.index, args[1]
+    if writes.is_gone(index, key) or writes.has_deadline(index, key):
+        return expires_or_deletes(ctx, args, reply, writes)
+    return changed(writes, GENERIC, "persist", index, key)
 
 
 @_command(
@@ -346,6 +401,7 @@ _GETEX_OPTIONS = {**EXPIRY, b"PERSIST": Option("expiry")}
         "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
         "PXAT unix-time-milliseconds | PERSIST]"
     ),
+    events=_getex_events,
 )
 def getex(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the string value of a key after setting its expiration time."""

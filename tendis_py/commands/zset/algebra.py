@@ -6,6 +6,7 @@ from functools import partial
 
 from tendis_py.commands.arguments import integer, natural, real
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import stores
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.zset.members import members_reply, pairs_reply
 from tendis_py.errors import (
@@ -20,14 +21,22 @@ from tendis_py.types.zset import members as zsets
 
 _command = partial(command, group="sorted-set")
 
-_AGGREGATES = {b"SUM": algebra.total, b"MIN": algebra.least, b"MAX": algebra.greatest}
+_AGGREGATES = {
+    b"SUM": algebra.total,
+    b"MIN": algebra.least,
+    b"MAX": algebra.greatest,
+    b"COUNT": algebra.total,
+}
+_COUNT = b"COUNT"
+"""Of Redis 8.8: "the scores in the input sets are ignored. Each set contributes its weight (default
+1) per element, and the contributions are summed" (redis#14892)."""
 
 
 class _Operation:
     """The arguments of all commands here, whose number of keys stands at ``at``. Errors in Redis'
     order: the number of keys, the types of the keys, the options."""
 
-    __slots__ = ("aggregate", "limit", "rows", "weights", "with_scores")
+    __slots__ = ("_counts", "aggregate", "limit", "rows", "weights", "with_scores")
 
     def __init__(self, ctx: Context, name: str, args: list[bytes], at: int, words: str) -> None:
         number = integer(args[at])
@@ -39,6 +48,7 @@ class _Operation:
         self.rows = algebra.find_all(ctx.db, args[first:end])
         self.weights = [1.0] * number
         self.aggregate = algebra.total
+        self._counts = False
         self.with_scores = False
         self.limit = 0
         self._parse(args, end, words.encode().split())
@@ -58,6 +68,7 @@ class _Operation:
                 position += 1 + number
             elif word == b"AGGREGATE" and values and values[0].upper() in _AGGREGATES:
                 self.aggregate = _AGGREGATES[values[0].upper()]
+                self._counts = values[0].upper() == _COUNT
                 position += 2
             elif word == b"LIMIT" and values:
                 self.limit = natural(values[0], LIMIT_NEGATIVE)
@@ -66,10 +77,12 @@ class _Operation:
                 raise syntax_error()
 
     def union(self, ctx: Context) -> algebra.Result:
-        return algebra.union(ctx.db, self.rows, self.weights, self.aggregate)
+        return algebra.union(ctx.db, self.rows, self.weights, self.aggregate, counts=self._counts)
 
     def intersection(self, ctx: Context) -> algebra.Result:
-        return algebra.intersection(ctx.db, self.rows, self.weights, self.aggregate)
+        return algebra.intersection(
+            ctx.db, self.rows, self.weights, self.aggregate, counts=self._counts
+        )
 
     def reply(self, ctx: Context, pairs: algebra.Result) -> Reply:
         ordered = algebra.in_order(pairs)
@@ -87,7 +100,9 @@ _store_command = partial(
 )
 
 _KEYS = "numkeys key [key ...]"
-_WEIGHTED = f"{_KEYS} [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]"
+_WEIGHTED = f"{_KEYS} [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>]"
+
+_NEWER = "AGGREGATE COUNT: Redis 8.8"
 
 _INTERSECTION_COST = (
     "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number "
@@ -107,6 +122,7 @@ _DIFFERENCE_COST = (
         "the number of elements in the resulting sorted set."
     ),
     syntax=f"{_WEIGHTED} [WITHSCORES]",
+    newer=_NEWER,
 )
 def zunion(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the union of multiple sorted sets."""
@@ -115,7 +131,11 @@ def zunion(ctx: Context, args: list[bytes]) -> Reply:
 
 
 @_read_command(
-    "zinter", since="6.2.0", complexity=_INTERSECTION_COST, syntax=f"{_WEIGHTED} [WITHSCORES]"
+    "zinter",
+    since="6.2.0",
+    complexity=_INTERSECTION_COST,
+    syntax=f"{_WEIGHTED} [WITHSCORES]",
+    newer=_NEWER,
 )
 def zinter(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the intersect of multiple sorted sets."""
@@ -153,6 +173,8 @@ def zintercard(ctx: Context, args: list[bytes]) -> Reply:
         "the number of elements in the resulting sorted set."
     ),
     syntax=f"destination {_WEIGHTED}",
+    newer=_NEWER,
+    events=stores("zunionstore", "z"),
 )
 def zunionstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the union of multiple sorted sets in a key."""
@@ -165,6 +187,8 @@ def zunionstore(ctx: Context, args: list[bytes]) -> Reply:
     since="2.0.0",
     complexity=_INTERSECTION_COST,
     syntax=f"destination {_WEIGHTED}",
+    newer=_NEWER,
+    events=stores("zinterstore", "z"),
 )
 def zinterstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the intersect of multiple sorted sets in a key."""
@@ -173,7 +197,11 @@ def zinterstore(ctx: Context, args: list[bytes]) -> Reply:
 
 
 @_store_command(
-    "zdiffstore", since="6.2.0", complexity=_DIFFERENCE_COST, syntax=f"destination {_KEYS}"
+    "zdiffstore",
+    since="6.2.0",
+    complexity=_DIFFERENCE_COST,
+    syntax=f"destination {_KEYS}",
+    events=stores("zdiffstore", "z"),
 )
 def zdiffstore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores the difference of multiple sorted sets in a key."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from tendis_py.commands.arguments import columns, integer, natural, real, two_by_two
+from tendis_py.commands.arguments import columns, integer, natural, real, several, two_by_two
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired, changed
 from tendis_py.commands.registry import Keys, command
 from tendis_py.errors import (
-    COUNT_NOT_POSITIVE,
-    NUMKEYS_NOT_POSITIVE,
     VALUE_RANGE,
     ZADD_GT_LT_NX,
     ZADD_INCR_PAIRS,
@@ -21,6 +20,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, Replies, Reply, Stream
+from tendis_py.storage.events import Writes
 from tendis_py.storage.pacing import drain
 from tendis_py.types.tail import rest
 from tendis_py.types.zset import members as zsets
@@ -63,6 +63,11 @@ def _zadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     return runs.add(ctx.db, keys[0], list(map(real, scores)), members)
 
 
+def _zadd_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    name = "zincr" if b"INCR" in _zadd_options(args)[0] else "zadd"
+    return changed(writes, "z", name, ctx.db.index, args[1])
+
+
 @_command(
     "zadd",
     -4,
@@ -74,6 +79,7 @@ def _zadd_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     ),
     syntax="key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
     run_on_key=_zadd_run,
+    events=_zadd_events,
 )
 def zadd(ctx: Context, args: list[bytes]) -> Reply:
     """Adds one or more members to a sorted set, or updates their scores.
@@ -146,6 +152,7 @@ def _zincrby_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
     complexity="O(log(N)) where N is the number of elements in the sorted set.",
     syntax="key increment member",
     run_on_key=_zincrby_run,
+    events="zincr",
 )
 def zincrby(ctx: Context, args: list[bytes]) -> Reply:
     """Increments the score of a member in a sorted set."""
@@ -205,6 +212,7 @@ def zmscore(ctx: Context, args: list[bytes]) -> Reply:
         "elements to be removed."
     ),
     syntax="key member [member ...]",
+    events="zrem",
 )
 def zrem(ctx: Context, args: list[bytes]) -> Reply:
     """Removes one or more members from a sorted set.
@@ -273,7 +281,7 @@ _pop_command = partial(
 )
 
 
-@_pop_command("zpopmin", run_on_key=partial(_pop_run, highest=False))
+@_pop_command("zpopmin", run_on_key=partial(_pop_run, highest=False), events="zpopmin")
 def zpopmin(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the lowest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.
@@ -281,7 +289,7 @@ def zpopmin(ctx: Context, args: list[bytes]) -> Reply:
     return _pop(ctx, args, highest=False)
 
 
-@_pop_command("zpopmax", run_on_key=partial(_pop_run, highest=True))
+@_pop_command("zpopmax", run_on_key=partial(_pop_run, highest=True), events="zpopmax")
 def zpopmax(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the highest-scoring members from a sorted set after removing them.
     Deletes the sorted set if the last member was popped.
@@ -302,8 +310,11 @@ def _pop(ctx: Context, args: list[bytes], *, highest: bool) -> Reply:
     return pairs_reply(ctx, zsets.pop(ctx.db, args[1], row, count, highest=highest))
 
 
-def _pop_count(argument: bytes) -> int:
-    return integer(argument, 1, INT64_MAX, COUNT_NOT_POSITIVE)
+def zmpop_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    if isinstance(reply, list):
+        lowest = args[2 + integer(args[1])].upper() == b"MIN"
+        name = "zpopmin" if lowest else "zpopmax"
+        yield from changed(writes, "z", name, ctx.db.index, reply[0])
 
 
 @_command(
@@ -317,26 +328,20 @@ def _pop_count(argument: bytes) -> int:
         "in the sorted set, and M being the number of elements popped."
     ),
     syntax="numkeys key [key ...] <MIN | MAX> [COUNT count]",
+    events=zmpop_events,
 )
 def zmpop(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the highest- or lowest-scoring members from one or more sorted sets after removing
     them. Deletes the sorted set if the last member was popped.
     """
-    where = integer(args[1], 1, INT64_MAX, NUMKEYS_NOT_POSITIVE) + 2
-    if where >= len(args) or args[where].upper() not in (b"MIN", b"MAX"):
-        raise syntax_error()
-    count = 1
-    if len(args) > where + 1:
-        if len(args) == where + 2 or args[where + 1].upper() != b"COUNT":
-            raise syntax_error()
-        count = _pop_count(args[where + 2])
-        if len(args) > where + 3:
-            raise syntax_error()
-    for key in args[2:where]:
+    return pop_of_several(ctx, *several(args, 1, (b"MIN", b"MAX")))
+
+
+def pop_of_several(ctx: Context, keys: list[bytes], end: bytes, count: int) -> Reply:
+    for key in keys:
         row = zsets.peek(ctx.db, key)
         if row is not None:
-            highest = args[where].upper() == b"MAX"
-            pairs = zsets.pop(ctx.db, key, row, count, highest=highest)
+            pairs = zsets.pop(ctx.db, key, row, count, highest=end == b"MAX")
             return [key, [(member, score) for score, member in pairs]]
     return NULL_ARRAY
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import stores
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.zset.members import members_reply, pairs_reply
 from tendis_py.errors import (
@@ -221,6 +222,7 @@ def zrevrangebylex(ctx: Context, args: list[bytes]) -> Reply:
         "elements stored into the destination key."
     ),
     syntax="dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
+    events=stores("zrangestore", "z"),
 )
 def zrangestore(ctx: Context, args: list[bytes]) -> Reply:
     """Stores a range of members from sorted set in a key."""
@@ -280,7 +282,9 @@ _remove_command = partial(
 )
 
 
-@_remove_command("zremrangebyrank", since="2.0.0", syntax="key start stop")
+@_remove_command(
+    "zremrangebyrank", since="2.0.0", syntax="key start stop", events="zremrangebyrank"
+)
 def zremrangebyrank(ctx: Context, args: list[bytes]) -> Reply:
     """Removes members in a sorted set within a range of indexes.
     Deletes the sorted set if all members were removed.
@@ -288,7 +292,7 @@ def zremrangebyrank(ctx: Context, args: list[bytes]) -> Reply:
     return _remove(ctx, args[1], by_rank(args[2], args[3]))
 
 
-@_remove_command("zremrangebyscore", since="1.2.0", syntax="key min max")
+@_remove_command("zremrangebyscore", since="1.2.0", syntax="key min max", events="zremrangebyscore")
 def zremrangebyscore(ctx: Context, args: list[bytes]) -> Reply:
     """Removes members in a sorted set within a range of scores.
     Deletes the sorted set if all members were removed.
@@ -296,7 +300,7 @@ def zremrangebyscore(ctx: Context, args: list[bytes]) -> Reply:
     return _remove(ctx, args[1], by_score(args[2], args[3]))
 
 
-@_remove_command("zremrangebylex", since="2.8.9", syntax="key min max")
+@_remove_command("zremrangebylex", since="2.8.9", syntax="key min max", events="zremrangebylex")
 def zremrangebylex(ctx: Context, args: list[bytes]) -> Reply:
     """Removes members in a sorted set within a lexicographical range.
     Deletes the sorted set if all members were removed.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tendis_py.storage.codec import HASH, CollectionRow, Row
+from tendis_py.storage.codec import HASH, CollectionRow
 from tendis_py.storage.database import Database
-from tendis_py.storage.expiry import SLICE
 from tendis_py.types import collection
 from tendis_py.types.hash.fields import (
     LargeHash,
@@ -148,14 +147,3 @@ def put_many(
             _expire(changing, field, at, db.now)
     changing.save(len(pairs))
     return True
-
-
-# The sweep
-
-
-def remove_due(db: Database, key: bytes, row: Row) -> None:
-    """Delete fields whose time has come: of a large hash a slice, since the sweep comes back."""
-    assert isinstance(row, CollectionRow)
-    changing = open_fields(db, key, row, [])
-    changing.purge(SLICE)
-    changing.save(0)

@@ -21,12 +21,14 @@ from tendis_py.storage.codec import (
     HASH,
     Collection,
     CollectionRow,
+    Row,
     pack_items,
     register,
     unpack_items,
 )
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import VersionWriter
+from tendis_py.storage.expiry import SLICE
 from tendis_py.storage.families import SCORE
 from tendis_py.types import collection
 
@@ -217,6 +219,7 @@ class SmallHash:
         if row is None or field not in row.value or field in self._discarded:
             return False
         self._discarded.add(field)
+        self._expired -= 1
         self._changed = True  # none that is due was taken over
         return True
 
@@ -227,7 +230,8 @@ class SmallHash:
     def save(self, edits: int = 1) -> None:
         if not self._changed:
             return
-        self._db.tx.counters.expired_fields += self._expired
+        if self._expired:
+            _note_expired(self._db, self._key, self._expired, died=not (self._values or edits))
         if self._row is None and not self._values:  # all that was set has expired already
             self._db.edited(self._key, edits=edits)
             return
@@ -284,6 +288,7 @@ class LargeHash:
         self._count = row.count
         self._first: bytes = row.value
         self._first_is_gone = False
+        self._expired = 0
         self._changed = False
         self._look_up(list(fields))
 
@@ -368,11 +373,13 @@ class LargeHash:
         self._look_up(due)
         for field in due:
             self.remove(field)
-        self._db.tx.counters.expired_fields += len(due)
+        self._expired += len(due)
 
     def save(self, edits: int = 1) -> None:
         if not self._changed:
             return
+        if self._expired:
+            _note_expired(self._db, self._key, self._expired, died=not (self._count or edits))
         first = self._first
         if self._first_is_gone:
             first = next(self._by_deadline.keys(first), b"")[:_FIRST_SIZE]
@@ -409,9 +416,26 @@ def bury(db: Database, key: bytes, row: CollectionRow) -> bool:
     """Delete a hash if all its fields are due; whether that was done."""
     if not 0 < row.fields_due <= db.now or not _is_dead(db, row):
         return False
-    db.tx.counters.expired_fields += row.count
     db.delete(key, row, edits=0)
+    _note_expired(db, key, row.count, died=True)
     return True
+
+
+def remove_due(db: Database, key: bytes, row: Row) -> None:
+    """Delete fields whose time has come: of a large hash a slice, since the sweep comes back."""
+    assert isinstance(row, CollectionRow)
+    changing = open_fields(db, key, row, [])
+    changing.purge(SLICE)
+    changing.save(0)
+
+
+def _note_expired(db: Database, key: bytes, fields: int, *, died: bool) -> None:
+    """So many fields are deleted because their time has come, and the hash with them if it
+    ``died`` of that."""
+    db.tx.counters.expired_fields += fields
+    db.note("h", "hexpired", key)
+    if died:
+        db.note("g", "del", key)
 
 
 def _is_dead(db: Database, row: CollectionRow) -> bool:

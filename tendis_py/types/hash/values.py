@@ -32,6 +32,7 @@ from tendis_py.types.hash.fields import (
     change,
     open_fields,
     pack_field,
+    remove_due,
     unpack_field,
     visible_fields,
     visible_value,
@@ -113,7 +114,8 @@ def _values(
 def _values_where_some_are_due(
     db: Database, key: bytes, row: CollectionRow, fields: list[bytes]
 ) -> list[bytes | None]:
-    """As Redis, it deletes the hash when it meets a field that is due and none is left."""
+    """As Redis, it deletes the hash when it meets a field that is due and none is left; and the
+    field, for whom it is then to be told."""
     now = db.now
     if row.version:
         stored = collection.elements(db, row).get_many(fields)
@@ -122,7 +124,9 @@ def _values_where_some_are_due(
         stored = list(map(row.value.get, fields))
         values = list(map(visible_fields(row, now).get, fields))
     if values.count(None) > stored.count(None):
-        bury(db, key, row)
+        buried = bury(db, key, row)
+        if not buried and db.tx.keyspace.notes_events and db.tx.keyspace.may_expire():
+            remove_due(db, key, row)
     return values
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
 
 from tendis_py.types.hyperloglog.encoding import REGISTERS
 
@@ -67,6 +68,16 @@ def cardinality(registers: bytes) -> int:
         z *= 0.5
     z += size * _sigma(counts[0] / size)
     return _rounded(_ALPHA_INFINITE * size * size / z if z else math.inf)
+
+
+def count_distinct(elements: Iterable[bytes]) -> int:
+    """About how many different elements these are."""
+    registers = bytearray(REGISTERS)
+    for element in elements:
+        index, count = place(element)
+        if count > registers[index]:
+            registers[index] = count
+    return cardinality(bytes(registers))
 
 
 def _rounded(value: float) -> int:

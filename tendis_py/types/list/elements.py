@@ -269,6 +269,54 @@ def move(
     return value
 
 
+def move_many(
+    db: Database,
+    source: bytes,
+    target: bytes,
+    count: int,
+    *,
+    exactly: bool,
+    as_block: bool,
+    from_left: bool,
+    to_left: bool,
+) -> list[bytes] | None:
+    """Pop ``count`` elements here, or all there are, and push them there: what was moved, in its
+    order there. None, and nothing is done, when there is no source, or ``exactly`` so many are not
+    there.
+
+    They keep the order that they had (``as_block``), or are pushed one by one as they are popped.
+    A list that is moved onto itself keeps its deadline.
+    """
+    row = collection.peek(db, source, LIST)
+    if row is None or (exactly and row.count < count):
+        return None
+    collection.peek(db, target, LIST)  # WRONGTYPE comes before anything is popped
+    count = min(count, row.count)
+    db.tx.admit(count)
+    if source == target and count == row.count:
+        popped = list(items(db, row, reverse=not from_left))
+    else:
+        popped = _pop(db, source, row, count, from_left, counts=False)
+    reverses = not from_left if as_block else to_left
+    block = popped[::-1] if reverses else popped
+    if source != target:
+        push(db, target, block[::-1] if to_left else block, left=to_left)
+    elif count == row.count:
+        _replace_all(db, source, row, block)
+    else:
+        push(db, source, block[::-1] if to_left else block, left=to_left)
+    return block
+
+
+def _replace_all(db: Database, key: bytes, row: CollectionRow, values: list[bytes]) -> None:
+    """Have the list be of these elements: its own, in another order maybe."""
+    if row.version:
+        new = row_with_rows(db, values, 0, row.expire_at)
+    else:
+        new = packed_row(values, row.value.size, row.expire_at)
+    db.put(key, new, row, edits=len(values))
+
+
 def _rotate(db: Database, key: bytes, row: CollectionRow, from_left: bool, to_left: bool) -> bytes:
     if row.version:
         return _rotate_rows(db, key, row, from_left, to_left)

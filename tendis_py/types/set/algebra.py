@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.types.collection import elements
+from tendis_py.types.hyperloglog.estimate import count_distinct
 from tendis_py.types.set.members import HASHTABLE, INTSET, LISTPACK, Draft, find, members, store
 
 _FEW = 1024
@@ -47,6 +48,18 @@ def union(db: Database, sources: Rows) -> Iterator[bytes]:
     if all(row.encoding == INTSET for row in rows):
         return iter(sorted(found, key=int))
     return iter(found)
+
+
+def count_union(db: Database, sources: Rows, limit: int) -> int:
+    """How many members there are; no more than ``limit`` are counted, unless that is 0."""
+    return sum(1 for _ in islice(union(db, sources), limit or None))
+
+
+def estimate_union(db: Database, sources: Rows) -> int:
+    """About how many members there are, by a HyperLogLog that counts all of each source."""
+    rows = [row for row in sources if row is not None]
+    db.tx.admit(sum(row.count for row in rows))
+    return count_distinct(chain.from_iterable(members(db, row) for row in rows))
 
 
 def _ordered(db: Database, row: CollectionRow) -> Iterator[bytes]:
@@ -204,6 +217,12 @@ def difference(db: Database, keys: Sequence[bytes], sources: Rows) -> Iterator[b
         [row for row in sources[1:] if row is not None], key=lambda row: row.count, reverse=True
     )
     return _walk(db, first, others, present=False)
+
+
+def count_difference(db: Database, keys: Sequence[bytes], sources: Rows, limit: int) -> int:
+    """How many members of the first are in none of the others; no more than ``limit`` are counted,
+    unless that is 0."""
+    return sum(1 for _ in islice(difference(db, keys, sources), limit or None))
 
 
 # Results that are kept. A source may be the destination.

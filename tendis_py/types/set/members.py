@@ -30,7 +30,7 @@ from tendis_py.types import collection
 from tendis_py.types.collection import elements, first_times, keep
 from tendis_py.types.scan import Step
 from tendis_py.types.scan import rows as scan_rows
-from tendis_py.types.shards import Shards
+from tendis_py.types.shards import Shards, distinct
 
 INTSET, LISTPACK, HASHTABLE = range(3)
 
@@ -233,20 +233,11 @@ def _add_to_large(db: Database, key: bytes, row: CollectionRow | None, new: Sequ
     cuts = db.tx.pace.cuts(len(new))
     known: Shards[None] = Shards()
     everything = chain(before, chain.from_iterable(new[cut] for cut in cuts))
-    large = large_row(db, _distinct(everything, known), 0 if row is None else row.expire_at)
+    large = large_row(db, distinct(everything, known), 0 if row is None else row.expire_at)
     known.clear()
     added = large.count - len(before)
     db.put(key, large, row, edits=added)
     return added
-
-
-def _distinct(found: Iterable[bytes], known: Shards[None]) -> Iterator[bytes]:
-    """Each once; ``known`` are those that came."""
-    for member in found:
-        part = known.of(member)
-        if member not in part:
-            part[member] = None
-            yield member
 
 
 def _add_rows(db: Database, key: bytes, row: CollectionRow, new: Sequence[bytes]) -> int:

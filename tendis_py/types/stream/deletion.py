@@ -43,13 +43,16 @@ class Deletion:
             self._stream.edited(0)
 
     def trim(self, trimming: Trimming) -> int:
-        """How many were deleted. Redis 8.2 removes whole nodes only where references are kept, so
-        approximate trimming that looks at them does nothing."""
+        """How many were deleted, of which an event tells. Redis 8.2 removes whole nodes only where
+        references are kept, so approximate trimming that looks at them does nothing."""
+        deleted = 0
         if self._references is References.KEEP:
-            return trim(self._stream, trimming)
-        if trimming.whole_nodes:
-            return 0
-        return trim_some(self._stream, trimming, self._may_delete)
+            deleted = trim(self._stream, trimming)
+        elif not trimming.whole_nodes:
+            deleted = trim_some(self._stream, trimming, self._may_delete)
+        if deleted:
+            self._stream.db.note("t", "xtrim", self._stream.key)
+        return deleted
 
     def _may_delete(self, id_: int) -> bool:
         if self._references is References.FORGET:

@@ -4,7 +4,8 @@ All of it is rows of the stream, of four kinds, each with a byte in front:
 
     ``g`` group name                      number, last ID read, counts …
     ``c`` number | consumer name          times, count of pending entries
-    ``p`` number | ID                     delivery time, delivery count, consumer name
+    ``p`` number | ID                     delivery time, delivery count, consumer name; or, of one
+                                          that was given back, 2 ** 63 + its place, delivery count
     ``i`` number | consumer name | ID     (nothing): the pending entries of one consumer
 
 The number (8 bytes) is never used again within the stream, so no row of a group that was destroyed
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from tendis_py.numbers import INT64_MAX
 from tendis_py.storage.codec import upper_bound
 from tendis_py.storage.elements import Elements
 from tendis_py.types.stream.entries import Entry, Fields, Stream
@@ -37,17 +39,26 @@ _NAME_SIZE = struct.Struct(">I")
 
 _FEW = 1024
 """Rows from which on a range is deleted at once."""
+_GIVEN_BACK = 1 << 63
+"""What makes a delivery time the place of an entry that was given back."""
 _PASSED = 256
 """So many pending entries may be gone before their tombstones are stepped over for good."""
 
 
 class Pending(NamedTuple):
-    """An entry that was delivered and not acknowledged."""
+    """An entry that was delivered and not acknowledged. One that its consumer has given back
+    (XNACK) is nobody's, as if delivered at the beginning of time."""
 
     consumer: bytes
     delivered: int
     """The last time, as a Unix time in ms."""
     deliveries: int
+    given_back: int = 0
+    """Of one that was: its place in their order, from 1 on."""
+
+    def idle(self, now: int) -> int:
+        """For how many ms it has not been delivered to anybody."""
+        return INT64_MAX if self.given_back else now - self.delivered
 
 
 class Consumer:
@@ -68,14 +79,14 @@ class Group:
     written at once, which is its own row and those of its consumers."""
 
     __slots__ = (
-        *("_consumers", "_first", "_number", "_passed", "_stored", "consumers", "last", "name"),
-        *("pending", "read", "rows"),
+        *("_consumers", "_first", "_given_back", "_number", "_passed", "_stored", "consumers"),
+        *("last", "name", "pending", "read", "rows"),
     )
 
     def __init__(self, rows: Elements, name: bytes, raw: bytes) -> None:
         self.rows = rows
         self.name = name
-        number, last, read, consumers, pending, first, passed = _GROUP_ROW.unpack(raw)
+        number, last, read, consumers, pending, first, passed = _GROUP_ROW.unpack_from(raw)
         self._number = _NUMBER.pack(number)
         self.last = from_key(last)
         """The last ID delivered."""
@@ -85,13 +96,14 @@ class Group:
         self.pending: int = pending
         self._first = from_key(first)  # no pending entry is before it
         self._passed: int = passed
+        self._given_back = int.from_bytes(raw[_GROUP_ROW.size :], "big")  # so many places are taken
         self._consumers: dict[bytes, Consumer] = {}
         self._stored = {_GROUP + name: raw}
 
     def save(self) -> bool:
         """Whether the group has changed, not just a consumer of it."""
         if not self.pending:
-            self._first = self._passed = 0
+            self._first = self._passed = self._given_back = 0
         elif self._passed >= _PASSED:
             self._first = next(self.pending_entries())[0]
             self._passed = 0
@@ -105,6 +117,8 @@ class Group:
             to_key(self._first),
             self._passed,
         )
+        if self._given_back:
+            raw += _NUMBER.pack(self._given_back)
         changed = self._set(_GROUP + self.name, raw)
         for consumer in self._consumers.values():
             raw = _CONSUMER_ROW.pack(consumer.seen, consumer.active, consumer.pending)
@@ -191,20 +205,29 @@ class Group:
     def assign(self, id_: int, new: Pending, old: Pending | None) -> None:
         """Make an entry pending, or pass it on; ``old`` is what was pending under the ID."""
         key = self._pending_key(id_)
-        raw = _PENDING_ROW.pack(new.delivered, new.deliveries) + new.consumer
+        delivered = _GIVEN_BACK | new.given_back if new.given_back else new.delivered
+        raw = _PENDING_ROW.pack(delivered, new.deliveries) + new.consumer
         if old is None:
             self.rows.add(key, raw)
             self._first = min(self._first, id_) if self.pending else id_
             self.pending += 1
         else:
             self.rows.set(key, raw)
-            if old.consumer == new.consumer:
+            if old.consumer == new.consumer and bool(old.given_back) is bool(new.given_back):
                 return
             self._disown(id_, old)
+        if new.given_back:
+            return
         self.rows.add(self._owned_key(new.consumer, id_))
         owner = self.consumer(new.consumer)
         assert owner is not None
         owner.pending += 1
+
+    def give_back(self, id_: int, deliveries: int, old: Pending | None) -> None:
+        """Have an entry be pending with nobody, and be the last of those that are; ``old`` as in
+        ``assign``."""
+        self._given_back += 1
+        self.assign(id_, Pending(b"", 0, deliveries, self._given_back), old)
 
     def release(self, id_: int, old: Pending) -> None:
         """Have an entry pending no more."""
@@ -214,6 +237,8 @@ class Group:
         self._passed += 1
 
     def _disown(self, id_: int, old: Pending) -> None:
+        if old.given_back:
+            return
         self.rows.remove(self._owned_key(old.consumer, id_))
         owner = self.consumer(old.consumer)
         assert owner is not None
@@ -247,6 +272,8 @@ class Group:
 
 def _unpack_pending(raw: bytes) -> Pending:
     delivered, deliveries = _PENDING_ROW.unpack_from(raw)
+    if delivered & _GIVEN_BACK:
+        return Pending(b"", 0, deliveries, delivered & ~_GIVEN_BACK)
     return Pending(raw[_PENDING_ROW.size :], delivered, deliveries)
 
 
@@ -274,6 +301,12 @@ def create(stream: Stream, name: bytes, last: int, read: int) -> None:
     nothing = bytes(SIZE)
     raw = _GROUP_ROW.pack(stream.groups_made, to_key(last), read, 0, 0, nothing, 0)
     stream.rows.add(_GROUP + name, raw)
+
+
+def create_consumer(stream: Stream, group: Group, name: bytes, now: int) -> Consumer:
+    """A new consumer of ``group``, of which an event tells."""
+    stream.db.note("t", "xgroup-createconsumer", stream.key)
+    return group.create_consumer(name, now)
 
 
 def destroy(stream: Stream, group: Group) -> None:

@@ -90,6 +90,14 @@ def whole(db: Database, row: Row) -> bytes:
     return read(db, row, 0, row.value) if row.version else row.value
 
 
+def in_order(db: Database, row: Row) -> Iterator[bytes]:
+    """The whole string, part by part: no more of it than a part is in memory."""
+    if not row.version:
+        return iter((row.value,))
+    db.tx.admit(work(row, 0, row.value))
+    return _filled(db, row, 0, row.value)
+
+
 def text(db: Database, row: Row, start: int, stop: int) -> Text:
     """As ``read``; what is long and in fragments comes in pieces, and takes no memory where it is
     zero."""

@@ -158,14 +158,30 @@ def put_if(
     return True
 
 
-def put_new(db: Database, keys: list[bytes], values: list[bytes]) -> bool:
-    """``put`` all, or none when one of the keys exists; whether that was done."""
+def put_all_if(
+    db: Database,
+    keys: list[bytes],
+    values: list[bytes],
+    *,
+    exists: bool | None = None,
+    expire_at: int = 0,
+    keep_expiry: bool = False,
+) -> bool:
+    """``put_if`` all, or none when one of the keys does not meet the condition; whether that was
+    done."""
     db.tx.admit(len(keys))
+    if exists is not None:
+        for cut in db.tx.pace.cuts(len(keys)):
+            db.load(keys[cut])
+            if any((db.peek(key) is None) is exists for key in keys[cut]):
+                return False
+    if not expire_at and not keep_expiry:
+        put_all(db, keys, values)
+        return True
     for cut in db.tx.pace.cuts(len(keys)):
         db.load(keys[cut])
-        if any(db.peek(key) is not None for key in keys[cut]):
-            return False
-    put_all(db, keys, values)
+        for key, value in zip(keys[cut], values[cut], strict=True):
+            put_if(db, key, value, expire_at=expire_at, keep_expiry=keep_expiry)
     return True
 
 

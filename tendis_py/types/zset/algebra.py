@@ -72,12 +72,20 @@ def in_order(pairs: Result) -> Iterator[Pair]:
     return merge(*parts) if len(parts) > 1 else chain(*parts)
 
 
-def union(db: Database, rows: Rows, weights: Sequence[float], aggregate: Aggregate) -> Result:
-    """Members of any source; a score of 0 × inf counts as 0."""
+def union(
+    db: Database,
+    rows: Rows,
+    weights: Sequence[float],
+    aggregate: Aggregate,
+    *,
+    counts: bool = False,
+) -> Result:
+    """Members of any source; a score of 0 × inf counts as 0. Where the union ``counts``, all of
+    them score 1 before they are weighted."""
     sources = _by_size(rows, weights)
     size = sum(row.count for row, _ in sources)
     db.tx.admit(size)
-    weighted = [_weighted(db, row, weight) for row, weight in sources]
+    weighted = [_weighted(db, row, weight, counts) for row, weight in sources]
     if size > _IN_MEMORY:
         return _merged(weighted, aggregate)
     found: dict[bytes, float] = {}
@@ -94,23 +102,29 @@ def _merged(weighted: list[Iterator[tuple[bytes, float]]], aggregate: Aggregate)
 
 
 def intersection(
-    db: Database, rows: Rows, weights: Sequence[float], aggregate: Aggregate
+    db: Database,
+    rows: Rows,
+    weights: Sequence[float],
+    aggregate: Aggregate,
+    *,
+    counts: bool = False,
 ) -> Result:
-    """Members of all sources."""
+    """Members of all sources; ``counts`` as in ``union``."""
     if None in rows:
         return
     (smallest, weight), *others = _by_size(rows, weights)
     db.tx.admit(smallest.count * len(rows))
     pairs = _pairs(db, smallest)
     while part := list(islice(pairs, _AT_ONCE)):
-        found = {member: _product(weight, score) for score, member in part}
+        found = {member: weight if counts else _product(weight, score) for score, member in part}
         for row, its_weight in others:
             members = list(found)
             for member, score in zip(members, _scores_of(db, row, members), strict=True):
                 if score is None:
                     del found[member]
                 else:
-                    found[member] = aggregate(found[member], score * its_weight)
+                    weighted = its_weight if counts else score * its_weight
+                    found[member] = aggregate(found[member], weighted)
         for member, score in found.items():
             yield score, member
 
@@ -146,11 +160,15 @@ def _by_size(rows: Rows, weights: Sequence[float]) -> list[tuple[CollectionRow, 
     return sorted(there, key=lambda source: source[0].count)
 
 
-def _weighted(db: Database, row: CollectionRow, weight: float) -> Iterator[tuple[bytes, float]]:
+def _weighted(
+    db: Database, row: CollectionRow, weight: float, counts: bool
+) -> Iterator[tuple[bytes, float]]:
     """(member, weighted score) of a source, in the order of the members."""
     pairs = _pairs(db, row)
     if not row.version:
         pairs = iter(sorted(pairs, key=_member_of_pair))
+    if counts:
+        return ((member, weight) for _, member in pairs)
     return ((member, _product(weight, score)) for score, member in pairs)
 
 

@@ -15,6 +15,7 @@ from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.database import Database
 from tendis_py.storage.limits import Limits
 from tendis_py.types import collection
+from tendis_py.types.collection import admitted
 from tendis_py.types.zset import members as zset
 from tendis_py.types.zset.forms import NEAR_END, Large, Pair, Small, view
 from tendis_py.types.zset.scores import Place, after, before, numbered_score, score_number
@@ -135,7 +136,7 @@ def select(
         return iter(())
     if isinstance(wanted, ByMember) and isinstance(ordered, Small):
         found = wanted.walk(ordered, reverse=reverse, offset=offset)
-        return _admitted(db, islice(found, None if limit < 0 else limit))
+        return admitted(db, islice(found, None if limit < 0 else limit))
     low, high = wanted.span(ordered)
     if ordered.has_order or offset > NEAR_END:
         ranks = range(ordered.rank(low), ordered.rank(high))
@@ -143,7 +144,7 @@ def select(
             ranks = range(len(ordered) - ranks.stop, len(ordered) - ranks.start)
         return _ranked(db, ordered, ranks[offset : None if limit < 0 else offset + limit], reverse)
     found = ordered.between(low, high, reverse=reverse)
-    return _admitted(db, islice(found, offset, None if limit < 0 else offset + limit))
+    return admitted(db, islice(found, offset, None if limit < 0 else offset + limit))
 
 
 def _ranked(db: Database, ordered: Small | Large, ranks: range, reverse: bool) -> Iterator[Pair]:
@@ -153,15 +154,6 @@ def _ranked(db: Database, ordered: Small | Large, ranks: range, reverse: bool) -
     db.tx.admit(len(ranks))
     first = len(ordered) - 1 - ranks.start if reverse else ranks.start
     return islice(ordered.ranked(first, reverse=reverse), len(ranks))
-
-
-def _admitted(db: Database, pairs: Iterator[Pair]) -> Iterator[Pair]:
-    """``pairs``, unless they are too many for the fast lane."""
-    if not db.tx.fast_rows:
-        return pairs
-    few = list(islice(pairs, db.tx.fast_rows + 1))
-    db.tx.admit(len(few))
-    return iter(few)
 
 
 def count(db: Database, row: CollectionRow, wanted: ByScore | ByMember) -> int:

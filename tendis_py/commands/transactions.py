@@ -1,0 +1,130 @@
+"""Transactions: MULTI, EXEC, DISCARD, WATCH and UNWATCH.
+
+What is asked between MULTI and EXEC is kept by a gate (gates.py). EXEC is one unit of work and one
+commit; it claims the keys of all that it runs and of all that is watched, and nothing else.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tendis_py.commands.context import Context
+from tendis_py.commands.registry import FAST_ROWS, Keys, command
+from tendis_py.errors import (
+    DISCARD_WITHOUT_MULTI,
+    EXEC_ABORTED,
+    EXEC_WITHOUT_MULTI,
+    MULTI_NESTED,
+    WATCH_IN_MULTI,
+    ReplyError,
+)
+from tendis_py.resp.replies import NULL_ARRAY, OK, EncodedArray, Reply
+from tendis_py.session import Transaction
+
+_command = partial(command, group="transactions")
+
+
+@_command(
+    "multi",
+    1,
+    since="1.2.0",
+    flags="noscript loading stale fast allow_busy",
+    alters_session=True,
+)
+def multi(ctx: Context, args: list[bytes]) -> Reply:
+    """Starts a transaction."""
+    if ctx.session.transaction is not None:
+        raise ReplyError(MULTI_NESTED)
+    ctx.session.begin_transaction(Transaction())
+    return OK
+
+
+@_command(
+    "exec",
+    1,
+    since="1.2.0",
+    flags="noscript loading stale skip_slowlog",
+    complexity="Depends on commands in the transaction",
+    alters_session=True,
+)
+def exec_(ctx: Context, args: list[bytes]) -> Reply:
+    """Executes all commands in a transaction."""
+    session = ctx.session
+    transaction = session.transaction
+    if transaction is None:
+        raise ReplyError(EXEC_WITHOUT_MULTI)
+    if transaction.failed:
+        _end(ctx)
+        raise ReplyError(EXEC_ABORTED)
+    if session.stale or _has_expired(ctx):
+        _end(ctx)
+        return NULL_ARRAY
+    if transaction.is_slow or transaction.arguments > FAST_ROWS:
+        ctx.tx.admit(FAST_ROWS + 1)
+    payloads = ctx.run_unit(transaction.requests)
+    _end(ctx)
+    return EncodedArray(payloads)
+
+
+def _has_expired(ctx: Context) -> bool:
+    """Whether a watched key was there, and is not any more: nobody has deleted it."""
+    return any(
+        exists and ctx.tx.database(index).peek(key) is None
+        for (index, key), exists in ctx.session.watched.items()
+    )
+
+
+def _end(ctx: Context) -> None:
+    ctx.session.end_transaction()
+    ctx.services.watches.unwatch(ctx.session)
+
+
+@_command(
+    "discard",
+    1,
+    since="2.0.0",
+    flags="noscript loading stale fast allow_busy",
+    complexity="O(N), when N is the number of queued commands",
+    alters_session=True,
+)
+def discard(ctx: Context, args: list[bytes]) -> Reply:
+    """Discards a transaction."""
+    if ctx.session.transaction is None:
+        raise ReplyError(DISCARD_WITHOUT_MULTI)
+    _end(ctx)
+    return OK
+
+
+@_command(
+    "watch",
+    -2,
+    since="2.2.0",
+    flags="noscript loading stale fast allow_busy",
+    keys=Keys("RO", last=-1),
+    complexity="O(1) for every key.",
+    syntax="key [key ...]",
+)
+def watch(ctx: Context, args: list[bytes]) -> Reply:
+    """Monitors changes to keys to determine the execution of a transaction."""
+    session = ctx.session
+    if session.transaction is not None:
+        raise ReplyError(WATCH_IN_MULTI)
+    if session.stale:
+        return OK  # EXEC will run nothing, whatever happens now
+    db = ctx.db
+    found = [((db.index, key), db.peek(key) is not None) for key in args[1:]]
+    ctx.tx.end_unit()  # that a key had expired before is no change
+    ctx.services.watches.watch(session, found)
+    return OK
+
+
+@_command(
+    "unwatch",
+    1,
+    since="2.2.0",
+    flags="noscript loading stale fast allow_busy",
+)
+def unwatch(ctx: Context, args: list[bytes]) -> Reply:
+    """Forgets about watched keys of a transaction."""
+    ctx.services.watches.unwatch(ctx.session)
+    return OK

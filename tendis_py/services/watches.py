@@ -1,0 +1,75 @@
+"""WATCH: who wants EXEC to find which keys unchanged. Knows no command.
+
+A watched key that changes makes its watchers stale at once, in the thread that has changed it and
+while the key is locked: an EXEC later in the same batch sees it. That a key expires is no change
+that anybody hears of in time; EXEC looks itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from tendis_py.session import Session
+from tendis_py.storage.changes import Change, Interest, Place, Release
+
+
+class Watches:
+    """Any thread may call any method; what a session watches is changed by its own batch only."""
+
+    __slots__ = ("_by_place", "_interest", "_lock", "sessions")
+
+    def __init__(self, interest: Interest) -> None:
+        self._interest = interest
+        self._lock = threading.Lock()
+        self._by_place: dict[Place, set[Session]] = {}
+        self.sessions: set[Session] = set()
+        """Those that watch something."""
+
+    def __len__(self) -> int:
+        """How many keys are watched, by somebody."""
+        return len(self._by_place)
+
+    def watch(self, session: Session, places: Iterable[tuple[Place, bool]]) -> None:
+        """Have ``session`` watch these places, each with whether there is a key. Their locks are
+        held."""
+        with self._lock:
+            for place, exists in places:
+                session.watched.setdefault(place, exists)
+                self._by_place.setdefault(place, set()).add(session)
+            if not self.sessions:
+                self._interest.listen(self._hear)
+            self.sessions.add(session)
+
+    def unwatch(self, session: Session) -> None:
+        """Have ``session`` watch nothing, and be stale no more."""
+        if session.watched:
+            with self._lock:
+                for place in session.watched:
+                    watchers = self._by_place.get(place)
+                    if watchers is not None:
+                        watchers.discard(session)
+                        if not watchers:
+                            del self._by_place[place]
+                self.sessions.discard(session)
+                if not self.sessions:
+                    self._interest.forget(self._hear)
+            session.watched = {}
+        session.stale = False
+
+    def _hear(self, change: Change, outgoing: list[Release]) -> None:
+        with self._lock:
+            for place in change.keys:
+                for session in self._by_place.get(place, ()):
+                    session.stale = True
+            if change.databases:
+                self._move(change)
+
+    def _move(self, change: Change) -> None:
+        """Databases were emptied, or show what another showed: what was there has changed, and what
+        is there now."""
+        for place, watchers in self._by_place.items():
+            if place[0] in change.databases:
+                exists = change.has(place)
+                for session in watchers:
+                    session.stale |= exists or session.watched.get(place, False)
