@@ -279,11 +279,15 @@ class Dispatcher:
             context.tx.rollback_to(mark)
             raise
         except BlockedError:
+            for attend in self.services.witnesses:
+                attend(context, command, request, True)
             raise
         except Exception as error:
             notes = noted(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
             self.services.notifications.fire_after_failure(context, notes)
+        for attend in self.services.witnesses:
+            attend(context, command, request, False)
         elapsed = perf_counter_ns() - started
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1
@@ -321,6 +325,8 @@ class Dispatcher:
         self, session: Session, request: Request, replies: list[Payload], read: int
     ) -> bool:
         """Run or refuse one request; False when it has to come again."""
+        if session.mailbox is not None:
+            _tell(session, replies)
         session.begin_request()
         session.last_command = "NULL"
         command = None
@@ -355,6 +361,8 @@ class Dispatcher:
         if later:
             replies += [message.payload(session.protocol) for message in later]
             later.clear()
+        if session.mailbox is not None and not session.closing:
+            _tell(session, replies)
         return True
 
     def _reject(self, session: Session, command: Command | None, error: ReplyError) -> Payload:
@@ -429,7 +437,7 @@ class Dispatcher:
         served = 0
         while changes:
             change = changes.popleft()
-            for place in waiters.waited_for(change.keys, change.databases):
+            for place in waiters.waited_for(change.concerned, change.databases):
                 for wait in self._waits_for(place):
                     if served < MOST_SERVED and self._holds(wait.claims):
                         served += 1
@@ -444,7 +452,9 @@ class Dispatcher:
 
     def nudge(self, change: Change) -> None:
         """Have those tried again who wait for what background work has changed."""
-        for place in self.services.waiters.waited_for(change.keys, change.databases):
+        for place in self.services.waiters.waited_for(
+            (*change.keys, *change.ready), change.databases
+        ):
             for wait in self._waits_for(place):
                 self.services.waiters.run_again(wait)
 
@@ -524,6 +534,13 @@ class Dispatcher:
             return self._reject(session, command, error)
         self.counters.fail(command, error.code)
         return session.encoders[ReplyError](error)
+
+
+def _tell(session: Session, replies: list[Payload]) -> None:
+    """What the session is to be told comes between two of its replies."""
+    mailbox = session.mailbox
+    if mailbox is not None and (unasked := mailbox.payload(session.protocol)):
+        replies.append(unasked)
 
 
 def _queue_first(transaction: Transaction | None, requests: list[Request]) -> int:

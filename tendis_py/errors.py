@@ -164,6 +164,24 @@ CLIENT_ID = "ERR Invalid client ID"
 CLIENT_ID_RANGE = "ERR client-id should be greater than 0"
 MAXAGE_NOT_INTEGER = "ERR maxage is not an integer or out of range"
 MAXAGE_RANGE = "ERR maxage should be greater than 0"
+TRACKING_ONE_REDIRECT = "ERR A client can only redirect to a single other client"
+TRACKING_NO_TARGET = "ERR The client ID you want redirect to does not exist"
+TRACKING_PREFIX = "ERR PREFIX option requires BCAST mode to be enabled"
+TRACKING_BCAST_AND_OPT = "ERR OPTIN and OPTOUT are not compatible with BCAST"
+TRACKING_BOTH_OPTS = "ERR You can't specify both OPTIN mode and OPTOUT mode"
+_TRACKING_SWITCH = (
+    "before disabling tracking for this client, and then re-enabling it with a different mode."
+)
+TRACKING_SWITCH_BCAST = f"ERR You can't switch BCAST mode on/off {_TRACKING_SWITCH}"
+TRACKING_SWITCH_OPT = f"ERR You can't switch OPTIN/OPTOUT mode {_TRACKING_SWITCH}"
+CACHING_NOT_TRACKING = (
+    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+    "OPTOUT mode enabled"
+)
+CACHING_YES = "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+CACHING_NO = "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+MONITOR_NESTED = "ERR MONITOR isn't allowed for DENY BLOCKING client"
+MONITORS_NO_KEYS = "ERR Replica can't interact with the keyspace"
 UNBLOCK_REASON = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
 UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 TIMEOUT_NOT_FLOAT = "ERR timeout is not a float or out of range"
@@ -496,3 +514,10 @@ def unknown_pfdebug(subcommand: bytes) -> ReplyError:
 
 def hll_test_failed(why: str) -> ReplyError:
     return ReplyError(f"TESTFAILED {why}")
+
+
+def overlapping_prefixes(prefix: bytes, which: str, other: bytes) -> ReplyError:
+    return ReplyError(
+        f"ERR Prefix '{c_text(prefix)}' overlaps with {which} prefix '{c_text(other)}'. "
+        "Prefixes for a single client must not overlap."
+    )

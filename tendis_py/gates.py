@@ -14,6 +14,7 @@ from typing import Any
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Command, Lane
 from tendis_py.errors import (
+    MONITORS_NO_KEYS,
     NO_AUTH,
     NOT_IN_MULTI,
     HeldError,
@@ -30,6 +31,7 @@ HeldError has it wait: it comes again."""
 
 PASS: Any = object()
 
+_ON_KEYS = frozenset(("readonly", "write", "may_replicate"))
 _WHILE_SUBSCRIBED = frozenset(
     (
         *("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"),
@@ -62,6 +64,13 @@ def _subscribed(ctx: Context, command: Command, request: Request) -> Any:
     """RESP2 can't tell a reply from a message."""
     if command.name not in _WHILE_SUBSCRIBED:
         raise not_while_subscribed(command.name)
+    return PASS
+
+
+def _monitoring(ctx: Context, command: Command, request: Request) -> Any:
+    """For Redis, who monitors is a kind of replica."""
+    if not command.flags.isdisjoint(_ON_KEYS):
+        raise ReplyError(MONITORS_NO_KEYS)
     return PASS
 
 
@@ -115,6 +124,7 @@ _GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
     (_authentication, lambda session: not session.authenticated),
     (_disk, _always),
     (_subscribed, lambda session: session.protocol == 2 and session.subscriptions is not None),
+    (_monitoring, lambda session: session.monitors),
     (_pause, _always),
     (_queue, _in_transaction),
 )

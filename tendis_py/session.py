@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from tendis_py.resp.messages import Message
+from tendis_py.resp.messages import Mailbox, Message
 from tendis_py.resp.replies import ENCODERS, Encode, Payload
 from tendis_py.resp.requests import Request
 
@@ -62,6 +62,58 @@ class Peer(Protocol):
         session's batch."""
 
 
+class Tracking:
+    """How the keys are tracked that a client reads (CLIENT TRACKING), until it says otherwise."""
+
+    __slots__ = (
+        "broadcasts",
+        "broken",
+        "caching",
+        "mode",
+        "noloop",
+        "prefixes",
+        "redirect",
+        "seen",
+        "told",
+        "written",
+    )
+
+    def __init__(
+        self,
+        *,
+        broadcasts: bool = False,
+        prefixes: frozenset[bytes] = frozenset(),
+        mode: str = "",
+        noloop: bool = False,
+        redirect: int = 0,
+    ) -> None:
+        self.broadcasts = broadcasts
+        """Whether it hears of all keys that begin with one of ``prefixes``, whoever reads them."""
+        self.prefixes = prefixes
+        self.mode = mode
+        """``optin``, ``optout`` or none: what the next command does not, or does, unless CLIENT
+        CACHING says so."""
+        self.noloop = noloop
+        self.redirect = redirect
+        """The id of the client that is told instead; 0: itself."""
+        self.caching = False
+        """Whether CLIENT CACHING was said of the next command."""
+        self.broken = False
+        """Whether the client that is told instead was found to be gone."""
+        self.written: set[bytes] = set()
+        self.told: set[bytes] = set()
+        self.seen = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A request begins, and a unit of work: nothing is ``written`` yet. Of that ``told`` is
+        what was then read, all having been told; so much of the undo list was ``seen``."""
+        if self.seen:
+            self.written.clear()
+            self.told.clear()
+            self.seen = 0
+
+
 class Transaction:
     """What a client has asked for since MULTI, and what EXEC needs to know of it beforehand."""
 
@@ -97,6 +149,7 @@ class Session:
         "lib_name",
         "lib_version",
         "local_address",
+        "mailbox",
         "name",
         "net_in",
         "net_out",
@@ -110,6 +163,7 @@ class Session:
         "reply_mode",
         "stale",
         "subscriptions",
+        "tracking",
         "transaction",
         "unix",
         "user",
@@ -150,6 +204,9 @@ class Session:
         self.reply_mode = "on"
         """Of CLIENT REPLY: on, off, skip (no reply to the next command) or skipping (nor to the
         one that is running)."""
+        self.mailbox: Mailbox | None = None
+        """For what it is told unasked, in order with its replies; see ``services/pushes.py``."""
+        self.tracking: Tracking | None = None
         self.reset(authenticated)
 
     def reset(self, authenticated: bool) -> None:
@@ -185,6 +242,8 @@ class Session:
         """A request is about to run; for sessions that are not ``plain``."""
         if self.reply_mode == "skip":
             self.reply_mode = "skipping"
+        if self.tracking is not None:
+            self.tracking.begin()
 
     def put_off_request(self) -> None:
         """It has not run after all, and comes again."""
@@ -193,6 +252,13 @@ class Session:
 
     def end_request(self) -> bool:
         """It has run, or was refused: whether its reply is to be sent."""
+        tracking = self.tracking
+        if (
+            tracking is not None
+            and self.transaction is None
+            and not self.last_command.startswith("client|")
+        ):
+            tracking.caching = False
         if self.reply_mode == "skipping":
             self.reply_mode = "on"
             self.compile_gates()
@@ -209,12 +275,22 @@ class Session:
 
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated``, ``reply_mode``, ``protocol``, ``transaction`` or ``subscriptions`` (from
-        or to None) changes. ``gates`` are made anew when next needed.
+        ``authenticated``, ``reply_mode``, ``protocol``, ``transaction``, or ``mailbox`` or
+        ``subscriptions`` (from or to None) changes. ``gates`` are made anew when next needed.
 
         A plain session is told nothing after its replies (``Context.later``). ``only_queues``: the
         one gate there is queues for EXEC."""
         self.gates: Any = None
-        ordinary = self.authenticated and self.reply_mode == "on" and self.subscriptions is None
+        ordinary = (
+            self.authenticated
+            and self.reply_mode == "on"
+            and self.subscriptions is None
+            and self.mailbox is None
+        )
         self.plain = ordinary and self.transaction is None
         self.only_queues = ordinary and not self.plain
+
+    @property
+    def monitors(self) -> bool:
+        """Whether it is shown all requests (MONITOR)."""
+        return self.mailbox is not None and self.mailbox.monitors

@@ -21,6 +21,7 @@ from tendis_py.commands import (
     lolwut,
     memory,
     module,
+    monitor,
     object,
     pubsub,
     scan,
@@ -31,6 +32,7 @@ from tendis_py.commands import (
     sorted_integers,
     stream,
     string,
+    tracking,
     transactions,
     waiting,
     zset,
@@ -39,6 +41,7 @@ from tendis_py.commands import (
 FAMILIES = (
     connection,
     client,
+    tracking,
     pubsub,
     command,
     *string.FAMILIES,
@@ -66,6 +69,7 @@ FAMILIES = (
     slowlog,
     latency,
     memory,
+    monitor,
     module,
     lolwut,
 )

@@ -33,7 +33,7 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.numbers import INT64_MAX
-from tendis_py.resp.replies import NO_REPLY, OK, OrderedSet, Reply, Verbatim
+from tendis_py.resp.replies import NO_REPLY, OK, Reply, Verbatim
 from tendis_py.services.pubsub import figures
 from tendis_py.session import Session
 
@@ -124,18 +124,6 @@ def client_reply(ctx: Context, args: list[bytes]) -> Reply:
     return OK if mode == b"on" else NO_REPLY
 
 
-@_client("client|getredir", 2, since="6.0.0")
-def client_getredir(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns the client ID to which the connection's tracking notifications are redirected."""
-    return -1  # as long as there is no tracking
-
-
-@_client("client|trackinginfo", 2, since="6.2.0")
-def client_trackinginfo(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns information about server-assisted client-side caching for the connection."""
-    return {b"flags": OrderedSet([b"off"]), b"redirect": -1, b"prefixes": []}
-
-
 # All connections
 
 
@@ -198,11 +186,17 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
     peer = session.peer
     channels, patterns, shard_channels = figures(session)
     waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
-    transaction = session.transaction
+    tracking, transaction = session.tracking, session.transaction
     flags = (
-        f"{'P' * (session.kind == 'pubsub')}{'x' * (transaction is not None)}"
-        f"{'b' * session.blocked}{'d' * session.stale}{'U' * session.unix}"
-        f"{'e' * session.no_evict}{'T' * session.no_touch}"
+        f"{'O' * session.monitors}{'P' * (session.kind == 'pubsub')}"
+        f"{'x' * (transaction is not None)}{'b' * session.blocked}"
+    )
+    redirect = -1
+    if tracking is not None:
+        flags += f"t{'R' * tracking.broken}{'B' * tracking.broadcasts}"
+        redirect = tracking.redirect
+    flags += (
+        f"{'d' * session.stale}{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
     )
     queued = -1 if transaction is None else len(transaction.requests)
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
@@ -212,7 +206,7 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
         f"ssub={shard_channels} multi={queued} watch={len(session.watched)} "
         f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={pieces} "
         f"omem={unsent} tot-mem={waiting + unsent} events={'rw' if unsent else 'r'} "
-        f"cmd={last_command} user={session.user} redir=-1 resp={session.protocol} "
+        f"cmd={last_command} user={session.user} redir={redirect} resp={session.protocol} "
     )
     library = b"lib-name=%b lib-ver=%b" % (session.lib_name, session.lib_version)
     totals = (
@@ -391,6 +385,10 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
     return help_lines(
         "CLIENT",
         (
+            "CACHING (YES|NO)",
+            "Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+        ),
+        (
             "GETREDIR",
             "Return the client ID we are redirecting to when tracking is enabled.",
         ),
@@ -438,6 +436,11 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
             "Set client meta attr. Options are:\n"
             "* LIB-NAME: the client lib name.\n"
             "* LIB-VER: the client lib version.",
+        ),
+        (
+            "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]\n"
+            "         [OPTIN] [OPTOUT] [NOLOOP]",
+            "Control server assisted client side caching.",
         ),
         ("TRACKINGINFO", "Report tracking status for the current connection."),
         ("NO-EVICT (ON|OFF)", "Protect current client connection from eviction."),

@@ -71,6 +71,7 @@ class Context:
         self.session = session
         self.db = self.tx.database(session.database)
         self.tx.touches = not session.no_touch
+        self.tx.author = session
 
     def push(self, message: Message, sessions: Iterable[Session]) -> None:
         """Tell ``sessions`` of ``message``: the own one at this place among its replies, the others

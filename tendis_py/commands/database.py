@@ -55,6 +55,7 @@ def flushdb(ctx: Context, args: list[bytes]) -> Reply:
     """Remove all keys from the current database."""
     _check_mode(args)
     ctx.tx.flush_databases([ctx.db.index])
+    _tell_of_flush(ctx, args)
     return OK
 
 
@@ -75,6 +76,7 @@ def flushall(ctx: Context, args: list[bytes]) -> Reply:
     """Removes all keys from all databases."""
     _check_mode(args)
     ctx.tx.flush_databases(range(ctx.services.config.databases))
+    _tell_of_flush(ctx, args)
     return OK
 
 
@@ -82,6 +84,13 @@ def _check_mode(args: list[bytes]) -> None:
     """ASYNC and SYNC are the same here: the keys are gone at once, their rows in the background."""
     if len(args) > 2 or (len(args) == 2 and args[1].upper() not in (b"ASYNC", b"SYNC")):
         raise syntax_error()
+
+
+def _tell_of_flush(ctx: Context, args: list[bytes]) -> None:
+    """Redis flushes in the background, too, but for ASYNC or in EXEC, where the client is blocked
+    meanwhile, and so gets the reply last."""
+    in_background = ctx.nested or args[-1].upper() == b"ASYNC"
+    ctx.services.tracking.flushed(ctx, at_once=not in_background)
 
 
 @command(

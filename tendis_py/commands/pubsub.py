@@ -143,7 +143,7 @@ def _confirmed(ctx: Context, word: bytes, counts: Iterable[tuple[bytes | None, i
     "publish",
     3,
     since="2.0.0",
-    flags="pubsub loading stale fast",
+    flags="pubsub loading stale fast may_replicate",
     long_value=2,
     complexity="O(N+M) where N is the number of clients subscribed to the receiving channel and M "
     "is the total number of subscribed patterns (by any client).",
@@ -158,7 +158,7 @@ def publish(ctx: Context, args: list[bytes]) -> Reply:
     "spublish",
     3,
     since="7.0.0",
-    flags="pubsub loading stale fast",
+    flags="pubsub loading stale fast may_replicate",
     keys=Keys(flags="not_key"),
     lane=Lane.CONTROL,
     long_value=2,

@@ -237,6 +237,13 @@ class Settings(AcceptedSettings):
         EngineOptions(), dict, "set the RocksDB option NAME; empty leaves it to tendis-py"
     )
 
+    # Clients that keep what they have read
+    tracking_table_max_keys: int = _directive(
+        Integer(unsigned=True),
+        1000000,
+        "keys remembered to have been read by clients that track (CLIENT TRACKING), 0 is no limit",
+    )
+
     # Latency
     latency_monitor_threshold: int = _directive(
         Integer(),

@@ -1,7 +1,9 @@
-"""What connections are told unasked: one value for many of them, encoded once a protocol."""
+"""What connections are told unasked: one value for many of them, encoded once a protocol; or all
+that waits to be told to one."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from tendis_py.pieces import Text, joined
@@ -9,6 +11,8 @@ from tendis_py.resp.replies import ENCODERS, Payload, Push
 
 _PART = 8
 """Bytes that go with each string."""
+Letter = tuple[Payload, Payload]
+"""What a client is told in RESP2, and in RESP3; empty: nothing."""
 
 
 class Message:
@@ -33,6 +37,10 @@ class Message:
             found = self._payloads[protocol] = ENCODERS[protocol][Push](self._push)
         return found
 
+    def size(self, protocol: int) -> int:
+        """Bytes on the wire in RESP ``protocol``."""
+        return len(self.payload(protocol))
+
     def is_for(self, session: Any) -> bool:
         """Whether it still concerns a session that it was sent to: asked when it is its turn."""
         return True
@@ -56,3 +64,45 @@ class Messages(Message):
 
     def is_for(self, session: Any) -> bool:
         return self._messages[0].is_for(session)
+
+
+class Mailbox(Message):
+    """What one client is to be told, in order, and among its replies: whoever gets there first
+    takes it out, the thread that runs the client's requests, between two of them, or the reactor
+    when none is under way. Any thread may call any method."""
+
+    __slots__ = ("_letters", "_posted", "bytes", "monitors", "redirects")
+
+    def __init__(self) -> None:
+        self._letters: deque[Letter] = deque()
+        self._posted = False
+        self.bytes = 0
+        """About as many as are here."""
+        self.monitors = False
+        """Whether the client is shown all requests (MONITOR)."""
+        self.redirects = 0
+        """How many clients have it be told in their place (CLIENT TRACKING REDIRECT)."""
+
+    def __len__(self) -> int:
+        """Nothing of it counts as published: see ``bytes``."""
+        return 0
+
+    def put(self, letter: Letter) -> bool:
+        """Leave ``letter`` here; whether it has to be seen to that somebody looks."""
+        self._letters.append(letter)
+        self.bytes += len(letter[1])
+        posted, self._posted = self._posted, True
+        return not posted
+
+    def size(self, protocol: int) -> int:
+        return self.bytes
+
+    def payload(self, protocol: int) -> Payload:
+        """All that is here, which is then not here any more."""
+        # Cleared before letters are taken: one put meanwhile has somebody look once too often.
+        self._posted = False
+        self.bytes = 0
+        letters = self._letters
+        if not letters:
+            return b""
+        return joined([letters.popleft()[protocol == 3] for _ in range(len(letters))])

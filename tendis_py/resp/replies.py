@@ -442,12 +442,15 @@ def split_replies(payload: bytes) -> list[bytes]:
     return found
 
 
-_CONFIRMATION = re.compile(rb"\*3\r\n\$\d+\r\n[ps]?(?:un)?subscribe\r\n")
+_TOLD = re.compile(
+    rb">|\*3\r\n\$\d+\r\n([ps]?(un)?subscribe|message)\r\n|\+\d+\.\d{6} \[",
+)
 
 
 def is_push(reply: bytes) -> bool:
-    """Whether one reply, made here, is a push: in RESP2 the array that confirms a subscription."""
-    return reply.startswith(b">") or _CONFIRMATION.match(reply) is not None
+    """Whether one reply, made here, is a push: in RESP2 the array that confirms a subscription, or
+    tells a subscriber what is to be read again, and in either protocol a line of MONITOR."""
+    return _TOLD.match(reply) is not None
 
 
 def encode(value: Reply, protocol: int = 2) -> Payload:

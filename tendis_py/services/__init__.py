@@ -17,6 +17,7 @@ from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
+from tendis_py.services.monitors import Monitors
 from tendis_py.services.notifications import Notifications
 from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
@@ -25,6 +26,7 @@ from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
+from tendis_py.services.tracking import KeyTracking
 from tendis_py.services.waiters import Waiters
 from tendis_py.services.watches import Watches
 from tendis_py.session import Session
@@ -36,6 +38,10 @@ Observer = Callable[[Any, Any, list[bytes], int, Any], None]
 """Called in the executing thread with its Context, the Command, the request, the mark of the undo
 list from which on it has written, and the reply, once that is encoded; not after an error. The unit
 of work has not ended."""
+
+
+Witness = Callable[[Any, Any, list[bytes], bool], None]
+"""As ``Observer``, once it has run or failed; whether it waits, and has not run."""
 
 
 class Services:
@@ -55,10 +61,19 @@ class Services:
         """Who looks at each command that ``Dispatcher.call`` has run: replaced whole, by
         ``set_observer``. For those who need it of all sessions, with a reason of ``global_gates``
         that has all come by there."""
+        self.witnesses: tuple[Witness, ...] = ()
+        """As ``observers``, but told of commands that have failed, or wait, too; see ``attend``."""
         self._observers_lock = threading.Lock()
         self.watches = Watches(keyspace.interest)
         self.waiters = Waiters(keyspace.interest)
         self.clients.on_leave += [self.watches.unwatch, self.waiters.leave]
+        self.monitors = Monitors(self.clients, self.global_gates, self.attend, clock)
+        self.tracking = KeyTracking(
+            self.clients,
+            keyspace.interest,
+            self.attend,
+            lambda: config.tracking_table_max_keys,
+        )
         self.cross_protocol = CrossProtocolGuard(clock.monotonic)
         self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
@@ -94,6 +109,12 @@ class Services:
         with self._observers_lock:
             others = tuple(one for one in self.observers if one != observer)
             self.observers = (*others, observer) if wants else others
+
+    def attend(self, witness: Witness, wants: bool) -> None:
+        """Whether ``witness`` is told of commands from now on. In any thread."""
+        with self._observers_lock:
+            others = tuple(one for one in self.witnesses if one != witness)
+            self.witnesses = (*others, witness) if wants else others
 
     def admits(self, session: Session) -> bool:
         """Whether a client may run commands: it has authenticated, or no password is set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from tendis_py.resp.messages import Mailbox
 from tendis_py.session import Session
 
 
@@ -56,6 +57,28 @@ class Clients:
         """Have all forget the session who know it because of what it has asked for."""
         for forget in self.on_leave:
             forget(session)
+
+    def keep_mailbox(self, session: Session, *, redirects: int = 0) -> Mailbox:
+        """The mailbox of ``session``, which has one from now on; so many more have it be told in
+        their place. From any thread."""
+        with self._lock:
+            mailbox = session.mailbox
+            if mailbox is None:
+                mailbox = session.mailbox = Mailbox()
+                session.plain = False
+            mailbox.redirects += redirects
+            return mailbox
+
+    def drop_mailbox(self, session: Session) -> None:
+        """Take the mailbox from ``session`` if there is no reason any more to have one: from the
+        thread that runs its requests, for its gates are compiled, or once it has left."""
+        with self._lock:
+            mailbox = session.mailbox
+            if mailbox is not None and not (
+                mailbox.monitors or mailbox.redirects or session.tracking is not None
+            ):
+                session.mailbox = None
+                session.compile_gates()
 
     def set_blocked(self, session: Session, blocked: bool) -> None:
         """Whether ``session`` waits from now on, for the end of a pause."""

@@ -7,17 +7,19 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """DISK: writes are refused, since the disk takes none. NOTIFICATIONS: what each request has
-    done is told (``Services.observers``). PAUSE: some requests have to wait (CLIENT PAUSE).
-    SLOWLOG: each request has to be timed alone, since fast ones are to be logged, too."""
+    """DISK: writes are refused, since the disk takes none. MONITOR: each request is shown to
+    somebody once it has run. NOTIFICATIONS: what each request has done is told
+    (``Services.observers``). PAUSE: some requests have to wait (CLIENT PAUSE). SLOWLOG: each
+    request has to be timed alone, since fast ones are to be logged, too."""
 
     DISK = "disk"
+    MONITOR = "monitor"
     NOTIFICATIONS = "notifications"
     PAUSE = "pause"
     SLOWLOG = "slowlog"
 
 
-_GATES = frozenset((Reason.DISK, Reason.NOTIFICATIONS, Reason.PAUSE))
+_GATES = frozenset((Reason.DISK, Reason.MONITOR, Reason.NOTIFICATIONS, Reason.PAUSE))
 
 
 class GlobalGates:

@@ -1,10 +1,10 @@
-"""Pushes: messages to any number of sessions, from any thread."""
+"""Pushes: messages to any number of sessions, and mailboxes of single ones, from any thread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tendis_py.resp.messages import Message
+from tendis_py.resp.messages import Letter, Message
 from tendis_py.session import Outlet, Peer, Session
 
 Group = tuple[Outlet, Sequence[Peer]]
@@ -32,3 +32,11 @@ def send(message: Message, groups: Sequence[Group]) -> None:
     """As ``deliver``."""
     for outlet, peers in groups:
         outlet.deliver(message, peers)
+
+
+def leave(session: Session, letter: Letter) -> None:
+    """Have ``letter`` be told to ``session`` if it has a mailbox: at once, or in between two of
+    its requests when some are under way."""
+    mailbox = session.mailbox
+    if mailbox is not None and mailbox.put(letter):
+        deliver(mailbox, (session,))

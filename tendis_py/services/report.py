@@ -76,7 +76,7 @@ def clients(services: Services) -> Fields:
     yield "client_recent_max_input_buffer", max((inputs for inputs, _ in recent), default=0)
     yield "client_recent_max_output_buffer", max((outputs for _, outputs in recent), default=0)
     yield "blocked_clients", len(services.clients.blocked)
-    yield "tracking_clients", 0
+    yield "tracking_clients", services.tracking.clients
     yield "pubsub_clients", services.pubsub.clients
     yield "watching_clients", len(services.watches.sessions)
     yield "clients_in_timeout_table", 0
@@ -257,6 +257,9 @@ def stats(services: Services) -> Fields:
     yield "pubsub_patterns", pubsub.count(Kind.PATTERN)
     yield "pubsubshard_channels", pubsub.count(Kind.SHARD_CHANNEL)
     yield from _NO_FORKS
+    yield "tracking_total_keys", services.tracking.keys
+    yield "tracking_total_items", services.tracking.items
+    yield "tracking_total_prefixes", services.tracking.prefixes
     yield "unexpected_error_replies", 0
     yield "total_error_replies", totals.errors
     yield "dump_payload_sanitizations", 0
@@ -295,9 +298,6 @@ _NO_FORKS = (
     ("active_defrag_key_misses", 0),
     ("total_active_defrag_time", 0),
     ("current_active_defrag_time", 0),
-    ("tracking_total_keys", 0),
-    ("tracking_total_items", 0),
-    ("tracking_total_prefixes", 0),
 )
 
 

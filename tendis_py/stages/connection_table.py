@@ -125,12 +125,16 @@ class ConnectionTable(dict[int, Connection]):
             buffered += waiting + outgoing
             largest_input = max(largest_input, waiting)
             largest_output = max(largest_output, outgoing)
-            if connection.outbox is None or not self.close_for_output(connection, now):
+            mailbox = connection.session.mailbox
+            told = 0 if mailbox is None else mailbox.bytes
+            if not (told or connection.outbox) or not self.close_for_output(connection, now, told):
                 self._check_progress(connection, now)
         self._traffic.look(buffered, largest_input, largest_output)
 
     def _check_progress(self, connection: Connection, now: float) -> None:
-        timeout = self._services.config.timeout if connection.session.kind == "normal" else 0
+        session = connection.session
+        may_be_idle = session.kind == "normal" and not session.monitors
+        timeout = self._services.config.timeout if may_be_idle else 0
         if connection.outbox_bytes > OUTBOX_BYTES:
             if now - connection.progress > OUTPUT_STALL_SECONDS:
                 log.warning("closing %s: it does not read", connection.session.address)

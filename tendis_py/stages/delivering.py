@@ -114,7 +114,7 @@ class Deliveries:
         if late is None:
             late = self.late[connection] = _Late()
         late.messages.append(message)
-        late.size += len(message.payload(connection.session.protocol))
+        late.size += message.size(connection.session.protocol)
         self._connections.close_for_output(connection, now, late.size)
 
     def send_late(self, connections: Iterable[Connection], now: float) -> None:
@@ -146,6 +146,8 @@ class Deliveries:
             payload = payloads.get(session.protocol)
             if payload is None:
                 payload = payloads[session.protocol] = message.payload(session.protocol)
+            if not payload:
+                continue
             size = len(payload)
             session.net_out += size
             sent += size

@@ -194,6 +194,8 @@ class Executor:
                     batch.fail(failure)
         if tx.outgoing:
             tx.release()
+            for batch in batches:
+                batch.tell()
         committed = perf_counter_ns()
         for batch in batches:
             batch.committed = committed

@@ -448,7 +448,12 @@ class Reactor:
     # Responding
 
     def _respond(self, batch: Batch) -> None:
-        """Send a batch's replies, and let its connections go on."""
+        """Send a batch's replies, and let its connections go on. Others hear first of what the
+        batch has for them: they are not to learn of it by way of the clients that get replies."""
+        if self.responses.entries:
+            for delivery in self.responses.deliveries():
+                self.deliveries.add(delivery)
+            self.deliveries.go_on(self._now)
         batch.replied = perf_counter_ns()
         sent = writes = 0
         for connection, payload, rest in batch.replies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,35 +39,47 @@ class ResponseQueue:
     the first post after a drain on. Besides batches it carries calls that must run in the
     reactor's thread (a new socket, a connection to close), and deliveries."""
 
-    __slots__ = ("_entries", "_posted", "_signalled", "_wakeups", "fd")
+    __slots__ = ("_posted", "_signalled", "_wakeups", "entries", "fd")
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._entries: deque[Batch | Delivery | Call] = deque()
+        self.entries: deque[Batch | Delivery | Call] = deque()
         self._signalled = False
         self._posted = 0
         self._wakeups = 0
 
     def post(self, entry: Batch | Delivery | Call) -> None:
-        self._entries.append(entry)
+        self.entries.append(entry)
         self._posted += 1
         if not self._signalled:
             self._signalled = True
             os.eventfd_write(self.fd, 1)
 
-    def drain(self) -> list[Batch | Delivery | Call]:
-        """Everything posted, oldest first; to be called when ``fd`` is readable."""
+    def drain(self) -> Iterator[Batch | Delivery | Call]:
+        """Take what has been posted, oldest first; to be called when ``fd`` is readable. What is
+        not taken yet is still in the queue, for ``deliveries``."""
         os.eventfd_read(self.fd)
         self._wakeups += 1
         # Cleared before the entries are taken: a post in between wakes once too often, never
         # too seldom.
         self._signalled = False
-        entries = self._entries
-        return [entries.popleft() for _ in range(len(entries))]
+        entries = self.entries
+        for _ in range(len(entries)):
+            if not entries:
+                return
+            yield entries.popleft()
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Take the deliveries that nothing else was posted before."""
+        entries = self.entries
+        while entries and isinstance(entries[0], Delivery):
+            delivery = entries.popleft()
+            assert isinstance(delivery, Delivery)
+            yield delivery
 
     def close(self) -> None:
         self._signalled = True  # a late post must not write to a file descriptor of somebody else
         os.close(self.fd)
 
     def statistics(self) -> ResponseStatistics:
-        return ResponseStatistics(len(self._entries), self._posted, self._wakeups)
+        return ResponseStatistics(len(self.entries), self._posted, self._wakeups)

@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from tendis_py.errors import ReplyError
+from tendis_py.pieces import joined
 from tendis_py.resp.replies import encode, is_push, split_replies
 from tendis_py.resp.requests import Request
 from tendis_py.runs import Answer, Item, SlowCommand
@@ -139,6 +140,16 @@ class Batch:
             payload = bytes(payload)
             pieces = [one if is_push(one) else failure for one in split_replies(payload[done:])]
             self.replies[index] = connection, payload[:done] + b"".join(pieces), rest
+
+    def tell(self) -> None:
+        """Send along what has followed from the commit for those who get replies: who asks for
+        something next, once it has these, is not to go by what it kept."""
+        for index, (connection, payload, rest) in enumerate(self.replies):
+            mailbox = connection.session.mailbox
+            if mailbox is not None:
+                unasked = mailbox.payload(connection.session.protocol)
+                if unasked:
+                    self.replies[index] = connection, joined([payload, unasked]), rest
 
     def defer_slow(self) -> None:
         """Have requests from a slow one on go to the slow lane, now that what the connection wrote

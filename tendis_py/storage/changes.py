@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Release = Callable[[], None]
 """Something that follows from a change; called once the change is committed, and as durable as
@@ -20,16 +20,46 @@ Place = tuple[int, bytes]
 """Index of a database, user key."""
 
 
+class Unmodified(int):
+    """So many edits that count, but leave the key as it was for whoever watches or tracks it: of
+    what a stream's groups know, say, or of how a value is kept. As Redis, which counts those and
+    does not call ``signalModifiedKey``."""
+
+    __slots__ = ()
+
+
+class Ready(Unmodified):
+    """As ``Unmodified``, but whoever waits for the key is to try again."""
+
+    __slots__ = ()
+
+
+class Expired(int):
+    """Stands for the edits of a key that is deleted because it was due."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What one unit of work has changed: ``keys`` as index of the database and user key, each once,
     in the order in which they were first written; ``databases``: the indexes of those that were
     emptied or that now show what another showed. ``has`` tells whether there is a key now, during
-    the call of a listener."""
+    the call of a listener. ``author`` is whoever's commands did it, None for a job; ``expired``:
+    those of the keys whose time had come, and that nobody has written since; ``ready``: keys that
+    are as they were, but who waits for them is to try again."""
 
     keys: tuple[Place, ...]
     databases: frozenset[int]
     has: Callable[[Place], bool]
+    author: object = field(default=None, compare=False)
+    expired: frozenset[Place] = field(default=frozenset(), compare=False)
+    ready: tuple[Place, ...] = field(default=(), compare=False)
+
+    @property
+    def concerned(self) -> tuple[Place, ...]:
+        """The keys for which who waits is to try again."""
+        return self.keys + self.ready
 
 
 Listener = Callable[[Change, list[Release]], None]

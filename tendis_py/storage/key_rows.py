@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tendis_py.storage.cache import USE_SLOTS
+from tendis_py.storage.changes import Expired
 from tendis_py.storage.codec import (
     ABSENT,
     FIELDS_DUE,
@@ -149,7 +150,7 @@ class KeyRows:
     def expire(self, meta_key: bytes, row: Row) -> None:
         """Delete a row whose time has come, physically: a later read must not meet it again."""
         if row is not ABSENT and self.tx.keyspace.may_expire():
-            self._remove(meta_key, row, 0)
+            self._remove(meta_key, row, Expired(0))
             self._counters.expired += 1
             self.note("x", "expired", meta_key[NAMESPACE_SIZE:])
 

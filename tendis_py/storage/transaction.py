@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from tendis_py.errors import StorageError, WriteStalledError
-from tendis_py.storage.changes import Change, Place, Release
+from tendis_py.storage.changes import Change, Expired, Place, Ready, Release, Unmodified
 from tendis_py.storage.codec import (
     ABSENT,
     NAMESPACE_SIZE,
@@ -49,6 +49,8 @@ class Transaction(Overlay):
         self.now = self.second = 0
         self.wants_sync = False
         """Whether the batch may only be answered once all that is in the log is durable."""
+        self.author: object = None
+        """Whose commands run on it; None for a job."""
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
         self.settings: dict[bytes, bytes | None] = {}
@@ -83,6 +85,7 @@ class Transaction(Overlay):
         """Start a batch at Unix time ``now`` in ms."""
         self.now = now
         self.second = now // 1000
+        self.author = None
         self.settled = self.wants_sync = False
         self._settled_outgoing = 0, 0
         self.settle_at = self.counters.changes + MOST_ROWS // 2
@@ -156,25 +159,61 @@ class Transaction(Overlay):
 
     def _change(self) -> Change | None:
         """What the unit has changed of the keyspace, None when that is nothing."""
+        meta = self.meta
         keys: dict[bytes, None] = {}
+        expired: set[bytes] = set()
+        ready: list[bytes] = []
         databases: set[int] = set()
-        indexes: dict[bytes, int] = {}
-        for overlay, key, before, *_ in self.undo:
-            if overlay is self.meta:
-                keys.update(dict.fromkeys(key if type(key) is list else (key,)))
+        for overlay, key, _, _, _, _, edits in self.undo:
+            if overlay is meta:
+                kind = type(edits)
+                if kind is Ready:
+                    ready.append(key)
+                elif kind is not Unmodified:
+                    some = key if type(key) is list else (key,)
+                    keys.update(dict.fromkeys(some))
+                    if kind is Expired:
+                        expired.update(some)
+                    elif expired:
+                        expired.difference_update(some)
             elif overlay is self._moved:
                 databases.add(key)
+        if not keys and not databases and not ready:
+            return None
+        return Change(
+            self._places(keys),
+            frozenset(databases),
+            self._has,
+            author=self.author,
+            expired=frozenset(self._places(expired)) if expired else frozenset(),
+            ready=self._places(ready) if ready else (),
+        )
+
+    def changed_since(self, mark: int) -> tuple[Place, ...]:
+        """The keys that the unit has changed since ``mark``, each once, in order."""
+        meta = self.meta
+        keys: dict[bytes, None] = {}
+        for overlay, key, _, _, _, _, edits in islice(self.undo, mark, None):
+            if overlay is meta and not isinstance(edits, Unmodified):
+                keys.update(dict.fromkeys(key if type(key) is list else (key,)))
+        return self._places(keys) if keys else ()
+
+    def _places(self, meta_keys: Iterable[bytes]) -> tuple[Place, ...]:
+        """Where keys are, or were when the unit began; not those of databases that were emptied
+        before."""
+        indexes: dict[bytes, int] = {}
+        for overlay, key, before, *_ in self.undo if self._moved else ():
+            if overlay is self._moved:
                 namespace = self.keyspace.namespaces[key] if before is MISSING else before
                 indexes[namespace_prefix(namespace)] = key
-        if not keys and not databases:
-            return None
         indexes.update((one.prefix, one.index) for one in self._databases)
-        places = [
-            (index, key[NAMESPACE_SIZE:])
-            for key in keys
-            if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
-        ]
-        return Change(tuple(places), frozenset(databases), self._has)
+        return tuple(
+            [
+                (index, key[NAMESPACE_SIZE:])
+                for key in meta_keys
+                if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
+            ]
+        )
 
     def _has(self, place: Place) -> bool:
         index, key = place

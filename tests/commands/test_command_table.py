@@ -28,7 +28,10 @@ NEWER = {
 NAMES = [command.name for command in REGISTRY.all() if command.name not in OUR_OWN]
 
 UNDOCUMENTED = frozenset(
-    (("debug", "syntax"), ("lolwut", "complexity"), ("lolwut", "syntax"), ("xread", "complexity"))
+    (
+        *(("debug", "syntax"), ("lolwut", "complexity"), ("lolwut", "syntax")),
+        *(("monitor", "complexity"), ("xread", "complexity")),
+    )
 )
 """What Redis does not say of a command, and we do."""
 

@@ -27,7 +27,7 @@ def call(number: int, ran: list[int]) -> Call:
 
 
 def run(queue: ResponseQueue) -> None:
-    for entry in queue.drain():
+    for entry in list(queue.drain()):
         assert callable(entry)
         entry()
 

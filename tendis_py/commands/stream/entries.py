@@ -30,6 +30,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Replies, Reply, Stream
+from tendis_py.storage.changes import Unmodified
 from tendis_py.storage.codec import STREAM
 from tendis_py.storage.events import Writes
 from tendis_py.types.stream import entries as streams
@@ -388,7 +389,7 @@ def xsetid(ctx: Context, args: list[bytes]) -> Reply:
     stream.last = last
     stream.added = added
     stream.max_deleted = chosen.get("max_deleted") or stream.max_deleted
-    stream.save()
+    stream.save(Unmodified(1))
     return OK
 
 

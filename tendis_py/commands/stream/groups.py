@@ -23,6 +23,7 @@ from tendis_py.errors import (
     wrong_subcommand,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, Pairs, Reply
+from tendis_py.storage.changes import Ready, Unmodified
 from tendis_py.storage.codec import STREAM
 from tendis_py.types.stream import claims, groups
 from tendis_py.types.stream import entries as streams
@@ -104,7 +105,7 @@ _SETID_LENGTHS = (5, 7)
 def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     """Creates a consumer group."""
     read, makes_stream = _group_options(args, creates=True)
-    stream = streams.peek(ctx.db, args[2])
+    stream = found = streams.peek(ctx.db, args[2])
     if stream is None and not makes_stream:
         raise ReplyError(XGROUP_NO_KEY)
     if len(args) > _LONGEST_CREATE:
@@ -115,7 +116,7 @@ def xgroup_create(ctx: Context, args: list[bytes]) -> Reply:
     if groups.find(stream, args[3]) is not None:
         raise ReplyError(BUSY_GROUP)
     groups.create(stream, args[3], last, read)
-    stream.save()
+    stream.save(1 if found is None else Unmodified(1))
     return OK
 
 
@@ -159,7 +160,7 @@ def xgroup_destroy(ctx: Context, args: list[bytes]) -> Reply:
     if group is None:
         return 0
     groups.destroy(stream, group)
-    stream.save()
+    stream.save(Ready(1))  # who waits for it is told that there is no such group
     return 1
 
 
@@ -406,5 +407,6 @@ def xackdel(ctx: Context, args: list[bytes]) -> Reply:
     ids = [stream_id.parse(id_) for id_ in given]
     deletion = Deletion(stream, references)
     outcomes = deletion.acknowledge(args[2], ids)
-    deletion.save(len(outcomes) - outcomes.count(Outcome.ABSENT))
+    edits = len(outcomes) - outcomes.count(Outcome.ABSENT)
+    deletion.save(edits if Outcome.DELETED in outcomes else Unmodified(edits))
     return [OUTCOMES[outcome] for outcome in outcomes]

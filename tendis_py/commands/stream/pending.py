@@ -26,6 +26,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NULL_ARRAY, Reply
+from tendis_py.storage.changes import Unmodified
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import groups
 from tendis_py.types.stream import ids as stream_id
@@ -205,7 +206,7 @@ def xclaim(ctx: Context, args: list[bytes]) -> Reply:
             reply.append(claim.reply(id_, fields))
     group.save()
     taken = len(reply) + released
-    stream.save(edits + (taken or int(advances)))
+    stream.save(Unmodified(edits + (taken or int(advances))))
     return reply
 
 
@@ -300,7 +301,7 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> Reply:
             break
     group_end, _ = next(rest, (0, None))
     group.save()
-    stream.save(edits + len(claimed) + len(deleted))
+    stream.save(Unmodified(edits + len(claimed) + len(deleted)))
     return [to_text(group_end), claimed, deleted]
 
 

@@ -12,6 +12,7 @@ from tendis_py.errors import (
     ReplyError,
     hll_test_failed,
 )
+from tendis_py.storage.changes import Unmodified
 from tendis_py.storage.codec import RAW, Row, StringRow
 from tendis_py.storage.database import Database
 from tendis_py.types.hyperloglog import encoding
@@ -55,7 +56,7 @@ def _edited(db: Database, key: bytes, row: Row) -> Row:
     """The row of a command that edits strings in place, as the cardinality may be: Redis keeps the
     string as ``raw`` from here on, even where nothing is changed after all."""
     if isinstance(row, StringRow) and row.form != RAW:
-        return _put(db, key, row.value, row, edits=0)
+        return _put(db, key, row.value, row, edits=Unmodified(0))
     return row
 
 
@@ -156,7 +157,7 @@ def make_dense(db: Database, key: bytes) -> bool:
     value = inspect(db, key)
     if encoding.encoding_of(value) == DENSE:
         return False
-    _put(db, key, encoding.to_dense(value), db.peek(key))
+    _put(db, key, encoding.to_dense(value), db.peek(key), edits=Unmodified(1))
     return True
 
 

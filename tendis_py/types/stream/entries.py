@@ -22,6 +22,7 @@ from tendis_py.errors import (
     STREAM_ID_NOT_GREATER,
     ReplyError,
 )
+from tendis_py.storage.changes import Unmodified
 from tendis_py.storage.codec import (
     STREAM,
     Collection,
@@ -145,15 +146,16 @@ class Stream:
         )
         if self._old is not None and state == self._old.value and self.length == self._old.count:
             if edits:
-                self.edited(edits)
+                self.db.edited(self.key, edits=edits)
             return
         row = self._row.with_elements(state, self.length)
         self.db.put(self.key, row, self._old, edits=edits)
         self._row = self._old = row
 
     def edited(self, edits: int) -> None:
-        """Something has changed that is not in the meta row, as its groups are."""
-        self.db.edited(self.key, edits=edits)
+        """Something has changed that is not in the meta row, as its groups are: for Redis the
+        stream is not modified by that."""
+        self.db.edited(self.key, edits=Unmodified(edits))
 
     # Reading
 
