@@ -114,7 +114,7 @@ class Deliveries:
         if late is None:
             late = self.late[connection] = _Late()
         late.messages.append(message)
-        late.size += message.size(connection.session.protocol)
+        late.size += message.unsent
         self._connections.close_for_output(connection, now, late.size)
 
     def send_late(self, connections: Iterable[Connection], now: float) -> None:
