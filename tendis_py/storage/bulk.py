@@ -134,7 +134,7 @@ class BulkRows(KeyRows):
                 before = list(compress(before, plain))
             new = {key for key, what in zip(meta_keys, before, strict=True) if what is ABSENT}
         self._write_all(meta_keys, values, len(new), len(meta_keys))
-        self._touch_all(meta_keys)
+        self._touch_all(meta_keys if self.tx.touches else new)
 
     def remove_expired(self, meta_keys: list[bytes]) -> None:
         """Delete rows whose time has come, of keys that own nothing besides; their entries in the
