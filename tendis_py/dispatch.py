@@ -35,7 +35,7 @@ from tendis_py.errors import (
 )
 from tendis_py.gates import PASS, gates_of, queue
 from tendis_py.pieces import joined
-from tendis_py.resp.replies import QUEUED, Payload
+from tendis_py.resp.replies import NULL_ARRAY, QUEUED, Payload
 from tendis_py.resp.requests import Request
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
@@ -410,6 +410,10 @@ class Dispatcher:
         """The running request waits: None, or what to answer since its time was up while it was
         tried again."""
         waiters = self.services.waiters
+        if self.services.notifications.active:
+            self.services.notifications.observe(
+                self.context, wait.command, wait.request, 0, NULL_ARRAY
+            )
         self._end_unit()
         again = waiters.sessions.get(wait.session)
         if again is None:

@@ -119,26 +119,35 @@ class Maintenance:
         self._clock_moved = trio.Event()
 
     async def _sweep(self) -> None:
-        now_ms = self._services.clock.now_ms
+        swept = False
         while True:
-            with trio.move_on_after(await self._sweep_pause()):
+            with trio.move_on_after(await self._sweep_pause(swept)):
                 await self._clock_moved.wait()
-            while self._services.active_expiry and (
-                due := await self._look(partial(self._expiry.due, now_ms()))
-            ):
-                if not await self._do_job(partial(self._expire, due=due), due.keys):
-                    break  # it is logged; the next turn tries again
+            swept = await self._sweep_once()
 
-    async def _sweep_pause(self) -> float:
+    async def _sweep_once(self) -> bool:
+        """Expire all that is due; whether that was done."""
+        services, now_ms = self._services, self._services.clock.now_ms
+        while services.active_expiry:
+            due = await self._look(partial(self._expiry.due, now_ms()))
+            if due is None:
+                return services.keyspace.may_expire()
+            if not await self._do_job(partial(self._expire, due=due), due.keys):
+                break  # it is logged; the next turn tries again
+        return False
+
+    async def _sweep_pause(self, swept: bool) -> float:
         """Seconds to the next sweep. Where events tell of what has expired it begins when something
         is due: at the latest after PROMPT_SECONDS, for what is given a deadline meanwhile."""
         longest = 1 / self._services.config.hz
         if not self._services.notifications.tells_expiry:
             return longest
-        deadline = await self._look(self._expiry.next_deadline)
-        left = 0 if deadline is None else deadline - self._services.clock.now_ms()
         longest = min(longest, PROMPT_SECONDS)
-        return min(longest, left / 1000) if left > 0 else longest
+        deadline = await self._look(self._expiry.next_deadline) if swept else None
+        if deadline is None:
+            return longest
+        left = max(deadline - self._services.clock.now_ms(), 1)
+        return min(longest, left / 1000)
 
     async def _look(self, find: Callable[[], T]) -> T:
         """Look for work on the disk, in a thread and holding no key."""

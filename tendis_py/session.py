@@ -223,9 +223,9 @@ class Session:
         self.no_touch = False
         self.transaction: Transaction | None = None
         """Between MULTI and EXEC."""
-        self.watched: dict[tuple[int, bytes], bool] = {}
-        """Index of the database and key of what EXEC shall find unchanged (WATCH), with whether it
-        was there; changed by the session's own batch only."""
+        self.watched: dict[tuple[int, bytes], Any] = {}
+        """Index of the database and key of what EXEC shall find unchanged (WATCH), with what there
+        was (``Seen``, services/watches.py, where it is kept)."""
         self.stale = False
         """Whether some of that has changed."""
         if self.reply_mode != "skipping":

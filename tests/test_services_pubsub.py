@@ -16,6 +16,7 @@ from tendis_py.services.clients import Clients
 from tendis_py.services.pattern_index import PatternIndex, channel_glob, literal_suffix
 from tendis_py.services.pubsub import Kind, PubSub, figures
 from tendis_py.session import Session
+from tests.support.servers import wait_until
 
 CHANNEL, PATTERN, SHARD = Kind.CHANNEL, Kind.PATTERN, Kind.SHARD_CHANNEL
 
@@ -179,6 +180,37 @@ def test_who_is_gone_subscribes_to_nothing(place: Place) -> None:
     assert session.subscriptions is None
 
 
+def test_who_is_killed_while_it_subscribes_is_forgotten(place: Place) -> None:
+    """After it was looked up, and before anything was noted."""
+    session = place.session()
+    killer = threading.Thread(target=place.clients.remove, args=(session,))
+
+    class Sessions(dict[int, Session]):
+        def get(self, key: int, default: Any = None) -> Any:
+            found = super().get(key, default)
+            killer.start()
+            wait_until(lambda: key not in self, "it is no client any more")
+            return found
+
+    place.clients.sessions = Sessions(place.clients.sessions)
+    place.pubsub.subscribe(session, CHANNEL, [b"a"])
+    killer.join()
+    assert place.pubsub.names(CHANNEL) == []
+    assert place.pubsub.clients == 0
+
+
+def test_very_many_names_are_forgotten_aside(place: Place) -> None:
+    """A thread that serves others does not wait for it."""
+    session, stays = place.session(), place.session()
+    names = [b"%d" % number for number in range(10_000)]
+    for one in (session, stays):
+        place.pubsub.subscribe(one, CHANNEL, names)
+    place.clients.remove(session)
+    wait_until(lambda: place.pubsub.subscribers(CHANNEL, names) == [1] * 10_000, "it is forgotten")
+    place.clients.leave(stays)  # a RESET is not over before it is done
+    assert place.pubsub.names(CHANNEL) == []
+
+
 def test_nobody_is_left_behind_by_threads(place: Place) -> None:
     sessions = [place.session() for _ in range(8)]
     start = threading.Barrier(9)
@@ -228,7 +260,7 @@ def test_the_index_finds_what_a_loop_finds(
 ) -> None:
     index = PatternIndex()
     for pattern in patterns:
-        index.add(pattern)
+        index.add(pattern, channel_glob(pattern))
     left = [pattern for at, pattern in enumerate(patterns) if at not in gone]
     for pattern in set(patterns).difference(left):
         index.remove(pattern)
@@ -241,7 +273,7 @@ def test_nothing_is_left_of_patterns_that_are_gone() -> None:
     index = PatternIndex()
     patterns = [b"a*", b"a?", b"*b", b"*", b"", b"abc", b"*abc", b"[a]*"]
     for pattern in patterns:
-        index.add(pattern)
+        index.add(pattern, channel_glob(pattern))
     for pattern in patterns:
         index.remove(pattern)
     for shelf in (index._by_beginning, index._by_end):
@@ -249,24 +281,23 @@ def test_nothing_is_left_of_patterns_that_are_gone() -> None:
         assert not shelf.lengths
 
 
-def test_thousands_of_patterns_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_patterns_are_not_asked() -> None:
     asked: list[bytes] = []
 
-    def noting(pattern: bytes) -> Callable[[bytes], bool]:
+    def add(pattern: bytes) -> None:
         matches = channel_glob(pattern)
 
         def ask(channel: bytes) -> bool:
             asked.append(pattern)
             return matches(channel)
 
-        return ask
+        index.add(pattern, ask)
 
-    monkeypatch.setattr("tendis_py.services.pattern_index.channel_glob", noting)
     index = PatternIndex()
     for number in range(3000):
-        index.add(b"user:%04d:*" % number)
-        index.add(b"*:room:%04d" % number)
-    index.add(b"*")
+        add(b"user:%04d:*" % number)
+        add(b"*:room:%04d" % number)
+    add(b"*")
     assert set(index.matching(b"user:0042:room:0007")) == {b"user:0042:*", b"*:room:0007", b"*"}
     assert len(asked) == 3
 

@@ -160,6 +160,7 @@ def quit_(ctx: Context, args: list[bytes]) -> Reply:
 @_command("reset", 1, since="6.2.0", flags=_BEFORE_AUTHENTICATION, alters_session=True)
 def reset(ctx: Context, args: list[bytes]) -> Reply:
     """Resets the connection."""
+    ctx.tx.admit(len(ctx.session.subscriptions or ()))
     ctx.services.clients.leave(ctx.session)
     ctx.session.reset(authenticated=not ctx.services.config.requirepass)
     ctx.enter(ctx.session)

@@ -24,6 +24,9 @@ _subscription = partial(
     alters_session=True,
 )
 
+_ROWS_FOR_A_PATTERN = 64
+"""In whose time one is compiled."""
+
 # Subscribing
 
 
@@ -48,6 +51,7 @@ def subscribe(ctx: Context, args: list[bytes]) -> Reply:
 )
 def psubscribe(ctx: Context, args: list[bytes]) -> Reply:
     """Listens for messages published to channels that match one or more patterns."""
+    ctx.tx.admit(_ROWS_FOR_A_PATTERN * len(args))
     return _subscribe(ctx, b"psubscribe", Kind.PATTERN, args[1:])
 
 

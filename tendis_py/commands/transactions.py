@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from tendis_py.commands.context import Context
+from tendis_py.commands.events import Fired
 from tendis_py.commands.registry import FAST_ROWS, Keys, command
 from tendis_py.errors import (
     DISCARD_WITHOUT_MULTI,
@@ -19,7 +20,9 @@ from tendis_py.errors import (
     ReplyError,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, EncodedArray, Reply
+from tendis_py.services.watches import Seen
 from tendis_py.session import Transaction
+from tendis_py.storage.events import Writes
 
 _command = partial(command, group="transactions")
 
@@ -39,6 +42,12 @@ def multi(ctx: Context, args: list[bytes]) -> Reply:
     return OK
 
 
+def _told_already(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """Of what EXEC has run, each has told its own."""
+    list(writes.notes())
+    return iter(())
+
+
 @_command(
     "exec",
     1,
@@ -46,6 +55,7 @@ def multi(ctx: Context, args: list[bytes]) -> Reply:
     flags="noscript loading stale skip_slowlog",
     complexity="Depends on commands in the transaction",
     alters_session=True,
+    events=_told_already,
 )
 def exec_(ctx: Context, args: list[bytes]) -> Reply:
     """Executes all commands in a transaction."""
@@ -69,8 +79,8 @@ def exec_(ctx: Context, args: list[bytes]) -> Reply:
 def _has_expired(ctx: Context) -> bool:
     """Whether a watched key was there, and is not any more: nobody has deleted it."""
     return any(
-        exists and ctx.tx.database(index).peek(key) is None
-        for (index, key), exists in ctx.session.watched.items()
+        seen is Seen.THERE and not ctx.tx.database(index).is_there(key)
+        for (index, key), seen in ctx.session.watched.items()
     )
 
 
@@ -111,11 +121,15 @@ def watch(ctx: Context, args: list[bytes]) -> Reply:
         raise ReplyError(WATCH_IN_MULTI)
     if session.stale:
         return OK  # EXEC will run nothing, whatever happens now
-    db = ctx.db
-    found = [((db.index, key), db.peek(key) is not None) for key in args[1:]]
-    ctx.tx.end_unit()  # that a key had expired before is no change
+    found = [((ctx.db.index, key), _seen(ctx, key)) for key in args[1:]]
     ctx.services.watches.watch(session, found)
     return OK
+
+
+def _seen(ctx: Context, key: bytes) -> Seen:
+    if ctx.db.is_there(key):
+        return Seen.THERE
+    return Seen.EXPIRED if ctx.db.has_row(key) else Seen.NOT_THERE
 
 
 @_command(

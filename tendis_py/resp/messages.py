@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from tendis_py.pieces import joined
+from tendis_py.pieces import Text, joined
 from tendis_py.resp.replies import ENCODERS, Payload, Push
 
+_PART = 8
+"""Bytes that go with each string."""
 Letter = tuple[Payload, Payload]
 """What a client is told in RESP2, and in RESP3; empty: nothing."""
 
@@ -23,9 +25,10 @@ class Message:
         self._push = push
         self._payloads: dict[int, Payload] = {}
 
-    def __len__(self) -> int:
-        """Bytes on the wire, in the protocol that it was first asked for in."""
-        return len(next(iter(self._payloads.values())) if self._payloads else self.payload(3))
+    @property
+    def size(self) -> int:
+        """About how many bytes it has on the wire."""
+        return sum(_PART + len(part) for part in self._push if isinstance(part, Text))
 
     def payload(self, protocol: int) -> Payload:
         """The message on the wire in RESP ``protocol``."""
@@ -34,9 +37,10 @@ class Message:
             found = self._payloads[protocol] = ENCODERS[protocol][Push](self._push)
         return found
 
-    def size(self, protocol: int) -> int:
-        """Bytes on the wire in RESP ``protocol``."""
-        return len(self.payload(protocol))
+    @property
+    def unsent(self) -> int:
+        """As ``size``, of what a client has not got yet."""
+        return self.size
 
     def is_for(self, session: Any) -> bool:
         """Whether it still concerns a session that it was sent to: asked when it is its turn."""
@@ -68,37 +72,38 @@ class Mailbox(Message):
     takes it out, the thread that runs the client's requests, between two of them, or the reactor
     when none is under way. Any thread may call any method."""
 
-    __slots__ = ("_letters", "_posted", "bytes", "monitors", "redirects")
+    __slots__ = ("_bytes", "_letters", "_posted", "monitors", "redirects")
 
     def __init__(self) -> None:
         self._letters: deque[Letter] = deque()
         self._posted = False
-        self.bytes = 0
-        """About as many as are here."""
+        self._bytes = 0
         self.monitors = False
         """Whether the client is shown all requests (MONITOR)."""
         self.redirects = 0
         """How many clients have it be told in their place (CLIENT TRACKING REDIRECT)."""
 
-    def __len__(self) -> int:
-        """Nothing of it counts as published: see ``bytes``."""
+    @property
+    def size(self) -> int:
+        """Nothing of it counts as published."""
         return 0
+
+    @property
+    def unsent(self) -> int:
+        return self._bytes
 
     def put(self, letter: Letter) -> bool:
         """Leave ``letter`` here; whether it has to be seen to that somebody looks."""
         self._letters.append(letter)
-        self.bytes += len(letter[1])
+        self._bytes += len(letter[1])
         posted, self._posted = self._posted, True
         return not posted
-
-    def size(self, protocol: int) -> int:
-        return self.bytes
 
     def payload(self, protocol: int) -> Payload:
         """All that is here, which is then not here any more."""
         # Cleared before letters are taken: one put meanwhile has somebody look once too often.
         self._posted = False
-        self.bytes = 0
+        self._bytes = 0
         letters = self._letters
         if not letters:
             return b""

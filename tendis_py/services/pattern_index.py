@@ -29,12 +29,12 @@ class _Shelf:
         self.lengths: Counter[int] = Counter()
         """Of the bytes that patterns are filed under: how many there are of each length."""
 
-    def add(self, literal: bytes, pattern: bytes) -> None:
+    def add(self, literal: bytes, pattern: bytes, matches: Matches) -> None:
         filed = self.filed.get(literal)
         if filed is None:
             filed = self.filed[literal] = {}
             self.lengths[len(literal)] += 1
-        filed[pattern] = channel_glob(pattern)
+        filed[pattern] = matches
 
     def remove(self, literal: bytes, pattern: bytes) -> None:
         filed = self.filed[literal]
@@ -61,10 +61,10 @@ class PatternIndex:
         self._by_beginning = _Shelf(lambda channel, length: channel[:length])
         self._by_end = _Shelf(lambda channel, length: channel[len(channel) - length :])
 
-    def add(self, pattern: bytes) -> None:
-        """Take in a pattern that is not here."""
+    def add(self, pattern: bytes, matches: Matches) -> None:
+        """Take in a pattern that is not here; ``matches`` is what ``channel_glob`` makes of it."""
         shelf, literal = self._place(pattern)
-        shelf.add(literal, pattern)
+        shelf.add(literal, pattern, matches)
 
     def remove(self, pattern: bytes) -> None:
         shelf, literal = self._place(pattern)

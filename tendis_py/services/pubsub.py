@@ -19,13 +19,16 @@ from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import Push
 from tendis_py.services.backlog import Backlog
 from tendis_py.services.clients import Clients
-from tendis_py.services.pattern_index import PatternIndex
+from tendis_py.services.pattern_index import Matches, PatternIndex, channel_glob
 from tendis_py.services.pushes import Group, grouped, send
 from tendis_py.session import Session
 from tendis_py.storage.changes import Release
 
 _NAMES_AT_ONCE = 512
 """That a session (un)subscribes from before others have a turn at the lock."""
+
+_MANY_NAMES = 4096
+"""That take a thread of their own to be forgotten when a client goes, some 10 ms."""
 
 
 class Kind(Enum):
@@ -58,8 +61,8 @@ class Subscriptions:
             return len(self.shard_channels)
         return len(self.channels) + len(self.patterns)
 
-    def __bool__(self) -> bool:
-        return bool(self.channels or self.patterns or self.shard_channels)
+    def __len__(self) -> int:
+        return len(self.channels) + len(self.patterns) + len(self.shard_channels)
 
 
 _NONE = Subscriptions()
@@ -128,6 +131,7 @@ class PubSub:
         """Add ``names``; to how many the session is subscribed after each."""
         counts: list[int] = []
         for part in _parts(names):
+            patterns = self._read(part) if kind is Kind.PATTERN else {}
             with self._lock:
                 subscriptions = self._begin(session)
                 if subscriptions is None:
@@ -137,7 +141,7 @@ class PubSub:
                 for name in part:
                     if name not in own:
                         own[name] = None
-                        self._join(kind, name, session)
+                        self._join(kind, name, session, patterns)
                     counts.append(subscriptions.counted_with(kind))
                 self._look()
         return counts
@@ -176,13 +180,20 @@ class PubSub:
             session.compile_gates()
             self.clients -= 1
 
-    def _join(self, kind: Kind, name: bytes, session: Session) -> None:
+    def _read(self, patterns: list[bytes]) -> dict[bytes, Matches]:
+        """Those that are new, compiled: that may take a while, and needs no lock."""
+        known = self._audiences[Kind.PATTERN]
+        return {one: channel_glob(one) for one in patterns if one not in known}
+
+    def _join(
+        self, kind: Kind, name: bytes, session: Session, patterns: dict[bytes, Matches]
+    ) -> None:
         audiences = self._audiences[kind]
         audience = audiences.get(name)
         if audience is None:
             audience = audiences[name] = _Audience()
-            if kind is Kind.PATTERN:
-                self._index.add(name)
+            if kind is Kind.PATTERN:  # which may have been known a moment ago
+                self._index.add(name, patterns.get(name) or channel_glob(name))
         audience.add(session)
 
     def _part(self, kind: Kind, name: bytes, session: Session) -> None:
@@ -198,17 +209,24 @@ class PubSub:
         self.heard = bool(self._audiences[Kind.CHANNEL] or self._audiences[Kind.PATTERN])
 
     def _forget(self, session: Session) -> None:
-        if session.subscriptions is None:
-            return
-        with self._lock:
+        with self._lock:  # or a SUBSCRIBE that is under way might see the session and not be seen
             subscriptions, session.subscriptions = session.subscriptions, None
             if subscriptions is None:
                 return
-            for kind in Kind:
-                for name in subscriptions.of(kind):
-                    self._part(kind, name, session)
             self.clients -= 1
-            self._look()
+        forget = partial(self._take_out, session, subscriptions)
+        if len(subscriptions) > _MANY_NAMES and session.id not in self._clients.sessions:
+            threading.Thread(target=forget).start()  # it was closed by a thread that serves others
+        else:
+            forget()
+
+    def _take_out(self, session: Session, subscriptions: Subscriptions) -> None:
+        for kind in Kind:
+            for part in _parts(subscriptions.of(kind)):
+                with self._lock:
+                    for name in part:
+                        self._part(kind, name, session)
+                    self._look()
 
     # Publishing
 

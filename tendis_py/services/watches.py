@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from enum import Enum
 
 from tendis_py.session import Session
 from tendis_py.storage.changes import Change, Interest, Place, Release
+
+
+class Seen(Enum):
+    """What there was when a key came to be watched. EXPIRED: a key whose time was over, and that
+    goes without being missed."""
+
+    THERE = "there"
+    NOT_THERE = "not there"
+    EXPIRED = "expired"
 
 
 class Watches:
@@ -30,12 +40,11 @@ class Watches:
         """How many keys are watched, by somebody."""
         return len(self._by_place)
 
-    def watch(self, session: Session, places: Iterable[tuple[Place, bool]]) -> None:
-        """Have ``session`` watch these places, each with whether there is a key. Their locks are
-        held."""
+    def watch(self, session: Session, places: Iterable[tuple[Place, Seen]]) -> None:
+        """Have ``session`` watch these places. Their locks are held."""
         with self._lock:
-            for place, exists in places:
-                session.watched.setdefault(place, exists)
+            for place, seen in places:
+                session.watched.setdefault(place, seen)
                 self._by_place.setdefault(place, set()).add(session)
             if not self.sessions:
                 self._interest.listen(self._hear)
@@ -61,7 +70,10 @@ class Watches:
         with self._lock:
             for place in change.keys:
                 for session in self._by_place.get(place, ()):
-                    session.stale = True
+                    if session.watched[place] is Seen.EXPIRED and not change.has(place):
+                        session.watched[place] = Seen.NOT_THERE
+                    else:
+                        session.stale = True
             if change.databases:
                 self._move(change)
 
@@ -72,4 +84,4 @@ class Watches:
             if place[0] in change.databases:
                 exists = change.has(place)
                 for session in watchers:
-                    session.stale |= exists or session.watched.get(place, False)
+                    session.stale |= exists or session.watched[place] is Seen.THERE

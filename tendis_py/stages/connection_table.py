@@ -126,7 +126,7 @@ class ConnectionTable(dict[int, Connection]):
             largest_input = max(largest_input, waiting)
             largest_output = max(largest_output, outgoing)
             mailbox = connection.session.mailbox
-            told = 0 if mailbox is None else mailbox.bytes
+            told = 0 if mailbox is None else mailbox.unsent
             if not (told or connection.outbox) or not self.close_for_output(connection, now, told):
                 self._check_progress(connection, now)
         self._traffic.look(buffered, largest_input, largest_output)

@@ -13,6 +13,7 @@ from itertools import islice
 from time import perf_counter_ns
 
 from tendis_py.resp.messages import Message, Messages
+from tendis_py.resp.replies import Payload
 from tendis_py.services.backlog import Backlog
 from tendis_py.services.stats import Traffic
 from tendis_py.stages.connection import Connection
@@ -59,7 +60,7 @@ class Deliveries:
 
     def add(self, delivery: Delivery) -> None:
         self.waiting.append(delivery)
-        self._bytes += len(delivery.message)
+        self._bytes += delivery.message.size
         if not self._over and self._part_of_most() > 1:
             self._over = True
             self._backlog.set(self, True)
@@ -74,13 +75,8 @@ class Deliveries:
         while waiting:
             if self._left is None:
                 self._left = self._begin()
-            message = waiting[0].message
             part = list(islice(self._left, AT_ONCE))
-            for connection in part:
-                if connection.busy and connection.wait is None and not connection.closed:
-                    self._put_off(connection, message, now)
-                else:
-                    self._send(connection, message, now)
+            self._send(part, waiting[0].message, now)
             if len(part) < AT_ONCE:
                 waiting.popleft()
                 self._left = None
@@ -96,7 +92,7 @@ class Deliveries:
         first = waiting.popleft()
         connections = first.connections
         messages = [first.message]
-        size = len(first.message)
+        size = first.message.size
         while (
             waiting
             and waiting[0].connections is connections
@@ -105,7 +101,7 @@ class Deliveries:
         ):
             one = waiting.popleft()
             messages.append(one.message)
-            size += len(one.message)
+            size += one.message.size
         self._bytes -= size
         if len(messages) > 1:
             first = Delivery(Messages(messages), connections)
@@ -118,7 +114,7 @@ class Deliveries:
         if late is None:
             late = self.late[connection] = _Late()
         late.messages.append(message)
-        late.size += message.size(connection.session.protocol)
+        late.size += message.unsent
         self._connections.close_for_output(connection, now, late.size)
 
     def send_late(self, connections: Iterable[Connection], now: float) -> None:
@@ -127,26 +123,41 @@ class Deliveries:
             late = self.late.pop(connection, None)
             if late is not None:
                 for message in late.messages:
-                    self._send(connection, message, now)
+                    self._send((connection,), message, now)
 
     def forget_closed(self) -> None:
         self.late = {one: late for one, late in self.late.items() if not one.closed}
 
-    def _send(self, connection: Connection, message: Message, now: float) -> None:
-        session = connection.session
-        if connection.closed or not message.is_for(session):
-            return
-        payload = message.payload(session.protocol)
-        if not payload:
-            return
-        session.net_out += len(payload)
-        self._traffic.net_output += len(payload)
-        try:
-            connection.send(payload)
-        except OSError:
-            self._connections.close(connection)
-            return
-        if connection.outbox is not None and not self._connections.close_for_output(
-            connection, now
-        ):
-            self._connections.update_events(connection)
+    def _send(self, connections: Iterable[Connection], message: Message, now: float) -> None:
+        """Send ``message``, or put it off, as each connection is. The hot path of pub/sub: 4 µs for
+        each, of which the system takes most."""
+        payloads: dict[int, Payload] = {}
+        is_for = message.is_for
+        sent = 0
+        for connection in connections:
+            if connection.closed:
+                continue
+            if connection.busy and connection.wait is None:
+                self._put_off(connection, message, now)
+                continue
+            session = connection.session
+            if not is_for(session):
+                continue
+            payload = payloads.get(session.protocol)
+            if payload is None:
+                payload = payloads[session.protocol] = message.payload(session.protocol)
+            if not payload:
+                continue
+            size = len(payload)
+            session.net_out += size
+            sent += size
+            try:
+                connection.send(payload)
+            except OSError:
+                self._connections.close(connection)
+                continue
+            if connection.outbox is not None and not self._connections.close_for_output(
+                connection, now
+            ):
+                self._connections.update_events(connection)
+        self._traffic.net_output += sent

@@ -96,6 +96,23 @@ class KeyRows:
             return None
         return row
 
+    def is_there(self, key: bytes) -> bool:
+        """Whether there is a key, whatever it holds; one that has expired is not, and stays."""
+        meta_key = self.prefix + key
+        what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
+        if what is None:
+            what = self._load(meta_key)
+        if type(what) is bytes:
+            return True
+        row: Row = what  # type: ignore[assignment]
+        return row is not ABSENT and not 0 < row.expire_at <= self.tx.now
+
+    def has_row(self, key: bytes) -> bool:
+        """As ``is_there``, of those that have expired, too."""
+        meta_key = self.prefix + key
+        what = self._overlay.get(meta_key) or self._cache.young.get(meta_key)
+        return (self._load(meta_key) if what is None else what) is not ABSENT
+
     def inspect(self, key: bytes) -> Row | None:
         """As ``find``, but not counted as a use of the key: for TTL, TYPE, EXISTS."""
         row = self.peek(key)

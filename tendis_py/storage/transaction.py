@@ -217,7 +217,7 @@ class Transaction(Overlay):
 
     def _has(self, place: Place) -> bool:
         index, key = place
-        return self._databases[index].peek(key) is not None
+        return self._databases[index].is_there(key)
 
     def release(self, *, settled_only: bool = False) -> None:
         """Have happen what waited for the commit; if that has failed, only what follows from the

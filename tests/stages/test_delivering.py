@@ -19,6 +19,7 @@ from tendis_py.server import Server
 from tendis_py.services.clock import ManualClock
 from tendis_py.session import Session
 from tendis_py.stages import delivering
+from tendis_py.stages.delivering import Deliveries
 from tests.support.embedded import MovedTime, config_for, embedded
 from tests.support.resp import SECONDS, RawClient, decode, encode_request
 from tests.support.servers import HOST, MODELS, wait_until
@@ -106,17 +107,17 @@ def test_a_message_comes_before_the_reply_to_a_later_request(
     """Though it takes many turns to tell all, and the last ones ask before they are told."""
     monkeypatch.setattr(delivering, "SHARE_NS", 0)
     monkeypatch.setattr(delivering, "AT_ONCE", 1)
+    text = b"x" * 500
     with client_of(server) as publisher, ExitStack() as stack:
-        subscribers = [stack.enter_context(subscriber_of(server)) for _ in range(60)]
-        for number in range(10):
-            text = b"%d" % number
-            assert publisher.value("PUBLISH", "a", text) == 60
+        subscribers = [stack.enter_context(subscriber_of(server)) for _ in range(40)]
+        for asked in (1, 40, 1, 40):  # of those 40 a turn does not take all
+            assert publisher.value("PUBLISH", "a", text) == 40
             for client in reversed(subscribers):
-                client.send(b"PING\r\n" * (1 + number % 2 * 3000))  # a lot of them at times
+                client.send(encode_request([b"PING", text]) * asked)
             for client in subscribers:
                 assert decode(client.reply()) == message(text)
-                for _ in range(1 + number % 2 * 3000):
-                    assert decode(client.reply()) == [b"pong", b""]
+                for _ in range(asked):
+                    assert decode(client.reply()) == [b"pong", text]
 
 
 def test_others_have_their_turns_while_many_are_told(
@@ -265,25 +266,36 @@ def test_publishers_wait_while_too_much_does(
 ) -> None:
     """Not so others; and in the end everything is there."""
     monkeypatch.setattr(delivering, "MOST_MESSAGES", 20)
-    monkeypatch.setattr(delivering, "MERGED_MESSAGES", 1)
-    monkeypatch.setattr(delivering, "SHARE_NS", 0)
-    monkeypatch.setattr(delivering, "AT_ONCE", 1)
+    may_send = threading.Event()
+    go_on = Deliveries.go_on
+
+    def held_back(self: Deliveries, now: float) -> None:
+        if may_send.is_set():
+            go_on(self, now)
+
+    monkeypatch.setattr(Deliveries, "go_on", held_back)
     backlog = server.services.pubsub.backlog
     with client_of(server) as publisher, client_of(server) as other, ExitStack() as stack:
         subscribers = [stack.enter_context(subscriber_of(server)) for _ in range(20)]
+        session = session_of(server, publisher)
         texts = [b"%d" % number for number in range(100)]
         publisher.send(b"".join(encode_request([b"PUBLISH", b"a", text]) for text in texts))
         wait_until(lambda: backlog.full, "more waits than may")
-        publisher.send(encode_request([b"PUBLISH", b"a", b"end"]) * 2)
-        assert other.command("PING") == b"+PONG\r\n"
-        for client in subscribers:
-            for text in (*texts, b"end", b"end"):
-                assert decode(client.reply()) == message(text)
-        for _ in range(102):
+        for _ in texts:
             assert publisher.reply() == b":20\r\n"
+        assert publisher.value("PUBLISH", "a", "one more") == 20
+        assert backlog.publishers == {session}
+        publisher.request("PUBLISH", "a", "end")
+        assert other.command("PING") == b"+PONG\r\n"
+        assert other.value("PUBSUB", "NUMSUB", "a") == [b"a", 20]
+        assert not publisher.has_more()
+        may_send.set()
+        for client in subscribers:
+            for text in (*texts, b"one more", b"end"):
+                assert decode(client.reply()) == message(text)
+        assert publisher.reply() == b":20\r\n"
         assert not backlog.full
         assert not backlog.publishers
-        assert publisher.value("PUBLISH", "a", "more") == 20
 
 
 def test_who_is_subscribed_is_never_idle(moved: MovedTime, server: Server) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import StorageError
+from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import NO_REPLY, OK, Push
 from tendis_py.server import Server
@@ -63,6 +64,12 @@ def test_a_message_is_encoded_once_a_protocol() -> None:
     assert one.payload(3) == b">2\r\n$4\r\nnews\r\n$1\r\nx\r\n"
     assert one.payload(2) == b"*2\r\n$4\r\nnews\r\n$1\r\nx\r\n"
     assert one.payload(3) is one.payload(3)
+
+
+def test_a_message_is_about_as_long_as_it_looks() -> None:
+    for text in (b"", b"x" * 1000, Pieces([b"x" * 1000])):
+        one = Message(Push([b"news", [b"y"], 5, text]))
+        assert abs(one.size - len(one.payload(3))) < 30
 
 
 def test_each_gets_it_in_its_own_protocol(server: Server) -> None:
