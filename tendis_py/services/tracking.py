@@ -196,7 +196,11 @@ class KeyTracking:
         ``at_once``, and else after it, as all others are."""
         if not self._sessions:
             return
+        told = () if ctx.session.tracking is None else ctx.session.tracking.told
         with self._lock:
+            for _, key in ctx.tx.changed_since(0):  # by the same EXEC, before
+                if key not in told:
+                    self._invalidate(key, ctx.session)
             free = self._table.take_all()
             for session in self._sessions.values():
                 if session.tracking is not None:
