@@ -450,7 +450,7 @@ class Reactor:
     def _respond(self, batch: Batch) -> None:
         """Send a batch's replies, and let its connections go on. Others hear first of what the
         batch has for them: they are not to learn of it by way of the clients that get replies."""
-        if self.responses.entries:
+        if self.responses.entries and not self.deliveries.waiting:
             for delivery in self.responses.deliveries():
                 self.deliveries.add(delivery)
             self.deliveries.go_on(self._now)
