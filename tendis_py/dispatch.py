@@ -33,7 +33,7 @@ from tendis_py.errors import (
     unknown_command,
     wrong_arity,
 )
-from tendis_py.gates import PASS, gates_of, queue
+from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import NULL_ARRAY, QUEUED, Payload
 from tendis_py.resp.requests import Request
@@ -163,10 +163,11 @@ class Dispatcher:
         taken = 0
         name = requests[0][0]
         if all_of(name, requests):
-            runs: Iterable[tuple[bytes, list[Request]]] = ((name, requests),)
+            runs: Iterable[tuple[bytes, Iterable[Request]]] = ((name, requests),)
         else:
-            runs = [(name, list(group)) for name, group in groupby(requests, _name_of)]
-        for name, run in runs:
+            runs = groupby(requests, _name_of)
+        for name, group in runs:
+            run = list(group)
             command = _table.get(name)
             payloads = None
             if command is not None and command.run is not None and len(run) >= SHORTEST_RUN:
@@ -383,8 +384,8 @@ class Dispatcher:
 
     def _run_unit(self, requests: list[Request]) -> list[Payload]:
         """Run requests whose arity is right as one unit with the running command: their encoded
-        replies. TooLargeError: nothing has happened."""
-        context = self.context
+        replies, of which one payload may hold several. TooLargeError: nothing has happened."""
+        context, services = self.context, self.services
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
@@ -392,9 +393,18 @@ class Dispatcher:
         context.nested = True
         try:
             for cut in tx.pace.cuts(len(requests)):
-                for request in requests[cut]:
-                    command = _table.get(request[0]) or _lookup(request)
-                    payloads.append(self.call(command.select(request), request, session.received))
+                for name, group in groupby(requests[cut], _name_of):
+                    run = list(group)
+                    command = _table.get(name) or _lookup(run[0])
+                    if len(run) >= SHORTEST_RUN and not (services.observers or services.witnesses):
+                        together = self._take_within(command, session, run)
+                        if together is not None:
+                            payloads += together
+                            continue
+                    for request in run:
+                        payloads.append(
+                            self.call(command.select(request), request, session.received)
+                        )
         except TooLargeError:
             del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
             session.database = database
@@ -403,6 +413,17 @@ class Dispatcher:
         finally:
             context.nested = False
         return payloads
+
+    def _take_within(
+        self, command: Command, session: Session, run: list[Request]
+    ) -> list[Payload] | None:
+        """As ``Runs.take_within``, of requests that need not all be alike."""
+        fits = command.fits
+        if command.run is None or not all(size in fits for size in set(map(len, run))):
+            return None
+        if command.run_takes_one_key and len({request[1] for request in run}) > 1:
+            return None
+        return self.runs.take_within(command, [(session, run)], session.received)
 
     # Waiting
 
@@ -546,16 +567,20 @@ def _tell(session: Session, replies: list[Payload]) -> None:
 def _queue_first(transaction: Transaction | None, requests: list[Request]) -> int:
     """Queue requests for EXEC up to one that has to be looked at alone; how many."""
     assert transaction is not None
-    for number, request in enumerate(requests):
+    queued = arguments = 0
+    may_write = transaction.may_write
+    for request in requests:
         command = _table.get(request[0])
-        if (
-            command is None
-            or not command.low <= len(request) <= command.high
-            or not command.is_queued
-        ):
-            return number
-        queue(transaction, command, request)
-    return len(requests)
+        size = len(request)
+        if command is None or not command.low <= size <= command.high or not command.is_queued:
+            break
+        queued += 1
+        arguments += size
+        may_write |= command.may_write
+    transaction.requests += requests[:queued]
+    transaction.arguments += arguments
+    transaction.may_write = may_write
+    return queued
 
 
 def _lookup(request: Request) -> Command:

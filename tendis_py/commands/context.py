@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 RunUnit = Callable[[list[Request]], list[Payload]]
-"""Requests that are one unit of work with the running command → their encoded replies."""
+"""Requests that are one unit of work with the running command → their encoded replies, of which
+one payload may hold several."""
 
 Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""
