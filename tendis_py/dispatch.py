@@ -16,6 +16,7 @@ from functools import partial
 from itertools import groupby, repeat
 from operator import itemgetter, length_hint
 from time import perf_counter_ns
+from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY, Command, Lane
@@ -307,10 +308,9 @@ class Dispatcher:
         if session.plain and not closed:
             return self._run_plain(session, requests, replies, read)
         if session.only_queues and not closed:
-            queued = _queue_first(session.transaction, requests)
-            if queued:
-                replies += repeat(QUEUED, queued)
-                return queued
+            count = self._run_transaction(session, requests, replies, read)
+            if count:
+                return count
         for taken, request in enumerate(requests):
             if not self._run_through_gates(session, request, replies, read):
                 return taken
@@ -321,6 +321,28 @@ class Dispatcher:
             ):
                 return taken + 1
         return len(requests)
+
+    def _run_transaction(
+        self, session: Session, requests: list[Request], replies: list[Payload], read: int
+    ) -> int:
+        """Queue requests that have no gate but that, and run EXEC where it follows: how many were
+        taken. A transaction that comes whole is done with in one step."""
+        queued = _queue_first(session.transaction, requests)
+        replies += repeat(QUEUED, queued)
+        if queued == len(requests) or len(requests[queued]) != 1:
+            return queued
+        command = _table.get(requests[queued][0])
+        if command is None or command.name != "exec":
+            return queued
+        try:
+            replies.append(self.call(command, requests[queued], read))
+        except TooLargeError:
+            if not queued:
+                self.stop = Stop.SLOW
+            return queued
+        session.last_command = command.name
+        self._end_unit()
+        return queued + 1
 
     def _run_through_gates(
         self, session: Session, request: Request, replies: list[Payload], read: int
@@ -455,15 +477,18 @@ class Dispatcher:
         context, waiters = self.context, self.services.waiters
         session, replies, later = context.session, context.replies, context.later
         changes = deque([change])
-        served = 0
+        tries = 0
         while changes:
             change = changes.popleft()
             for place in waiters.waited_for(change.concerned, change.databases):
+                in_vain: set[Any] = set()
                 for wait in self._waits_for(place):
-                    if served < MOST_SERVED and self._holds(wait.claims):
-                        served += 1
-                        if (further := self._try_again(wait)) is not None:
-                            changes.append(further)
+                    if wait.alike is not None and wait.alike in in_vain:
+                        continue
+                    if tries < MOST_SERVED and self._holds(wait.claims):
+                        tries += 1
+                        if not self._try_again(wait, changes):
+                            in_vain.add(wait.alike)
                     else:
                         waiters.run_again(wait)
                         if wait.kind != STREAM:
@@ -499,13 +524,18 @@ class Dispatcher:
             return not self._locks
         return self.claim.keys is None or keys <= self.claim.keys
 
-    def _try_again(self, wait: Wait) -> Change | None:
-        """Run what waits, and answer it once that is committed; what it has changed."""
+    def _try_again(self, wait: Wait, changes: deque[Change]) -> bool:
+        """Run what waits, and answer it once that is committed; what it has changed is added to
+        ``changes``. False if that was in vain."""
         context, waiters = self.context, self.services.waiters
         tx = context.tx
         if not waiters.take(wait):
-            return None
+            return True
+        served = False
         context.enter(wait.session)
+        if wait.is_worth_it is not None and not wait.is_worth_it(context):
+            self._give_back(wait)
+            return False
         context.replies, context.later = [], []
         try:
             payload = self.call(wait.command, wait.request, perf_counter_ns())
@@ -520,7 +550,10 @@ class Dispatcher:
                 payload = joined([payload, *(one.payload(protocol) for one in context.later)])
             tx.outgoing.append(partial(self._answer, wait, payload))
             tx.amends.append(partial(self._give_back, wait))
-        return tx.end_unit()
+            served = True
+        if (change := tx.end_unit()) is not None:
+            changes.append(change)
+        return served
 
     def _answer(self, wait: Wait, payload: Payload) -> None:
         self.services.waiters.end(wait)

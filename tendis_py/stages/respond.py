@@ -36,7 +36,8 @@ class ResponseStatistics:
 
 class ResponseQueue:
     """One per reactor: any thread posts, the reactor drains. ``fd`` is readable (an eventfd) from
-    the first post after a drain on. Besides batches it carries calls that must run in the
+    the first post after a drain on, unless the reactor is ``awake``: then it looks by itself.
+    Besides batches it carries calls that must run in the
     reactor's thread (a new socket, a connection to close), and deliveries."""
 
     __slots__ = ("_posted", "_signalled", "_wakeups", "entries", "fd")
@@ -55,14 +56,27 @@ class ResponseQueue:
             self._signalled = True
             os.eventfd_write(self.fd, 1)
 
+    def awake(self) -> None:
+        """The reactor has a turn, and will look before it ``rests``."""
+        self._signalled = True
+
+    def rest(self) -> None:
+        """The reactor waits for its sockets: ``fd`` tells it of what is posted from now on, and of
+        what it has not taken."""
+        self._signalled = False
+        if self.entries:
+            self._signalled = True
+            os.eventfd_write(self.fd, 1)
+
     def drain(self) -> Iterator[Batch | Delivery | Call]:
-        """Take what has been posted, oldest first; to be called when ``fd`` is readable. What is
-        not taken yet is still in the queue, for ``deliveries``."""
+        """Take what has been posted, oldest first; to be called when ``fd`` is readable, in a turn.
+        What is not taken yet is still in the queue, for ``deliveries``."""
         os.eventfd_read(self.fd)
         self._wakeups += 1
-        # Cleared before the entries are taken: a post in between wakes once too often, never
-        # too seldom.
-        self._signalled = False
+        return self.take()
+
+    def take(self) -> Iterator[Batch | Delivery | Call]:
+        """As ``drain``, of what is there without having waited for it."""
         entries = self.entries
         for _ in range(len(entries)):
             if not entries:
