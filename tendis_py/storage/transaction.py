@@ -376,6 +376,7 @@ class Transaction(Overlay):
             self.keyspace.move_databases(self._moved)
             self._moved.clear()
             self._layout = -1
+            self._indexes = self._by_prefix()
 
     @property
     def _is_large(self) -> bool:
