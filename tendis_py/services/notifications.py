@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from tendis_py.services.pubsub import PubSub
+from tendis_py.services.pubsub import BY_EVENT, BY_KEY, PubSub
 from tendis_py.storage.events import EXPIRED, Event, Writes, noted
 from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
@@ -48,7 +48,7 @@ class Notifications:
     def observe(self, ctx: Any, command: Any, request: list[bytes], mark: int, reply: Any) -> None:
         """An observer: fire what the command has noted and, unless that says otherwise, then what
         it declares."""
-        if not self._pubsub.heard or (command.events is None and len(ctx.tx.undo) == mark):
+        if not any(self._heard()) or (command.events is None and len(ctx.tx.undo) == mark):
             return
         writes = Writes(ctx.tx, mark)
         events: list[Event] = []
@@ -70,12 +70,21 @@ class Notifications:
         """Of a background job, before its unit of work ends."""
         self._fire(partial(self._pubsub.publish, tx.outgoing), noted(tx))
 
+    def _heard(self) -> tuple[bool, bool]:
+        """Whether somebody may hear of events by key, and by event."""
+        classes, heard = self._classes, self._pubsub.heard_from
+        return (
+            _BY_KEY in classes and heard[BY_KEY] > 0,
+            _BY_EVENT in classes and heard[BY_EVENT] > 0,
+        )
+
     def _fire(self, publish: Publish, events: Iterable[Event]) -> None:
         classes = self._classes
+        by_key, by_event = self._heard()
         for kind, name, database, key in events:
             if kind in classes:
                 event = name.encode()
-                if _BY_KEY in classes:
-                    publish(b"__keyspace@%d__:%b" % (database, key), event)
-                if _BY_EVENT in classes:
-                    publish(b"__keyevent@%d__:%b" % (database, event), key)
+                if by_key:
+                    publish(b"%b%d__:%b" % (BY_KEY, database, key), event)
+                if by_event:
+                    publish(b"%b%d__:%b" % (BY_EVENT, database, event), key)

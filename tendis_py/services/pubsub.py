@@ -14,6 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from tendis_py.glob import literal_prefix
 from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import Push
@@ -23,6 +24,9 @@ from tendis_py.services.pattern_index import Matches, PatternIndex, channel_glob
 from tendis_py.services.pushes import Group, grouped, send
 from tendis_py.session import Session
 from tendis_py.storage.changes import Release
+
+BY_KEY, BY_EVENT = b"__keyspace@", b"__keyevent@"
+"""What the channels of keyspace notifications begin with."""
 
 _NAMES_AT_ONCE = 512
 """That a session (un)subscribes from before others have a turn at the lock."""
@@ -123,6 +127,9 @@ class PubSub:
         """How many sessions are subscribed to anything."""
         self.heard = False
         """Whether anybody is subscribed to channels or patterns: else nothing need be published."""
+        self.heard_from = {BY_KEY: 0, BY_EVENT: 0}
+        """To how many names somebody is subscribed that may be channels which begin so: channels
+        that a server publishes to all the time are not looked for in vain."""
         clients.on_leave.append(self._forget)
 
     # Subscribing, for the thread that runs the session's batch
@@ -192,6 +199,7 @@ class PubSub:
         audience = audiences.get(name)
         if audience is None:
             audience = audiences[name] = _Audience()
+            self._count_beginnings(kind, name, 1)
             if kind is Kind.PATTERN:  # which may have been known a moment ago
                 self._index.add(name, patterns.get(name) or channel_glob(name))
         audience.add(session)
@@ -202,8 +210,19 @@ class PubSub:
         audience.remove(session)
         if not audience.sessions:
             del audiences[name]
+            self._count_beginnings(kind, name, -1)
             if kind is Kind.PATTERN:
                 self._index.remove(name)
+
+    def _count_beginnings(self, kind: Kind, name: bytes, change: int) -> None:
+        if kind is Kind.SHARD_CHANNEL:
+            return
+        literal = literal_prefix(name) if kind is Kind.PATTERN else name
+        for start in self.heard_from:
+            if literal.startswith(start) or (
+                kind is Kind.PATTERN and start.startswith(literal) and literal != name
+            ):
+                self.heard_from[start] += change
 
     def _look(self) -> None:
         self.heard = bool(self._audiences[Kind.CHANNEL] or self._audiences[Kind.PATTERN])

@@ -13,7 +13,7 @@ from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import Config
 from tendis_py.resp.messages import Message
 from tendis_py.services import Services
-from tendis_py.services.pubsub import Kind
+from tendis_py.services.pubsub import BY_EVENT, BY_KEY, Kind
 from tendis_py.session import Session
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.keyspace import Keyspace
@@ -98,3 +98,34 @@ def test_shard_channels_are_not_waited_for_where_nothing_may_wait(thread: Thread
     assert call(thread, "SUNSUBSCRIBE a").startswith(b"*3\r\n$12\r\nsunsubscribe")
     context.nested = False
     assert call(thread, "SSUBSCRIBE a").startswith(b"*3\r\n$10\r\nssubscribe")
+
+
+@pytest.mark.parametrize(
+    ("name", "by_key", "by_event"),
+    [
+        ("SUBSCRIBE __keyspace@0__:k", 1, 0),
+        ("SUBSCRIBE __keyevent@0__:set", 0, 1),
+        ("SUBSCRIBE __key", 0, 0),
+        ("SUBSCRIBE news", 0, 0),
+        ("PSUBSCRIBE *", 1, 1),
+        ("PSUBSCRIBE __key*", 1, 1),
+        ("PSUBSCRIBE __key", 0, 0),
+        ("PSUBSCRIBE __keyspace@*", 1, 0),
+        ("PSUBSCRIBE __keyevent@?__:set", 0, 1),
+        ("PSUBSCRIBE [_]_keyevent@0__:set", 1, 1),
+        ("PSUBSCRIBE *:set", 1, 1),
+        ("PSUBSCRIBE new*", 0, 0),
+        ("SSUBSCRIBE __keyspace@0__:k", 0, 0),
+    ],
+)
+def test_who_may_hear_of_keys_is_known(
+    thread: Thread, name: str, by_key: int, by_event: int
+) -> None:
+    pubsub = thread.dispatcher.services.pubsub
+    call(thread, name)
+    found = pubsub.heard_from[BY_KEY], pubsub.heard_from[BY_EVENT]
+    assert all(found[at] >= wanted for at, wanted in enumerate((by_key, by_event)))
+    assert found == (by_key, by_event) or "[" in name
+    command, _, channel = name.partition(" ")
+    call(thread, f"{command.replace('SUBSCRIBE', 'UNSUBSCRIBE')} {channel}")
+    assert set(pubsub.heard_from.values()) == {0}

@@ -26,7 +26,7 @@ class EventStage:
         self.stage = Stage(folder)
         self._messages: list[Message] = []
         pubsub = self.stage.services.pubsub
-        pubsub.heard = True
+        pubsub.heard_from = dict.fromkeys(pubsub.heard_from, 1)
         pubsub.publish = self._publish  # type: ignore[assignment]
 
     def _publish(
