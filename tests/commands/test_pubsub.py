@@ -112,7 +112,7 @@ def test_shard_channels_are_not_waited_for_where_nothing_may_wait(thread: Thread
         ("PSUBSCRIBE __key", 0, 0),
         ("PSUBSCRIBE __keyspace@*", 1, 0),
         ("PSUBSCRIBE __keyevent@?__:set", 0, 1),
-        ("PSUBSCRIBE [_]_keyevent@0__:set", 1, 1),
+        ("PSUBSCRIBE [_]_keyevent@0__:set", 0, 1),
         ("PSUBSCRIBE *:set", 1, 1),
         ("PSUBSCRIBE new*", 0, 0),
         ("SSUBSCRIBE __keyspace@0__:k", 0, 0),
@@ -123,9 +123,7 @@ def test_who_may_hear_of_keys_is_known(
 ) -> None:
     pubsub = thread.dispatcher.services.pubsub
     call(thread, name)
-    found = pubsub.heard_from[BY_KEY], pubsub.heard_from[BY_EVENT]
-    assert all(found[at] >= wanted for at, wanted in enumerate((by_key, by_event)))
-    assert found == (by_key, by_event) or "[" in name
+    assert (pubsub.heard_from[BY_KEY], pubsub.heard_from[BY_EVENT]) == (by_key, by_event)
     command, _, channel = name.partition(" ")
     call(thread, f"{command.replace('SUBSCRIBE', 'UNSUBSCRIBE')} {channel}")
     assert set(pubsub.heard_from.values()) == {0}
