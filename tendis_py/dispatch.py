@@ -548,12 +548,17 @@ class Dispatcher:
             if context.later:
                 protocol = wait.session.protocol
                 payload = joined([payload, *(one.payload(protocol) for one in context.later)])
-            tx.outgoing.append(partial(self._answer, wait, payload))
+            tx.outgoing.append(partial(self._answer_committed, tx, wait, payload))
             tx.amends.append(partial(self._give_back, wait))
             served = True
         if (change := tx.end_unit()) is not None:
             changes.append(change)
         return served
+
+    def _answer_committed(self, tx: StorageTransaction, wait: Wait, payload: Payload) -> None:
+        if tx.failure:
+            payload = wait.session.encoders[ReplyError](ReplyError(tx.failure))
+        self._answer(wait, payload)
 
     def _answer(self, wait: Wait, payload: Payload) -> None:
         self.services.waiters.end(wait)

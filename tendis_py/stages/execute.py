@@ -188,7 +188,7 @@ class Executor:
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
-                failure = self._explain(error, "what was written may be lost")
+                failure = tx.failure = self._explain(error, "what was written may be lost")
                 for batch in batches:
                     batch.settled = NOTHING_SETTLED
                     batch.fail(failure)

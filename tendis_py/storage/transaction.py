@@ -56,6 +56,8 @@ class Transaction(Overlay):
         self.settings: dict[bytes, bytes | None] = {}
         self.outgoing: list[Release] = []
         """What is to happen once the batch is committed, because of what it has changed."""
+        self.failure = ""
+        """Why what the batch has committed may be lost, if it may: to be told to all it answers."""
         self.amends: list[Release] = []
         """What is to happen if the commit fails, last things first."""
         self.notes: dict[Any, Any] = {}
@@ -88,6 +90,7 @@ class Transaction(Overlay):
         self.second = now // 1000
         self.author = None
         self.settled = self.wants_sync = False
+        self.failure = ""
         self._settled_outgoing = 0, 0
         self.settle_at = self.counters.changes + MOST_ROWS // 2
         if self._layout != self.keyspace.layout:

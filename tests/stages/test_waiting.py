@@ -110,6 +110,23 @@ def test_a_failing_commit_serves_nobody(stage: MovedTime, monkeypatch: pytest.Mo
         assert client.reply() == b"*2\r\n$1\r\na\r\n$1\r\n3\r\n"
 
 
+def test_a_failing_sync_is_told_to_who_was_served(
+    stage: MovedTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise StorageError("input/output error")
+
+    with stage.client() as client, stage.client() as feeder:
+        assert feeder.command("CONFIG", "SET", "appendfsync", "always") == b"+OK\r\n"
+        send(client, "BLPOP a 0")
+        assert stage.waits(client)
+        with monkeypatch.context() as patch:
+            patch.setattr(stage.server.keyspace.engine, "sync", refuse)
+            assert b"may be lost" in feeder.command("RPUSH", "a", "1")
+            assert b"may be lost" in client.reply()
+        assert feeder.command("CONFIG", "SET", "appendfsync", "everysec") == b"+OK\r\n"
+
+
 def test_a_failing_commit_of_its_own_is_its_answer(
     stage: MovedTime, monkeypatch: pytest.MonkeyPatch, nothing_widened: None
 ) -> None:
