@@ -469,3 +469,19 @@ def test_results_do_not_name_the_machine(
         assert socket.gethostname() not in text
         assert str(Path.home()) not in text
         assert str(ROOT) not in text
+
+
+def test_a_session_scene_is_judged_by_the_median_of_its_rounds() -> None:
+    rounds = {
+        REDIS: [sessions.Measurement(rate, 1.0) for rate in (100.0, 200.0, 50.0)],
+        "tendis": [sessions.Measurement(rate, 2.0) for rate in (50.0, 20.0, 20.0)],
+    }
+    (goal,) = sessions.goals({"multi": rounds}, ["tendis"])
+    assert (goal.value, goal.verdict) == (0.4, "FAIL")
+    assert "| multi | transactions of 10 SETs | tendis" in sessions.table({"multi": rounds})
+
+
+def test_a_session_scene_counts_what_is_answered() -> None:
+    with servers.running(REDIS) as server:
+        for scene in sessions.SCENES.values():
+            assert sessions.play(server, scene, 0.05).rate > 0
