@@ -24,6 +24,7 @@ from bench import (
     revisions,
     scenes,
     servers,
+    sessions,
     wire,
 )
 from bench.redis_benchmark import BenchmarkError, Cell, Measurement, parse
