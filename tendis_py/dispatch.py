@@ -16,6 +16,7 @@ from functools import partial
 from itertools import groupby, repeat
 from operator import itemgetter, length_hint
 from time import perf_counter_ns
+from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY, Command, Lane
@@ -33,7 +34,7 @@ from tendis_py.errors import (
     unknown_command,
     wrong_arity,
 )
-from tendis_py.gates import PASS, gates_of, queue
+from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import NULL_ARRAY, QUEUED, Payload
 from tendis_py.resp.requests import Request
@@ -163,10 +164,11 @@ class Dispatcher:
         taken = 0
         name = requests[0][0]
         if all_of(name, requests):
-            runs: Iterable[tuple[bytes, list[Request]]] = ((name, requests),)
+            runs: Iterable[tuple[bytes, Iterable[Request]]] = ((name, requests),)
         else:
-            runs = [(name, list(group)) for name, group in groupby(requests, _name_of)]
-        for name, run in runs:
+            runs = groupby(requests, _name_of)
+        for name, group in runs:
+            run = list(group)
             command = _table.get(name)
             payloads = None
             if command is not None and command.run is not None and len(run) >= SHORTEST_RUN:
@@ -306,10 +308,9 @@ class Dispatcher:
         if session.plain and not closed:
             return self._run_plain(session, requests, replies, read)
         if session.only_queues and not closed:
-            queued = _queue_first(session.transaction, requests)
-            if queued:
-                replies += repeat(QUEUED, queued)
-                return queued
+            count = self._run_transaction(session, requests, replies, read)
+            if count:
+                return count
         for taken, request in enumerate(requests):
             if not self._run_through_gates(session, request, replies, read):
                 return taken
@@ -320,6 +321,28 @@ class Dispatcher:
             ):
                 return taken + 1
         return len(requests)
+
+    def _run_transaction(
+        self, session: Session, requests: list[Request], replies: list[Payload], read: int
+    ) -> int:
+        """Queue requests that have no gate but that, and run EXEC where it follows: how many were
+        taken. A transaction that comes whole is done with in one step."""
+        queued = _queue_first(session.transaction, requests)
+        replies += repeat(QUEUED, queued)
+        if queued == len(requests) or len(requests[queued]) != 1:
+            return queued
+        command = _table.get(requests[queued][0])
+        if command is None or command.name != "exec":
+            return queued
+        try:
+            replies.append(self.call(command, requests[queued], read))
+        except TooLargeError:
+            if not queued:
+                self.stop = Stop.SLOW
+            return queued
+        session.last_command = command.name
+        self._end_unit()
+        return queued + 1
 
     def _run_through_gates(
         self, session: Session, request: Request, replies: list[Payload], read: int
@@ -383,8 +406,8 @@ class Dispatcher:
 
     def _run_unit(self, requests: list[Request]) -> list[Payload]:
         """Run requests whose arity is right as one unit with the running command: their encoded
-        replies. TooLargeError: nothing has happened."""
-        context = self.context
+        replies, of which one payload may hold several. TooLargeError: nothing has happened."""
+        context, services = self.context, self.services
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
@@ -392,9 +415,18 @@ class Dispatcher:
         context.nested = True
         try:
             for cut in tx.pace.cuts(len(requests)):
-                for request in requests[cut]:
-                    command = _table.get(request[0]) or _lookup(request)
-                    payloads.append(self.call(command.select(request), request, session.received))
+                for name, group in groupby(requests[cut], _name_of):
+                    run = list(group)
+                    command = _table.get(name) or _lookup(run[0])
+                    if len(run) >= SHORTEST_RUN and not (services.observers or services.witnesses):
+                        together = self._take_within(command, session, run)
+                        if together is not None:
+                            payloads += together
+                            continue
+                    for request in run:
+                        payloads.append(
+                            self.call(command.select(request), request, session.received)
+                        )
         except TooLargeError:
             del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
             session.database = database
@@ -403,6 +435,17 @@ class Dispatcher:
         finally:
             context.nested = False
         return payloads
+
+    def _take_within(
+        self, command: Command, session: Session, run: list[Request]
+    ) -> list[Payload] | None:
+        """As ``Runs.take_within``, of requests that need not all be alike."""
+        fits = command.fits
+        if command.run is None or not all(size in fits for size in set(map(len, run))):
+            return None
+        if command.run_takes_one_key and len({request[1] for request in run}) > 1:
+            return None
+        return self.runs.take_within(command, [(session, run)], session.received)
 
     # Waiting
 
@@ -434,15 +477,18 @@ class Dispatcher:
         context, waiters = self.context, self.services.waiters
         session, replies, later = context.session, context.replies, context.later
         changes = deque([change])
-        served = 0
+        tries = 0
         while changes:
             change = changes.popleft()
             for place in waiters.waited_for(change.concerned, change.databases):
+                in_vain: set[Any] = set()
                 for wait in self._waits_for(place):
-                    if served < MOST_SERVED and self._holds(wait.claims):
-                        served += 1
-                        if (further := self._try_again(wait)) is not None:
-                            changes.append(further)
+                    if wait.alike is not None and wait.alike in in_vain:
+                        continue
+                    if tries < MOST_SERVED and self._holds(wait.claims):
+                        tries += 1
+                        if not self._try_again(wait, changes):
+                            in_vain.add(wait.alike)
                     else:
                         waiters.run_again(wait)
                         if wait.kind != STREAM:
@@ -478,13 +524,18 @@ class Dispatcher:
             return not self._locks
         return self.claim.keys is None or keys <= self.claim.keys
 
-    def _try_again(self, wait: Wait) -> Change | None:
-        """Run what waits, and answer it once that is committed; what it has changed."""
+    def _try_again(self, wait: Wait, changes: deque[Change]) -> bool:
+        """Run what waits, and answer it once that is committed; what it has changed is added to
+        ``changes``. False if that was in vain."""
         context, waiters = self.context, self.services.waiters
         tx = context.tx
         if not waiters.take(wait):
-            return None
+            return True
+        served = False
         context.enter(wait.session)
+        if wait.is_worth_it is not None and not wait.is_worth_it(context):
+            self._give_back(wait)
+            return False
         context.replies, context.later = [], []
         try:
             payload = self.call(wait.command, wait.request, perf_counter_ns())
@@ -499,7 +550,10 @@ class Dispatcher:
                 payload = joined([payload, *(one.payload(protocol) for one in context.later)])
             tx.outgoing.append(partial(self._answer, wait, payload))
             tx.amends.append(partial(self._give_back, wait))
-        return tx.end_unit()
+            served = True
+        if (change := tx.end_unit()) is not None:
+            changes.append(change)
+        return served
 
     def _answer(self, wait: Wait, payload: Payload) -> None:
         self.services.waiters.end(wait)
@@ -546,16 +600,20 @@ def _tell(session: Session, replies: list[Payload]) -> None:
 def _queue_first(transaction: Transaction | None, requests: list[Request]) -> int:
     """Queue requests for EXEC up to one that has to be looked at alone; how many."""
     assert transaction is not None
-    for number, request in enumerate(requests):
+    queued = arguments = 0
+    may_write = transaction.may_write
+    for request in requests:
         command = _table.get(request[0])
-        if (
-            command is None
-            or not command.low <= len(request) <= command.high
-            or not command.is_queued
-        ):
-            return number
-        queue(transaction, command, request)
-    return len(requests)
+        size = len(request)
+        if command is None or not command.low <= size <= command.high or not command.is_queued:
+            break
+        queued += 1
+        arguments += size
+        may_write |= command.may_write
+    transaction.requests += requests[:queued]
+    transaction.arguments += arguments
+    transaction.may_write = may_write
+    return queued
 
 
 def _lookup(request: Request) -> Command:

@@ -109,9 +109,17 @@ class Runs:
         """Run requests of one command by its ``run`` handler, or equal ones once: the replies to
         each session, encoded. None, and nothing has happened, if the handler declines, or if the
         replies to one are long: they would pile up before any is sent."""
+        payloads = self.take_within(command, shares, read)
+        if payloads is not None:
+            self._end_unit()
+        return payloads
+
+    def take_within(self, command: Command, shares: list[Share], read: int) -> list[Payload] | None:
+        """As ``take``, as a part of a unit of work that goes on."""
         context, counters = self._context, self._counters
         hits, misses = counters.hits, counters.misses
         started = perf_counter_ns()
+        mark = context.tx.mark()
         requests = shares[0][1]
         if len(shares) > 1:
             requests = list(chain.from_iterable(map(_requests_of, shares)))
@@ -125,10 +133,9 @@ class Runs:
         except Exception:
             pass  # whatever it is, it will show in the one request that it concerns
         if payloads is None:
-            context.tx.rollback_command()
+            context.tx.rollback_to(mark)
             counters.hits, counters.misses = hits, misses
             return None
-        self._end_unit()
         elapsed = perf_counter_ns() - started
         buckets = counters.buckets[command]
         buckets[bucket_of(elapsed // count)] += count

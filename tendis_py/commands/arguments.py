@@ -76,6 +76,8 @@ def milliseconds(argument: bytes, now: int) -> int:
 def seconds(argument: bytes, now: int) -> float:
     """For how long to wait, in seconds to the ms above, as the C library reads a number; ``now`` is
     Unix time in ms."""
+    if argument.isdigit() and len(argument) < 10:
+        return float(_timeout(int(argument) * SECOND, now) // SECOND)  # most are such
     number = long_double.parse(argument)
     if number is None:
         raise ReplyError(TIMEOUT_NOT_FLOAT)

@@ -420,10 +420,6 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
             "* TYPE (NORMAL|MASTER|REPLICA|PUBSUB)\n"
             "  Return clients of specified type.",
         ),
-        (
-            "UNBLOCK <clientid> [TIMEOUT|ERROR]",
-            "Unblock the specified blocked client.",
-        ),
         ("UNPAUSE", "Stop the current client pause, resuming traffic."),
         (
             "PAUSE <timeout> [WRITE|ALL]",
@@ -436,6 +432,10 @@ def client_help(ctx: Context, args: list[bytes]) -> Reply:
             "Set client meta attr. Options are:\n"
             "* LIB-NAME: the client lib name.\n"
             "* LIB-VER: the client lib version.",
+        ),
+        (
+            "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+            "Unblock the specified blocked client.",
         ),
         (
             "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]\n"

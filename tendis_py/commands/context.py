@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import DB_INDEX, BlockedError, ReplyError
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 RunUnit = Callable[[list[Request]], list[Payload]]
-"""Requests that are one unit of work with the running command → their encoded replies."""
+"""Requests that are one unit of work with the running command → their encoded replies, of which
+one payload may hold several."""
 
 Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""
@@ -94,11 +95,15 @@ class Context:
         *,
         timed_out: Reply = NULL_ARRAY,
         if_gone: bool = False,
+        claims: Iterable[bytes] | None = None,
+        alike: Any = None,
+        is_worth_it: Callable[[Context], bool] | None = None,
     ) -> Reply:
         """Have ``request``, the running one or one to the same effect, wait until one of ``keys``
         is of type ``kind`` (``if_gone``: or changes in any way), and run again then; for at most so
         many seconds (0: for ever), after which ``timed_out`` is the reply. That is it at once where
-        nothing may wait."""
+        nothing may wait. ``claims``: all keys that it uses, if they are more; ``alike``
+        and ``is_worth_it``: see ``Wait``."""
         if self.nested:
             return timed_out
         command = REGISTRY.find(request)
@@ -114,7 +119,9 @@ class Context:
                 if_gone=if_gone,
                 deadline=now + seconds if seconds else math.inf,
                 timed_out=self.session.encoders[type(timed_out)](timed_out),
-                claims=frozenset(command.keys_in(request)),
+                claims=frozenset(keys if claims is None else claims),
+                alike=alike,
+                is_worth_it=is_worth_it,
             )
         )
 

@@ -90,7 +90,9 @@ def blmovem(ctx: Context, args: list[bytes]) -> Reply:
     asked = how_many(args[6:])
     timeout = seconds(args[5], ctx.db.now)
     moved = _move(ctx, args, asked)
-    return ctx.wait(args, args[1:2], timeout, LIST) if moved is None else moved
+    if moved is not None:
+        return moved
+    return ctx.wait(args, args[1:2], timeout, LIST, claims=args[1:3])
 
 
 def _move(ctx: Context, args: list[bytes], asked: HowMany) -> list[bytes] | None:

@@ -71,9 +71,10 @@ def exec_(ctx: Context, args: list[bytes]) -> Reply:
         return NULL_ARRAY
     if transaction.is_slow or transaction.arguments > FAST_ROWS:
         ctx.tx.admit(FAST_ROWS + 1)
-    payloads = ctx.run_unit(transaction.requests)
+    requests = transaction.requests
+    payloads = ctx.run_unit(requests)
     _end(ctx)
-    return EncodedArray(payloads)
+    return EncodedArray(len(requests), payloads)
 
 
 def _has_expired(ctx: Context) -> bool:

@@ -107,7 +107,7 @@ def _move(
     moved = lists.move(ctx.db, args[1], args[2], from_left=from_left, to_left=to_left)
     if moved is not None or ctx.nested:
         return moved
-    return ctx.wait(args, args[1:2], timeout, LIST)
+    return ctx.wait(args, args[1:2], timeout, LIST, claims=args[1:3])
 
 
 @_list(

@@ -108,10 +108,15 @@ class PairStream:
         self.pairs = pairs
 
 
-class EncodedArray(list[Any]):
-    """An array whose elements are on the wire format already."""
+class EncodedArray:
+    """An array of ``count`` elements that are on the wire format already: one after the other in
+    ``payloads``, of which one may hold several."""
 
-    __slots__ = ()
+    __slots__ = ("count", "payloads")
+
+    def __init__(self, count: int, payloads: list[Payload]) -> None:
+        self.count = count
+        self.payloads = payloads
 
 
 class NullArray:
@@ -127,7 +132,8 @@ Reply = (
     | NullArray
     | float
     | bool
-    | list[Any]  # OrderedSet, Pairs, Push and EncodedArray, too
+    | list[Any]  # OrderedSet, Pairs and Push, too
+    | EncodedArray
     | tuple[Any, ...]
     | Stream  # SetStream, too
     | dict[Any, Any]
@@ -201,8 +207,8 @@ def _bulk(value: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (length, value)
 
 
-def _encoded_array(payloads: EncodedArray) -> Payload:
-    return joined([b"*%d\r\n" % len(payloads), *payloads])
+def _encoded_array(array: EncodedArray) -> Payload:
+    return joined([b"*%d\r\n" % array.count, *array.payloads])
 
 
 def _long_bulk(value: Pieces) -> Payload:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from heapq import merge
 from typing import Any
 
 from tendis_py.resp.replies import ENCODERS, Encoded, Push
@@ -25,6 +26,7 @@ from tendis_py.services.pushes import leave
 from tendis_py.services.tracking_table import TrackingTable
 from tendis_py.session import Session, Tracking
 from tendis_py.storage.changes import Change, Interest, Release
+from tendis_py.storage.pacing import ITEMS_AT_ONCE
 
 CHANNEL = b"__redis__:invalidate"
 """On which a RESP2 client is told that has subscribed, if it is told in another's place."""
@@ -179,11 +181,13 @@ class KeyTracking:
         author = change.author if isinstance(change.author, Session) else None
         tracking = None if author is None else author.tracking
         told = () if tracking is None else tracking.told
-        with self._lock:
-            if self._prefixes:
-                self._gather(change, author, outgoing)
-            if len(self._table):
-                for _, key in change.keys:
+        if self._prefixes:
+            self._gather(change, author, outgoing)
+        if not len(self._table):
+            return
+        for start in range(0, len(change.keys), ITEMS_AT_ONCE):
+            with self._lock:  # others get it in between
+                for _, key in change.keys[start : start + ITEMS_AT_ONCE]:
                     if key not in told:
                         self._invalidate(key, author)
 
@@ -192,7 +196,11 @@ class KeyTracking:
         ``at_once``, and else after it, as all others are."""
         if not self._sessions:
             return
+        told = () if ctx.session.tracking is None else ctx.session.tracking.told
         with self._lock:
+            for _, key in ctx.tx.changed_since(0):  # by the same EXEC, before
+                if key not in told:
+                    self._invalidate(key, ctx.session)
             free = self._table.take_all()
             for session in self._sessions.values():
                 if session.tracking is not None:
@@ -259,14 +267,15 @@ class KeyTracking:
     def _send(self, broadcast: _Broadcast) -> None:
         by_prefix: dict[bytes, list[bytes]] = {}
         authors = broadcast.authors
-        with self._lock:
-            for key in sorted(authors):
-                for prefix in self._prefixes_of(key):
-                    by_prefix.setdefault(prefix, []).append(key)
-            for prefix in sorted(by_prefix):
-                self._send_to(self._prefixes[prefix].values(), by_prefix[prefix], authors)
-            if self._gathering.get(threading.get_ident()) is broadcast:
-                del self._gathering[threading.get_ident()]
+        for key in _in_order(list(authors)):
+            for prefix in self._prefixes_of(key):
+                by_prefix.setdefault(prefix, []).append(key)
+        for prefix in sorted(by_prefix):
+            with self._lock:
+                sessions = list(self._prefixes.get(prefix, {}).values())
+            self._send_to(sessions, by_prefix[prefix], authors)
+        if self._gathering.get(threading.get_ident()) is broadcast:
+            del self._gathering[threading.get_ident()]
 
     def _send_to(
         self, sessions: Iterable[Session], keys: list[bytes], authors: dict[bytes, Author]
@@ -316,7 +325,17 @@ class _Broadcast:
 
 
 def _keys(keys: list[bytes]) -> Encoded:
-    return Encoded(ENCODERS[3][list](keys))
+    parts = [b"*%d\r\n" % len(keys)]
+    parts += [b"$%d\r\n%b\r\n" % (len(key), key) for key in keys]
+    return Encoded(b"".join(parts))
+
+
+def _in_order(keys: list[bytes]) -> Iterable[bytes]:
+    """``keys``, sorted without holding the GIL for long."""
+    if len(keys) <= ITEMS_AT_ONCE:
+        return sorted(keys)
+    starts = range(0, len(keys), ITEMS_AT_ONCE)
+    return merge(*[sorted(keys[start : start + ITEMS_AT_ONCE]) for start in starts])
 
 
 def _push(kind: bytes, value: Any) -> bytes:

@@ -10,7 +10,7 @@ takes a Wait first has it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 from itertools import islice
 from typing import Any
@@ -37,16 +37,20 @@ class Wait:
     ``kind``: the type that a key has to have for the request to be tried again (``Row.type``);
     ``if_gone``: it is tried whatever the key is now, for its answer may be an error.
     ``deadline`` in monotonic seconds. ``timed_out`` is the encoded reply to a wait in vain.
-    ``claims``: all keys to hold while it runs.
+    ``claims``: all keys to hold while it runs. ``alike``: where one is tried in vain, so are those
+    behind it that are equal in this; None: that tells nothing. ``is_worth_it(ctx)``: whether there
+    is anything to be tried, which takes less than to try.
     """
 
     __slots__ = (
+        "alike",
         "claims",
         "command",
         "deadline",
         "ending",
         "if_gone",
         "is_nudged",
+        "is_worth_it",
         "kind",
         "places",
         "request",
@@ -67,6 +71,8 @@ class Wait:
         deadline: float,
         timed_out: Payload,
         claims: frozenset[bytes],
+        alike: Any = None,
+        is_worth_it: Callable[[Any], bool] | None = None,
     ) -> None:
         self.session = session
         self.command = command
@@ -77,6 +83,8 @@ class Wait:
         self.deadline = deadline
         self.timed_out = timed_out
         self.claims = claims
+        self.alike = alike
+        self.is_worth_it = is_worth_it
         self.state = State.WAITING
         self.ending: Payload | None = None
         """What to answer should it not be served: its time was up while somebody tried to."""

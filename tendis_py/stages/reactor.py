@@ -17,7 +17,7 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import compress
@@ -204,7 +204,7 @@ class Reactor:
         """Serve until ``stop``; then every connection is closed."""
         poll, fd = self._epoll.poll, self._epoll.fileno()
         wait = Poller(self._epoll).wait
-        keyspace, queue = self._executor.keyspace, self._queue
+        keyspace, queue, responses = self._executor.keyspace, self._queue, self.responses
         seen = idle = 0
         while not self._stopping:
             if self._waiting.ready or self._heavy or self.deliveries.waiting:
@@ -222,7 +222,11 @@ class Reactor:
                 keyspace.turns += 1
                 seen += 1
             idle = 0 if events or self._waiting.ready or self._heavy else idle + 1
+            responses.awake()
             self._turn(events)
+            if responses.entries:
+                self._take(responses.take())
+            responses.rest()
             if self._now >= self.connections.parking.deadline:
                 for connection in self._waiting.release_due(self._now):
                     self._time_out(connection)
@@ -363,15 +367,18 @@ class Reactor:
     def _service(self, fd: int) -> None:
         """A source of events that is not a connection."""
         if fd == self.responses.fd:
-            for entry in self.responses.drain():
-                if isinstance(entry, Batch):
-                    self._respond(entry)
-                elif isinstance(entry, Delivery):
-                    self.deliveries.add(entry)
-                else:
-                    entry()
+            self._take(self.responses.drain())
         elif fd in self._listeners:
             self._accept(fd)
+
+    def _take(self, entries: Iterable[Batch | Delivery | Call]) -> None:
+        for entry in entries:
+            if isinstance(entry, Batch):
+                self._respond(entry)
+            elif isinstance(entry, Delivery):
+                self.deliveries.add(entry)
+            else:
+                entry()
 
     def _accept(self, fd: int) -> None:
         listener, accepted = self._listeners[fd]
@@ -450,7 +457,7 @@ class Reactor:
     def _respond(self, batch: Batch) -> None:
         """Send a batch's replies, and let its connections go on. Others hear first of what the
         batch has for them: they are not to learn of it by way of the clients that get replies."""
-        if self.responses.entries:
+        if self.responses.entries and not self.deliveries.waiting:
             for delivery in self.responses.deliveries():
                 self.deliveries.add(delivery)
             self.deliveries.go_on(self._now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,15 +37,18 @@ class ResponseStatistics:
 
 class ResponseQueue:
     """One per reactor: any thread posts, the reactor drains. ``fd`` is readable (an eventfd) from
-    the first post after a drain on. Besides batches it carries calls that must run in the
+    the first post after a drain on, unless the reactor is ``awake``: then it looks by itself.
+    Besides batches it carries calls that must run in the
     reactor's thread (a new socket, a connection to close), and deliveries."""
 
-    __slots__ = ("_posted", "_signalled", "_wakeups", "entries", "fd")
+    __slots__ = ("_closed", "_posted", "_signalled", "_wakeups", "_writing", "entries", "fd")
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.entries: deque[Batch | Delivery | Call] = deque()
         self._signalled = False
+        self._writing = threading.Lock()
+        self._closed = False
         self._posted = 0
         self._wakeups = 0
 
@@ -52,17 +56,34 @@ class ResponseQueue:
         self.entries.append(entry)
         self._posted += 1
         if not self._signalled:
-            self._signalled = True
-            os.eventfd_write(self.fd, 1)
+            self._signal()
+
+    def _signal(self) -> None:
+        self._signalled = True
+        with self._writing:
+            if not self._closed:
+                os.eventfd_write(self.fd, 1)
+
+    def awake(self) -> None:
+        """The reactor has a turn, and will look before it ``rests``."""
+        self._signalled = True
+
+    def rest(self) -> None:
+        """The reactor waits for its sockets: ``fd`` tells it of what is posted from now on, and of
+        what it has not taken."""
+        self._signalled = False
+        if self.entries:
+            self._signal()
 
     def drain(self) -> Iterator[Batch | Delivery | Call]:
-        """Take what has been posted, oldest first; to be called when ``fd`` is readable. What is
-        not taken yet is still in the queue, for ``deliveries``."""
+        """Take what has been posted, oldest first; to be called when ``fd`` is readable, in a turn.
+        What is not taken yet is still in the queue, for ``deliveries``."""
         os.eventfd_read(self.fd)
         self._wakeups += 1
-        # Cleared before the entries are taken: a post in between wakes once too often, never
-        # too seldom.
-        self._signalled = False
+        return self.take()
+
+    def take(self) -> Iterator[Batch | Delivery | Call]:
+        """As ``drain``, of what is there without having waited for it."""
         entries = self.entries
         for _ in range(len(entries)):
             if not entries:
@@ -78,8 +99,9 @@ class ResponseQueue:
             yield delivery
 
     def close(self) -> None:
-        self._signalled = True  # a late post must not write to a file descriptor of somebody else
-        os.close(self.fd)
+        with self._writing:  # a late post must not write to a file descriptor of somebody else
+            self._closed = True
+            os.close(self.fd)
 
     def statistics(self) -> ResponseStatistics:
         return ResponseStatistics(len(self.entries), self._posted, self._wakeups)

@@ -5,7 +5,7 @@ All of it is the hot path of runs. What no cache has is read by list, with the G
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from itertools import compress, repeat
 from operator import add
 from typing import Any
@@ -59,7 +59,7 @@ class BulkRows(KeyRows):
     def _meta_keys(self, keys: list[bytes]) -> list[bytes]:
         return list(map(add, repeat(self.prefix), keys))
 
-    def _touch_all(self, meta_keys: list[bytes]) -> None:
+    def _touch_all(self, meta_keys: Iterable[bytes]) -> None:
         uses = self._uses
         second = self.tx.second
         for meta_key in meta_keys:
@@ -134,7 +134,7 @@ class BulkRows(KeyRows):
                 before = list(compress(before, plain))
             new = {key for key, what in zip(meta_keys, before, strict=True) if what is ABSENT}
         self._write_all(meta_keys, values, len(new), len(meta_keys))
-        self._touch_all(meta_keys)
+        self._touch_all(meta_keys if self.tx.touches else new)
 
     def remove_expired(self, meta_keys: list[bytes]) -> None:
         """Delete rows whose time has come, of keys that own nothing besides; their entries in the

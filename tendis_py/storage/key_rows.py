@@ -166,7 +166,8 @@ class KeyRows:
         tx.undo.append((overlay, meta_key, overlay.get(meta_key, MISSING), 0, 0, 0, 1))
         self._counters.changes += 1
         overlay[meta_key] = value
-        self._uses[hash(meta_key) & USE_MASK] = tx.second
+        if tx.touches:
+            self._uses[hash(meta_key) & USE_MASK] = tx.second
 
     def put(self, key: bytes, row: Row, old: Row | None, *, edits: int = 1) -> None:
         """Write ``row``; ``old`` is what ``find`` or ``peek`` gave for the key just before. For

@@ -80,6 +80,7 @@ class Transaction(Overlay):
         """Versions whose rows are being written ahead of their commit."""
         self._layout = -1
         self._databases = [Database(self, index) for index in range(len(keyspace.namespaces))]
+        self._indexes = self._by_prefix()
 
     def begin(self, now: int) -> None:
         """Start a batch at Unix time ``now`` in ms."""
@@ -93,6 +94,7 @@ class Transaction(Overlay):
             self._layout = self.keyspace.layout
             for database in self._databases:
                 database.point_to(self.keyspace.namespaces[database.index])
+            self._indexes = self._by_prefix()
 
     def database(self, index: int) -> Database:
         return self._databases[index]
@@ -201,12 +203,14 @@ class Transaction(Overlay):
     def _places(self, meta_keys: Iterable[bytes]) -> tuple[Place, ...]:
         """Where keys are, or were when the unit began; not those of databases that were emptied
         before."""
-        indexes: dict[bytes, int] = {}
-        for overlay, key, before, *_ in self.undo if self._moved else ():
-            if overlay is self._moved:
-                namespace = self.keyspace.namespaces[key] if before is MISSING else before
-                indexes[namespace_prefix(namespace)] = key
-        indexes.update((one.prefix, one.index) for one in self._databases)
+        indexes = self._indexes
+        if self._moved:
+            indexes = {}
+            for overlay, key, before, *_ in self.undo:
+                if overlay is self._moved:
+                    namespace = self.keyspace.namespaces[key] if before is MISSING else before
+                    indexes[namespace_prefix(namespace)] = key
+            indexes |= self._by_prefix()
         return tuple(
             [
                 (index, key[NAMESPACE_SIZE:])
@@ -214,6 +218,10 @@ class Transaction(Overlay):
                 if (index := indexes.get(key[:NAMESPACE_SIZE])) is not None
             ]
         )
+
+    def _by_prefix(self) -> dict[bytes, int]:
+        """Prefix of meta keys → index of the database."""
+        return {one.prefix: one.index for one in self._databases}
 
     def _has(self, place: Place) -> bool:
         index, key = place
@@ -368,6 +376,7 @@ class Transaction(Overlay):
             self.keyspace.move_databases(self._moved)
             self._moved.clear()
             self._layout = -1
+            self._indexes = self._by_prefix()
 
     @property
     def _is_large(self) -> bool:

@@ -37,3 +37,14 @@ def test_it_is_in_whole_seconds_since_the_last_use(thread: Thread) -> None:
     thread.run("GET key", now=BEGIN + 91_000)
     assert thread.run(idle, now=BEGIN + 93_000) == b":2\r\n"
     assert thread.run("OBJECT IDLETIME missing") == b"$-1\r\n"
+
+
+@pytest.mark.parametrize("writes", ["SET key 2", "MSET key 2", "APPEND key x", "INCR key"])
+def test_who_does_not_touch_writes_without_a_trace(thread: Thread, writes: str) -> None:
+    """CLIENT NO-TOUCH: only TOUCH, and what makes a key, count as use of it."""
+    thread.run("SET key 1", now=BEGIN)
+    thread.run("CLIENT NO-TOUCH ON", *[writes] * 5, "GET key", now=BEGIN + 10_000)
+    assert thread.run("OBJECT IDLETIME key", now=BEGIN + 11_000) == b":11\r\n"
+    thread.run("TOUCH key", "SET new 1", now=BEGIN + 12_000)
+    idle = ["OBJECT IDLETIME key", "OBJECT IDLETIME new"]
+    assert thread.run(*idle, now=BEGIN + 13_000) == b":1\r\n" * 2

@@ -27,9 +27,12 @@ def call(number: int, ran: list[int]) -> Call:
 
 
 def run(queue: ResponseQueue) -> None:
+    """A turn, in which the queue is drained."""
+    queue.awake()
     for entry in list(queue.drain()):
         assert callable(entry)
         entry()
+    queue.rest()
 
 
 def test_a_post_wakes_and_a_drain_takes_everything(responses: ResponseQueue) -> None:
@@ -77,3 +80,19 @@ def test_posts_from_many_threads_all_arrive_in_each_thread_s_order(
     for index in range(threads):
         own = [number for number in ran if number // each == index]
         assert own == sorted(own)
+
+
+def test_whoever_is_awake_is_not_woken(responses: ResponseQueue) -> None:
+    ran: list[int] = []
+    responses.awake()
+    responses.post(call(1, ran))
+    assert not readable(responses)
+    for entry in responses.take():
+        assert callable(entry)
+        entry()
+    assert ran == [1]
+    responses.post(call(2, ran))
+    responses.rest()
+    assert readable(responses), "it would be left"
+    run(responses)
+    assert ran == [1, 2]

@@ -15,7 +15,7 @@ from redis.cache import CacheConfig
 from tendis_py.errors import StorageError
 from tendis_py.server import Server
 from tests.support.embedded import config_for, embedded
-from tests.support.load import together
+from tests.support.load import bystander, together
 from tests.support.resp import Aggregate, RawClient, decode
 from tests.support.servers import HOST, MODELS, ServerProcess, wait_until
 
@@ -170,6 +170,18 @@ def test_ten_thousand_keys_are_gone_with_one_message(tendis: ServerProcess) -> N
         assert figures(writer) == [1, 0, 0, 0]
         writer.command("MSET", *[word for name in names for word in (name, b"x")])
         assert reader.command("PING") == b"+PONG\r\n"
+        writer.command("FLUSHALL")
+
+
+def test_very_many_keys_change_at_once(tendis: ServerProcess) -> None:
+    """They are told in order, in one message, and others have their turns meanwhile."""
+    names = [b"%05d" % number for number in range(20_000)]
+    with tendis.client(protocol=3) as reader, tendis.client() as writer:
+        reader.command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "0", "PREFIX", "1")
+        with bystander(tendis):
+            writer.command("MSET", *[word for name in reversed(names) for word in (name, b"x")])
+            told = [decode(reader.reply()).items[1] for _ in range(2)]
+        assert told == [names[:10_000], names[10_000:]]
         writer.command("FLUSHALL")
 
 

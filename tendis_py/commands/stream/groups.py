@@ -275,7 +275,28 @@ def xreadgroup(ctx: Context, args: list[bytes]) -> Reply:
             reply.append((key, entries))
     if reply or chosen.block is None:
         return reply or NULL_ARRAY
-    return ctx.wait(args, chosen.keys, chosen.block / 1000, STREAM, if_gone=True)
+    return ctx.wait(
+        args,
+        chosen.keys,
+        chosen.block / 1000,
+        STREAM,
+        if_gone=True,
+        alike=(chosen.group, tuple(chosen.keys)),
+        is_worth_it=partial(_has_news, keys=chosen.keys, group=chosen.group),
+    )
+
+
+def _has_news(ctx: Context, keys: list[bytes], group: bytes) -> bool:
+    """Whether there is an entry for a consumer of the group, or something to complain of."""
+    for key in keys:
+        try:
+            stream = streams.peek(ctx.db, key)
+        except ReplyError:
+            return True
+        found = None if stream is None else groups.find(stream, group)
+        if stream is None or found is None or found.last < stream.last:
+            return True
+    return False
 
 
 def _read_position(ctx: Context, key: bytes, group: bytes, id_: bytes) -> int:
