@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
 from itertools import groupby, repeat
@@ -103,6 +103,8 @@ class Dispatcher:
         self.slow: list[SlowCommand] = []
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
+        self._trial: list[Callable[[], None]] | None = None
+        """How to count what has run of a unit that may have to be begun again."""
 
     def replace_transaction(self) -> StorageTransaction:
         """Go on with a fresh transaction, which is returned; the old one is another's now."""
@@ -289,13 +291,29 @@ class Dispatcher:
         for attend in self.services.witnesses:
             attend(context, command, request, False)
         elapsed = perf_counter_ns() - started
+        if self._trial is None:
+            self._count(session, command, request, read, started - read, elapsed)
+        else:
+            self._trial.append(
+                partial(self._count, session, command, request, read, started - read, elapsed)
+            )
+        return payload
+
+    def _count(
+        self,
+        session: Session,
+        command: Command,
+        request: Request,
+        read: int,
+        waited: int,
+        elapsed: int,
+    ) -> None:
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1
         buckets[SUM] += elapsed
-        buckets[WAIT] += started - read
+        buckets[WAIT] += waited
         if elapsed > self.services.slowlog.threshold_ns and "skip_slowlog" not in command.flags:
             self.slow.append(SlowCommand(session, request, read, elapsed))
-        return payload
 
     def _run_gated(
         self, session: Session, requests: list[Request], replies: list[Payload], read: int
@@ -381,14 +399,18 @@ class Dispatcher:
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
 
-    def _run_unit(self, requests: list[Request]) -> list[Payload]:
+    def _run_unit(self, requests: list[Request], is_slow: bool) -> list[Payload]:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies. TooLargeError: nothing has happened."""
-        context = self.context
+        if self.defers and (is_slow or self.services.monitors.is_any):  # what is shown is shown
+            raise TooLargeError
+        context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
+        hits, misses = counters.hits, counters.misses
         payloads: list[Payload] = []
+        trial = self._trial = [] if self.defers else None
         context.nested = True
         try:
             for cut in tx.pace.cuts(len(requests)):
@@ -397,11 +419,15 @@ class Dispatcher:
                     payloads.append(self.call(command.select(request), request, session.received))
         except TooLargeError:
             del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
+            counters.hits, counters.misses = hits, misses
             session.database = database
             context.enter(session)
             raise
         finally:
             context.nested = False
+            self._trial = None
+        for count in trial or ():
+            count()
         return payloads
 
     # Waiting
@@ -532,7 +558,10 @@ class Dispatcher:
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:
             return self._reject(session, command, error)
-        self.counters.fail(command, error.code)
+        if self._trial is None:
+            self.counters.fail(command, error.code)
+        else:
+            self._trial.append(partial(self.counters.fail, command, error.code))
         return session.encoders[ReplyError](error)
 
 

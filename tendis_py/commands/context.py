@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from tendis_py.session import Session
 
 
-RunUnit = Callable[[list[Request]], list[Payload]]
-"""Requests that are one unit of work with the running command → their encoded replies."""
+RunUnit = Callable[[list[Request], bool], list[Payload]]
+"""Requests that are one unit of work with the running command, and whether they are to be begun on
+the slow lane only → their encoded replies."""
 
 Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""

@@ -69,9 +69,8 @@ def exec_(ctx: Context, args: list[bytes]) -> Reply:
     if session.stale or _has_expired(ctx):
         _end(ctx)
         return NULL_ARRAY
-    if transaction.is_slow or transaction.arguments > FAST_ROWS:
-        ctx.tx.admit(FAST_ROWS + 1)
-    payloads = ctx.run_unit(transaction.requests)
+    is_slow = transaction.is_slow or transaction.arguments > FAST_ROWS
+    payloads = ctx.run_unit(transaction.requests, is_slow)
     _end(ctx)
     return EncodedArray(payloads)
 
