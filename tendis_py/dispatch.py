@@ -90,7 +90,7 @@ class Dispatcher:
         defers: bool = False,
         locks: bool = False,
     ) -> None:
-        self.context = Context(tx, services, self.call, self._run_unit)
+        self.context = Context(tx, services, self.call, self._run_unit, self._need_slow_lane)
         self.services = services
         self.defers = defers
         self.claim: Claim | None = None
@@ -399,11 +399,13 @@ class Dispatcher:
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
 
-    def _run_unit(self, requests: list[Request], is_slow: bool) -> list[Payload]:
+    def _need_slow_lane(self) -> None:
+        if self.defers:
+            raise TooLargeError
+
+    def _run_unit(self, requests: list[Request]) -> list[Payload]:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies. TooLargeError: nothing has happened."""
-        if self.defers and (is_slow or self.services.monitors.is_any):  # what is shown is shown
-            raise TooLargeError
         context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
