@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -85,3 +86,30 @@ def test_what_is_begun_again_is_told_once(
         if isinstance(ours, bytes):
             ours, theirs = number.sub(b"", ours), number.sub(b"", theirs)
         assert ours == theirs
+
+
+@pytest.mark.parametrize("as_one", [False, True])
+def test_a_long_exec_is_one_and_lets_others_be_served(tendis: ServerProcess, as_one: bool) -> None:
+    """Planning, running and committing it takes a time that is linear in its size."""
+    number = 50_000
+    names = [b"long:%d" % each for each in range(number)]
+    members = [[b"SET", name, b"1"] for name in names]
+    if as_one:
+        pairs = [part for name in names for part in (name, b"1")]
+        members = [[b"INCR", b"n"], [b"MSET", *pairs], [b"INCR", b"n"]]
+    longest = 0.0
+    with tendis.client(seconds=30.0) as client, tendis.client(seconds=30.0) as other:
+        assert client.command("MULTI") == b"+OK\r\n"
+        for start in range(0, len(members), 1000):
+            client.pipeline(members[start : start + 1000])
+        client.request("EXEC")
+        ends = (names[0], names[-1])
+        while not client.has_more():
+            began = time.monotonic()
+            assert other.value("MGET", *ends) in ([None, None], [b"1", b"1"])
+            assert other.command("GET", "another") == b"$-1\r\n"
+            longest = max(longest, time.monotonic() - began)
+        assert client.reply().startswith(b"*%d\r\n" % len(members))
+        assert other.value("EXISTS", *names) == number
+        assert other.command("FLUSHALL") == b"+OK\r\n"
+    assert longest < 10.0
