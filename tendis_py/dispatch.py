@@ -463,9 +463,13 @@ class Dispatcher:
         session, replies, later = context.session, context.replies, context.later
         changes = deque([change])
         served = 0
+        left: set[Place] = set()
+        """Where the first in line is to be run again: those behind it come after it."""
         while changes:
             change = changes.popleft()
             for place in waiters.waited_for(change.concerned, change.databases):
+                if place in left:
+                    continue
                 for wait in self._waits_for(place):
                     if served < MOST_SERVED and self._holds(wait.claims):
                         served += 1
@@ -474,7 +478,8 @@ class Dispatcher:
                     else:
                         waiters.run_again(wait)
                         if wait.kind != STREAM:
-                            break  # those behind it come after it
+                            left.add(place)
+                            break
         context.replies, context.later = replies, later
         context.enter(session)
 
