@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
 from itertools import groupby, repeat
@@ -91,7 +91,7 @@ class Dispatcher:
         defers: bool = False,
         locks: bool = False,
     ) -> None:
-        self.context = Context(tx, services, self.call, self._run_unit)
+        self.context = Context(tx, services, self.call, self._run_unit, self._need_slow_lane)
         self.services = services
         self.defers = defers
         self.claim: Claim | None = None
@@ -104,6 +104,8 @@ class Dispatcher:
         self.slow: list[SlowCommand] = []
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
+        self._trial: list[Callable[[], None]] | None = None
+        """How to count what has run of a unit that may have to be begun again."""
 
     def replace_transaction(self) -> StorageTransaction:
         """Go on with a fresh transaction, which is returned; the old one is another's now."""
@@ -291,13 +293,29 @@ class Dispatcher:
         for attend in self.services.witnesses:
             attend(context, command, request, False)
         elapsed = perf_counter_ns() - started
+        if self._trial is None:
+            self._count(session, command, request, read, started - read, elapsed)
+        else:
+            self._trial.append(
+                partial(self._count, session, command, request, read, started - read, elapsed)
+            )
+        return payload
+
+    def _count(
+        self,
+        session: Session,
+        command: Command,
+        request: Request,
+        read: int,
+        waited: int,
+        elapsed: int,
+    ) -> None:
         buckets = self.counters.buckets[command]
         buckets[bucket_of(elapsed)] += 1
         buckets[SUM] += elapsed
-        buckets[WAIT] += started - read
+        buckets[WAIT] += waited
         if elapsed > self.services.slowlog.threshold_ns and "skip_slowlog" not in command.flags:
             self.slow.append(SlowCommand(session, request, read, elapsed))
-        return payload
 
     def _run_gated(
         self, session: Session, requests: list[Request], replies: list[Payload], read: int
@@ -404,14 +422,20 @@ class Dispatcher:
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
 
+    def _need_slow_lane(self) -> None:
+        if self.defers:
+            raise TooLargeError
+
     def _run_unit(self, requests: list[Request]) -> list[Payload]:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies, of which one payload may hold several. TooLargeError: nothing has happened."""
-        context, services = self.context, self.services
+        context, counters, services = self.context, self.counters, self.services
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
+        hits, misses = counters.hits, counters.misses
         payloads: list[Payload] = []
+        trial = self._trial = [] if self.defers else None
         context.nested = True
         try:
             for cut in tx.pace.cuts(len(requests)):
@@ -429,11 +453,15 @@ class Dispatcher:
                         )
         except TooLargeError:
             del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
+            counters.hits, counters.misses = hits, misses
             session.database = database
             context.enter(session)
             raise
         finally:
             context.nested = False
+            self._trial = None
+        for count in trial or ():
+            count()
         return payloads
 
     def _take_within(
@@ -445,7 +473,7 @@ class Dispatcher:
             return None
         if command.run_takes_one_key and len({request[1] for request in run}) > 1:
             return None
-        return self.runs.take_within(command, [(session, run)], session.received)
+        return self.runs.take_within(command, [(session, run)], session.received, self._trial)
 
     # Waiting
 
@@ -478,9 +506,13 @@ class Dispatcher:
         session, replies, later = context.session, context.replies, context.later
         changes = deque([change])
         tries = 0
+        left: set[Place] = set()
+        """Where the first in line is to be run again: those behind it come after it."""
         while changes:
             change = changes.popleft()
             for place in waiters.waited_for(change.concerned, change.databases):
+                if place in left:
+                    continue
                 in_vain: set[Any] = set()
                 for wait in self._waits_for(place):
                     if wait.alike is not None and wait.alike in in_vain:
@@ -492,7 +524,8 @@ class Dispatcher:
                     else:
                         waiters.run_again(wait)
                         if wait.kind != STREAM:
-                            break  # those behind it come after it
+                            left.add(place)
+                            break
         context.replies, context.later = replies, later
         context.enter(session)
 
@@ -591,7 +624,10 @@ class Dispatcher:
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:
             return self._reject(session, command, error)
-        self.counters.fail(command, error.code)
+        if self._trial is None:
+            self.counters.fail(command, error.code)
+        else:
+            self._trial.append(partial(self.counters.fail, command, error.code))
         return session.encoders[ReplyError](error)
 
 
@@ -606,7 +642,7 @@ def _queue_first(transaction: Transaction | None, requests: list[Request]) -> in
     """Queue requests for EXEC up to one that has to be looked at alone; how many."""
     assert transaction is not None
     queued = arguments = 0
-    may_write = transaction.may_write
+    may_write, is_slow = transaction.may_write, transaction.is_slow
     for request in requests:
         command = _table.get(request[0])
         size = len(request)
@@ -615,9 +651,10 @@ def _queue_first(transaction: Transaction | None, requests: list[Request]) -> in
         queued += 1
         arguments += size
         may_write |= command.may_write
+        is_slow |= command.runs_once
     transaction.requests += requests[:queued]
     transaction.arguments += arguments
-    transaction.may_write = may_write
+    transaction.may_write, transaction.is_slow = may_write, is_slow
     return queued
 
 

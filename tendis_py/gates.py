@@ -100,7 +100,7 @@ def queue(transaction: Transaction, command: Command, request: Request) -> None:
     transaction.requests.append(request)
     transaction.arguments += len(request)
     transaction.may_write |= command.may_write
-    transaction.is_slow |= command.lane_of(request) is Lane.SLOW
+    transaction.is_slow |= command.runs_once or command.lane_of(request) is Lane.SLOW
 
 
 def gates_of(session: Session) -> tuple[Gate, ...]:

@@ -126,7 +126,7 @@ class Transaction:
         self.failed = False
         """Whether a request was refused: EXEC runs nothing then."""
         self.is_slow = False
-        """Whether one is for the slow lane."""
+        """Whether one is for the slow lane, or must not be begun twice."""
         self.may_write = False
 
 

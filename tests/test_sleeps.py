@@ -19,6 +19,7 @@ SLEEPS = {
     "crash/test_kill9.py": "kill -9 at a random moment",
     "crash/test_large_commits.py": "kill -9 at a random moment",
     "crash/test_mixed_load.py": "kill -9 at a random moment",
+    "crash/test_transactions.py": "kill -9 at a random moment",
     "stages/test_together.py": "a handler that is slow, to be logged as such",
     "commands/test_info.py": "a command that is slow, to be noticed as such",
     "storage/test_locks.py": "sleep(0): has another thread go on in the middle of a change",

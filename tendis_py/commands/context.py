@@ -37,13 +37,14 @@ class Context:
 
     ``db`` is the session's selected database within the thread's transaction; ``services`` is what
     all connections share. ``call`` runs a command as part of another: its encoded reply;
-    ``run_unit`` several.
+    ``run_unit`` several. ``need_slow_lane`` raises TooLargeError on any other.
     """
 
     __slots__ = (
         "call",
         "db",
         "later",
+        "need_slow_lane",
         "nested",
         "replies",
         "run_unit",
@@ -57,11 +58,19 @@ class Context:
     replies: list[Payload]
     """Where the session's encoded replies are gathered."""
 
-    def __init__(self, tx: Transaction, services: Services, call: Call, run_unit: RunUnit) -> None:
+    def __init__(
+        self,
+        tx: Transaction,
+        services: Services,
+        call: Call,
+        run_unit: RunUnit,
+        need_slow_lane: Callable[[], None],
+    ) -> None:
         self.tx = tx
         self.services = services
         self.call = call
         self.run_unit = run_unit
+        self.need_slow_lane = need_slow_lane
         self.later: list[Message] = []
         """What the session is told after the reply to its request (to EXEC as a whole)."""
         self.nested = False

@@ -62,6 +62,9 @@ FLAGS = (
 NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 """Commands that run within a transaction rather than wait for EXEC."""
 
+_REPEATABLE = frozenset(("ping", "echo", "time", "select", "publish", "spublish"))
+"""Commands of the CONTROL lane that may run twice, what the first one did being dropped."""
+
 CATEGORIES = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
     "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
@@ -128,6 +131,9 @@ class Command:
     """Whether CLIENT PAUSE WRITE holds it back, and an EXEC of it."""
     is_queued: bool = True
     """Whether it waits for EXEC within a transaction."""
+    runs_once: bool = False
+    """Whether it must not be begun within an EXEC that may have to be begun again: it changes, or
+    tells of, something that is not taken back with what was written."""
     events: Events | None = None
     """The keyspace events of a command that has run."""
     low: int = 0
@@ -342,6 +348,7 @@ def command(
             made.single_key = specs[0].first
         made.may_write = not words.isdisjoint(("write", "may_replicate"))
         made.is_queued = name not in NOT_QUEUED and "no_multi" not in words
+        made.runs_once = name not in _REPEATABLE and (alters_session or lane is Lane.CONTROL)
         made.low = abs(arity)
         made.high = arity if arity > 0 else FAST_ROWS
         if lane is Lane.SLOW or alters_session:

@@ -66,11 +66,16 @@ def exec_(ctx: Context, args: list[bytes]) -> Reply:
     if transaction.failed:
         _end(ctx)
         raise ReplyError(EXEC_ABORTED)
+    if (
+        transaction.is_slow
+        or transaction.arguments > FAST_ROWS
+        or len(session.watched) > FAST_ROWS
+        or ctx.services.monitors.is_any  # what they have seen is not taken back
+    ):
+        ctx.need_slow_lane()
     if session.stale or _has_expired(ctx):
         _end(ctx)
         return NULL_ARRAY
-    if transaction.is_slow or transaction.arguments > FAST_ROWS:
-        ctx.tx.admit(FAST_ROWS + 1)
     requests = transaction.requests
     payloads = ctx.run_unit(requests)
     _end(ctx)

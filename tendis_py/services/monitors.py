@@ -49,6 +49,11 @@ class Monitors:
         self._witness: Witness | None = None
         clients.on_leave.append(self.remove)
 
+    @property
+    def is_any(self) -> bool:
+        """Whether somebody monitors."""
+        return bool(self._sessions)
+
     def add(self, session: Session, witness: Witness) -> bool:
         """Show to ``session``, whose own thread this is, what ``witness`` hands to ``show``. False
         when that is so already."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Command, Lane
 from tendis_py.resp.requests import Request
-from tendis_py.session import Session
+from tendis_py.session import Session, Transaction
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 
 _find = REGISTRY.find
@@ -54,7 +55,8 @@ def plan(session: Session, requests: list[Request], *, in_slow_lane: bool = Fals
 def _with_transactions(session: Session, requests: list[Request], in_slow_lane: bool) -> Plan:
     """As ``plan``, where there is a transaction: what it holds needs nothing until its EXEC, which
     needs all of that, and what is watched, in the lane of the slowest."""
-    queued = None if session.transaction is None else list(session.transaction.requests)
+    before = session.transaction
+    queued: list[Request] | None = None if before is None else []  # besides those
     plans = []
     for number, request in enumerate(requests):
         command = _find(request)
@@ -64,19 +66,21 @@ def _with_transactions(session: Session, requests: list[Request], in_slow_lane: 
                 queued = []
                 continue
             one = plan_of(request)
+            if one.lane is Lane.SLOW and not in_slow_lane:
+                one.keys = set()
         elif name == "exec":
-            one = _plan_of_unit(session, queued)
-            queued = None
+            one = _plan_of_unit(session, before, queued, in_slow_lane)
+            before = queued = None
         else:
             if name in ("discard", "reset"):
-                queued = None
+                before = queued = None
             elif command is None or command.is_queued:
                 queued.append(request)
             continue
         if one.lane is Lane.SLOW:
             if number:
                 break
-            return Plan(one.keys if in_slow_lane else set(), Lane.SLOW)
+            return one
         plans.append(one)
     return union(plans)
 
@@ -89,16 +93,32 @@ def plan_of(request: Request) -> Plan:
     return Plan(_keys_of(command, request), command.lane_of(request))
 
 
-def _plan_of_unit(session: Session, queued: list[Request]) -> Plan:
-    plans = [plan_of(request) for request in queued]
-    found = union(plans)
-    if found.keys is not None:
-        found.keys |= {key for _, key in session.watched}
-    if any(one.lane is Lane.SLOW for one in plans) or sum(map(len, queued)) > FAST_ROWS:
-        found.lane = Lane.SLOW
-    elif session.watched:
-        found.lane = Lane.FAST
-    return found
+def _plan_of_unit(
+    session: Session, before: Transaction | None, queued: list[Request], in_slow_lane: bool
+) -> Plan:
+    """What EXEC needs of what was queued ``before``, if anything, and ``queued``."""
+    arguments, is_slow = sum(map(len, queued)), False
+    earlier: list[Request] = []
+    if before is not None:
+        earlier, is_slow = before.requests, before.is_slow
+        arguments += before.arguments
+    is_slow |= arguments > FAST_ROWS or len(session.watched) > FAST_ROWS
+    if is_slow and not in_slow_lane:
+        return Plan(set(), Lane.SLOW)
+    keys: set[bytes] | None = set()
+    lane = Lane.FAST if session.watched else Lane.CONTROL
+    for request in chain(earlier, queued):
+        one = plan_of(request)
+        if one.lane is Lane.SLOW:
+            is_slow = True
+        elif one.lane is Lane.FAST:
+            lane = Lane.FAST
+        keys = _with(keys, one.keys)
+    if keys is not None:
+        keys.update(key for _, key in session.watched)
+    if is_slow:
+        return Plan(keys if in_slow_lane else set(), Lane.SLOW)
+    return Plan(keys, lane)
 
 
 def union(plans: Iterable[Plan]) -> Plan:
@@ -108,9 +128,16 @@ def union(plans: Iterable[Plan]) -> Plan:
     for one in plans:
         if one.lane is not Lane.CONTROL:
             lane = Lane.FAST
-        if keys is not None:
-            keys = None if one.keys is None else keys | one.keys
+        keys = _with(keys, one.keys)
     return Plan(keys, lane)
+
+
+def _with(keys: set[bytes] | None, more: set[bytes] | None) -> set[bytes] | None:
+    """Both; ``keys`` is used up."""
+    if keys is None or more is None:
+        return None
+    keys |= more
+    return keys
 
 
 def _keys_of(command: Command, request: Request) -> set[bytes] | None:

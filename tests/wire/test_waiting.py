@@ -61,6 +61,16 @@ def test_a_crowd_is_served_in_order(tendis: ServerProcess, control: RawClient) -
         assert control.value("LRANGE", "b", 0, -1) == [b"%d" % n for n in range(40, 50)]
 
 
+def test_a_push_for_very_many_is_served_in_order(tendis: ServerProcess, control: RawClient) -> None:
+    """It runs on the slow lane, and serves more than are served at once, several times over."""
+    values = [b"%d" % number for number in range(5000)]
+    with crowd(tendis, control, 320, "BLPOP a 0") as clients:
+        assert control.command("RPUSH", "a", *values) == b":5000\r\n"
+        found = [client.reply().rsplit(b"\r\n", 2)[1] for client in clients]
+        assert found == values[:320]
+        assert control.command("LLEN", "a") == b":4680\r\n"
+
+
 def test_all_who_read_a_stream_get_what_comes(tendis: ServerProcess, control: RawClient) -> None:
     """More of them than are served at once."""
     with crowd(tendis, control, 130, "XREAD BLOCK 0 STREAMS s $") as clients:
