@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from time import perf_counter_ns
@@ -114,8 +115,15 @@ class Runs:
             self._end_unit()
         return payloads
 
-    def take_within(self, command: Command, shares: list[Share], read: int) -> list[Payload] | None:
-        """As ``take``, as a part of a unit of work that goes on."""
+    def take_within(
+        self,
+        command: Command,
+        shares: list[Share],
+        read: int,
+        trial: list[Callable[[], None]] | None = None,
+    ) -> list[Payload] | None:
+        """As ``take``, as a part of a unit of work that goes on. If that is a ``trial``, how to
+        count what has run is added to it."""
         context, counters = self._context, self._counters
         hits, misses = counters.hits, counters.misses
         started = perf_counter_ns()
@@ -137,15 +145,21 @@ class Runs:
             counters.hits, counters.misses = hits, misses
             return None
         elapsed = perf_counter_ns() - started
-        buckets = counters.buckets[command]
-        buckets[bucket_of(elapsed // count)] += count
-        buckets[SUM] += elapsed
-        buckets[WAIT] += (started - read) * count
+        if trial is None:
+            self._count(command, count, elapsed, started - read)
+        else:
+            trial.append(partial(self._count, command, count, elapsed, started - read))
         for session, _ in shares:
             session.last_command = command.name
         if elapsed > self._slowlog.threshold_ns and command.run is None:
             self._slow += [SlowCommand(session, one, read, elapsed) for session, (one,) in shares]
         return payloads
+
+    def _count(self, command: Command, count: int, elapsed: int, waited: int) -> None:
+        buckets = self._counters.buckets[command]
+        buckets[bucket_of(elapsed // count)] += count
+        buckets[SUM] += elapsed
+        buckets[WAIT] += waited * count
 
     def _answer_alike(self, command: Command, requests: list[Request]) -> list[Payload]:
         """The encoded reply to equal requests, for each."""
