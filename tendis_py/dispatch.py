@@ -42,7 +42,7 @@ from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
-from tendis_py.session import Session, Transaction
+from tendis_py.session import Session
 from tendis_py.storage.changes import Change, Place
 from tendis_py.storage.codec import STREAM
 from tendis_py.storage.events import noted
@@ -99,6 +99,9 @@ class Dispatcher:
         """Why ``run`` stopped, if it did before the last request."""
         self.waits: Wait | None = None
         """What the request waits with that was BLOCKED."""
+        self._aside = 0
+        """Of the requests that ``run`` has taken: how many did not run, having been refused or
+        queued, less what EXEC has run besides itself."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
@@ -128,7 +131,7 @@ class Dispatcher:
         self.context.enter(session)
         self.context.replies = replies
         self.stop = Stop.TURN
-        taken = 0
+        taken = self._aside = 0
         while taken < len(requests) and not session.closing:
             rest = requests[taken:] if taken else requests
             if self._global_gates.one_by_one or not session.plain:
@@ -138,13 +141,14 @@ class Dispatcher:
             else:
                 run = self._run_pipeline
             count = run(session, rest, replies, read)
-            if count == 0:
-                break
             taken += count
+            if count == 0 or self.stop is not Stop.TURN:
+                break
             if replies and len(replies[-1]) > LARGE_REPLY:
                 break
-        session.commands += taken
-        self.counters.processed += taken
+        ran = taken - self._aside
+        session.commands += ran
+        self.counters.processed += ran
         return taken
 
     def run_together(
@@ -306,9 +310,10 @@ class Dispatcher:
         if session.plain and not closed:
             return self._run_plain(session, requests, replies, read)
         if session.only_queues and not closed:
-            queued = _queue_first(session.transaction, requests)
+            queued = _queue_first(session, requests)
             if queued:
                 replies += repeat(QUEUED, queued)
+                self._aside += queued
                 return queued
         for taken, request in enumerate(requests):
             if not self._run_through_gates(session, request, replies, read):
@@ -339,12 +344,13 @@ class Dispatcher:
                 value = gate(self.context, command, request)
                 if value is not PASS:
                     payload = session.encoders[type(value)](value)
+                    self._aside += 1
                     break
             else:
                 payload = self.call(command, request, read)
                 self._end_unit()
         except ReplyError as error:
-            payload = self._reject(session, command, error)
+            payload = self._reject(session, command, request, error)
         except BlockedError as blocked:
             ending = self._block(blocked.wait)
             if ending is None:
@@ -365,11 +371,13 @@ class Dispatcher:
             _tell(session, replies)
         return True
 
-    def _reject(self, session: Session, command: Command | None, error: ReplyError) -> Payload:
+    def _reject(
+        self, session: Session, command: Command | None, request: Request, error: ReplyError
+    ) -> Payload:
         """The reply to a request that never ran; none, and the end of the connection, to one of
         HTTP."""
+        self._aside += 1
         if isinstance(error, CrossProtocolError):
-            self.counters.refused += 1
             self.services.cross_protocol.abort(session)
             return b""
         if session.transaction is not None:
@@ -377,6 +385,7 @@ class Dispatcher:
         if command is not None and command.name == "exec":
             session.end_transaction()
             self.services.watches.unwatch(session)
+            self.services.monitors.show(session, request)
             error = exec_aborted(error)
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
@@ -402,6 +411,7 @@ class Dispatcher:
             raise
         finally:
             context.nested = False
+        self._aside -= len(payloads)
         return payloads
 
     # Waiting
@@ -497,6 +507,8 @@ class Dispatcher:
             if context.later:
                 protocol = wait.session.protocol
                 payload = joined([payload, *(one.payload(protocol) for one in context.later)])
+            wait.session.commands += 1
+            self.counters.processed += 1
             tx.outgoing.append(partial(self._answer, wait, payload))
             tx.amends.append(partial(self._give_back, wait))
         return tx.end_unit()
@@ -531,7 +543,7 @@ class Dispatcher:
             log.error("internal error in %r", request[0][:64], exc_info=error)
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:
-            return self._reject(session, command, error)
+            return self._reject(session, command, request, error)
         self.counters.fail(command, error.code)
         return session.encoders[ReplyError](error)
 
@@ -543,19 +555,21 @@ def _tell(session: Session, replies: list[Payload]) -> None:
         replies.append(unasked)
 
 
-def _queue_first(transaction: Transaction | None, requests: list[Request]) -> int:
+def _queue_first(session: Session, requests: list[Request]) -> int:
     """Queue requests for EXEC up to one that has to be looked at alone; how many."""
-    assert transaction is not None
-    for number, request in enumerate(requests):
+    number = 0
+    for request in requests:
         command = _table.get(request[0])
         if (
             command is None
             or not command.low <= len(request) <= command.high
             or not command.is_queued
         ):
-            return number
-        queue(transaction, command, request)
-    return len(requests)
+            break
+        queue(session, command, request)
+        session.last_command = command.name
+        number += 1
+    return number
 
 
 def _lookup(request: Request) -> Command:
