@@ -354,6 +354,7 @@ class Dispatcher:
         except BlockedError as blocked:
             ending = self._block(blocked.wait)
             if ending is None:
+                self._say_later(session, replies)
                 return False
             payload = ending
         except (HeldError, TooLargeError) as stop:
@@ -363,13 +364,17 @@ class Dispatcher:
             return False
         if session.end_request():
             replies.append(payload)
+        self._say_later(session, replies)
+        if session.mailbox is not None and not session.closing:
+            _tell(session, replies)
+        return True
+
+    def _say_later(self, session: Session, replies: list[Payload]) -> None:
+        """What the session is told after the reply to its request, or once that waits."""
         later = self.context.later
         if later:
             replies += [message.payload(session.protocol) for message in later]
             later.clear()
-        if session.mailbox is not None and not session.closing:
-            _tell(session, replies)
-        return True
 
     def _reject(
         self, session: Session, command: Command | None, request: Request, error: ReplyError
@@ -395,6 +400,8 @@ class Dispatcher:
         replies. TooLargeError: nothing has happened."""
         context = self.context
         session, tx = context.session, context.tx
+        if self.defers and session.transaction is not None and session.transaction.is_slow:
+            raise TooLargeError  # before what can't be taken back, such as CLIENT UNBLOCK
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
         payloads: list[Payload] = []

@@ -147,7 +147,7 @@ class KeyTracking:
             return
         with self._lock:
             for key in command.keys_in(request):
-                if key in tracking.written:
+                if key in tracking.written and key not in tracking.told:
                     # Written before by the same unit of work, at whose end it is heard of: by then
                     # it would seem that it was read before.
                     self._invalidate(key, session)

@@ -187,3 +187,48 @@ def test_a_broadcast_comes_after_the_events_of_the_same_pipeline(
             return found
 
     assert told(tendis) == told(redis_server)
+
+
+def test_who_waits_is_told_what_it_has_missed(
+    tendis: ServerProcess, redis_server: ServerProcess
+) -> None:
+    """And nobody else is, in its place."""
+
+    def told(server: ServerProcess) -> list[bytes]:
+        with server.client(protocol=3) as waiter, server.client() as other:
+            other.command("CONFIG", "SET", "notify-keyspace-events", "KEAm")
+            waiter.command("PSUBSCRIBE", "__keyevent@*")
+            waiter.request("XREAD", "BLOCK", 0, "STREAMS", "nope", "no", 0, 0)
+            missed = [waiter.reply() for _ in range(4)]
+            assert other.command("ECHO", "x") == b"$1\r\nx\r\n"
+            other.command("CONFIG", "SET", "notify-keyspace-events", "")
+            return missed
+
+    assert told(tendis) == told(redis_server)
+
+
+def test_a_slow_transaction_runs_once(tendis: ServerProcess) -> None:
+    """What it does to other clients can't be taken back."""
+    with tendis.client() as waiter, tendis.client() as client:
+        waiter.request("BLPOP", "nope", 0)
+        wait_until(lambda: b" flags=b " in client.value("CLIENT", "LIST"), "it waits")
+        id_ = client.value("CLIENT", "LIST").partition(b" flags=b ")[0].rpartition(b"id=")[2]
+        requests = [b"MULTI", b"CLIENT UNBLOCK " + id_.split()[0], b"DEBUG SLEEP 0", b"EXEC"]
+        replies = client.pipeline([request.split() for request in requests])
+        assert replies[-1] == b"*2\r\n:1\r\n+OK\r\n"
+        assert waiter.reply() == b"*-1\r\n"
+
+
+def test_what_a_transaction_has_written_it_may_read_twice(
+    tendis: ServerProcess, redis_server: ServerProcess
+) -> None:
+    """Nobody had read the key before it was written: there is nothing to be told."""
+
+    def told(server: ServerProcess) -> list[bytes]:
+        with server.client(protocol=3) as client:
+            requests = ["CLIENT TRACKING ON", "MULTI", "SET a 1", "GET a", "GET a", "EXEC"]
+            client.send(b"".join(encode_request(one.encode().split()) for one in requests))
+            client.request("ECHO", "end")
+            return [client.reply() for _ in range(7)]
+
+    assert told(tendis) == told(redis_server)
