@@ -43,7 +43,7 @@ from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
-from tendis_py.session import Session, Transaction
+from tendis_py.session import Session
 from tendis_py.storage.changes import Change, Place
 from tendis_py.storage.codec import STREAM
 from tendis_py.storage.events import noted
@@ -100,6 +100,9 @@ class Dispatcher:
         """Why ``run`` stopped, if it did before the last request."""
         self.waits: Wait | None = None
         """What the request waits with that was BLOCKED."""
+        self._aside = 0
+        """Of the requests that ``run`` has taken: how many did not run, having been refused or
+        queued, less what EXEC has run besides itself."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
@@ -131,7 +134,7 @@ class Dispatcher:
         self.context.enter(session)
         self.context.replies = replies
         self.stop = Stop.TURN
-        taken = 0
+        taken = self._aside = 0
         while taken < len(requests) and not session.closing:
             rest = requests[taken:] if taken else requests
             if self._global_gates.one_by_one or not session.plain:
@@ -141,13 +144,14 @@ class Dispatcher:
             else:
                 run = self._run_pipeline
             count = run(session, rest, replies, read)
-            if count == 0:
-                break
             taken += count
+            if count == 0 or self.stop is not Stop.TURN:
+                break
             if replies and len(replies[-1]) > LARGE_REPLY:
                 break
-        session.commands += taken
-        self.counters.processed += taken
+        ran = taken - self._aside
+        session.commands += ran
+        self.counters.processed += ran
         return taken
 
     def run_together(
@@ -345,8 +349,9 @@ class Dispatcher:
     ) -> int:
         """Queue requests that have no gate but that, and run EXEC where it follows: how many were
         taken. A transaction that comes whole is done with in one step."""
-        queued = _queue_first(session.transaction, requests)
+        queued = _queue_first(session, requests)
         replies += repeat(QUEUED, queued)
+        self._aside += queued
         if queued == len(requests) or len(requests[queued]) != 1:
             return queued
         command = _table.get(requests[queued][0])
@@ -380,15 +385,17 @@ class Dispatcher:
                 value = gate(self.context, command, request)
                 if value is not PASS:
                     payload = session.encoders[type(value)](value)
+                    self._aside += 1
                     break
             else:
                 payload = self.call(command, request, read)
                 self._end_unit()
         except ReplyError as error:
-            payload = self._reject(session, command, error)
+            payload = self._reject(session, command, request, error)
         except BlockedError as blocked:
             ending = self._block(blocked.wait)
             if ending is None:
+                self._say_later(session, replies)
                 return False
             payload = ending
         except (HeldError, TooLargeError) as stop:
@@ -398,19 +405,25 @@ class Dispatcher:
             return False
         if session.end_request():
             replies.append(payload)
-        later = self.context.later
-        if later:
-            replies += [message.payload(session.protocol) for message in later]
-            later.clear()
+        self._say_later(session, replies)
         if session.mailbox is not None and not session.closing:
             _tell(session, replies)
         return True
 
-    def _reject(self, session: Session, command: Command | None, error: ReplyError) -> Payload:
+    def _say_later(self, session: Session, replies: list[Payload]) -> None:
+        """What the session is told after the reply to its request, or once that waits."""
+        later = self.context.later
+        if later:
+            replies += [message.payload(session.protocol) for message in later]
+            later.clear()
+
+    def _reject(
+        self, session: Session, command: Command | None, request: Request, error: ReplyError
+    ) -> Payload:
         """The reply to a request that never ran; none, and the end of the connection, to one of
         HTTP."""
+        self._aside += 1
         if isinstance(error, CrossProtocolError):
-            self.counters.refused += 1
             self.services.cross_protocol.abort(session)
             return b""
         if session.transaction is not None:
@@ -418,6 +431,7 @@ class Dispatcher:
         if command is not None and command.name == "exec":
             session.end_transaction()
             self.services.watches.unwatch(session)
+            self.services.monitors.show(session, request)
             error = exec_aborted(error)
         self.counters.reject(command, error.code)
         return session.encoders[ReplyError](error)
@@ -462,6 +476,7 @@ class Dispatcher:
             self._trial = None
         for count in trial or ():
             count()
+        self._aside -= len(requests)
         return payloads
 
     def _take_within(
@@ -581,6 +596,8 @@ class Dispatcher:
             if context.later:
                 protocol = wait.session.protocol
                 payload = joined([payload, *(one.payload(protocol) for one in context.later)])
+            wait.session.commands += 1
+            self.counters.processed += 1
             tx.outgoing.append(partial(self._answer_committed, tx, wait, payload))
             tx.amends.append(partial(self._give_back, wait))
             served = True
@@ -623,7 +640,7 @@ class Dispatcher:
             log.error("internal error in %r", request[0][:64], exc_info=error)
             error = ReplyError(INTERNAL)
         if command is None or len(request) not in command.fits:
-            return self._reject(session, command, error)
+            return self._reject(session, command, request, error)
         if self._trial is None:
             self.counters.fail(command, error.code)
         else:
@@ -638,23 +655,29 @@ def _tell(session: Session, replies: list[Payload]) -> None:
         replies.append(unasked)
 
 
-def _queue_first(transaction: Transaction | None, requests: list[Request]) -> int:
+def _queue_first(session: Session, requests: list[Request]) -> int:
     """Queue requests for EXEC up to one that has to be looked at alone; how many."""
+    transaction = session.transaction
     assert transaction is not None
     queued = arguments = 0
     may_write, is_slow = transaction.may_write, transaction.is_slow
+    last = None
     for request in requests:
         command = _table.get(request[0])
         size = len(request)
         if command is None or not command.low <= size <= command.high or not command.is_queued:
             break
+        last = command
         queued += 1
         arguments += size
         may_write |= command.may_write
         is_slow |= command.runs_once
-    transaction.requests += requests[:queued]
-    transaction.arguments += arguments
-    transaction.may_write, transaction.is_slow = may_write, is_slow
+    if last is not None:
+        session.last_command = last.name
+    if not (transaction.failed or session.stale):  # else EXEC will run nothing
+        transaction.requests += requests[:queued]
+        transaction.arguments += arguments
+        transaction.may_write, transaction.is_slow = may_write, is_slow
     return queued
 
 

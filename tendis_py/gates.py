@@ -23,7 +23,7 @@ from tendis_py.errors import (
 )
 from tendis_py.resp.replies import QUEUED
 from tendis_py.resp.requests import Request
-from tendis_py.session import Session, Transaction
+from tendis_py.session import Session
 
 Gate = Callable[[Context, Command, Request], Any]
 """PASS, or a value that is the reply, the command not having run. ReplyError refuses the request,
@@ -89,14 +89,16 @@ def _writes(ctx: Context, command: Command) -> bool:
 def _queue(ctx: Context, command: Command, request: Request) -> Any:
     if not command.is_queued:
         return PASS
-    transaction = ctx.session.transaction
-    assert transaction is not None
-    queue(transaction, command, request)
+    queue(ctx.session, command, request)
     return QUEUED
 
 
-def queue(transaction: Transaction, command: Command, request: Request) -> None:
-    """Keep a request for EXEC."""
+def queue(session: Session, command: Command, request: Request) -> None:
+    """Keep a request for EXEC, unless that will run nothing."""
+    transaction = session.transaction
+    assert transaction is not None
+    if transaction.failed or session.stale:
+        return
     transaction.requests.append(request)
     transaction.arguments += len(request)
     transaction.may_write |= command.may_write

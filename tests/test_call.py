@@ -66,7 +66,7 @@ def counted(thread: Thread) -> dict[str, object]:
         "failures": counters.failures,
         "rejections": counters.rejections,
         "errors": counters.errors,
-        "processed": (counters.processed, counters.refused),
+        "processed": counters.processed,
         "keyspace": (counters.hits, counters.misses, counters.expired, counters.changes),
     }
 

@@ -130,7 +130,8 @@ def client_reply(ctx: Context, args: list[bytes]) -> Reply:
 @_client("client|info", 2, since="6.2.0", tips=("nondeterministic_output",))
 def client_info(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information about the connection."""
-    return Verbatim(_line(ctx.session, "client|info", ctx.services.clock.monotonic()))
+    own = "exec" if ctx.nested else "client|info"
+    return Verbatim(_line(ctx.session, own, ctx.services.clock.monotonic()))
 
 
 @_admin(
@@ -155,9 +156,10 @@ def client_list(ctx: Context, args: list[bytes]) -> Reply:
     elif len(args) > 2:
         raise syntax_error()
     now = ctx.services.clock.monotonic()
+    own = "exec" if ctx.nested else "client|list"
     return Verbatim(
         b"".join(
-            _line(session, "client|list" if session is ctx.session else session.last_command, now)
+            _line(session, own if session is ctx.session else session.last_command, now)
             for session in sessions
         )
     )
@@ -334,9 +336,10 @@ def client_unblock(ctx: Context, args: list[bytes]) -> Reply:
     wait = None if session is None else services.waiters.sessions.get(session)
     if session is None or wait is None or not services.waiters.take(wait):
         return 0
-    services.waiters.end(wait)
     error = session.encoders[ReplyError](ReplyError(UNBLOCKED))
-    session.peer.home.answer(session.peer, wait.timed_out if reason == b"TIMEOUT" else error)
+    wait.ending = wait.timed_out if reason == b"TIMEOUT" else error
+    services.waiters.end(wait)
+    session.peer.home.answer(session.peer, wait.ending)
     return 1
 
 

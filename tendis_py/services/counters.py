@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from tendis_py.pieces import Text, parts_of
 from tendis_py.services.histogram import Buckets, new_buckets
 from tendis_py.storage.counters import KeyspaceCounters
 
@@ -27,15 +28,15 @@ class CommandBuckets(dict[Named, Buckets]):
 
 
 class Counters(KeyspaceCounters):
-    """``processed``: requests answered, of which ``refused`` never ran. By command: ``buckets`` of
+    """``processed``: commands that ran, those of a transaction included. By command: ``buckets`` of
     the times it took, ``failures`` that it raised and ``rejections`` before it ran. ``errors``
     answered by code word."""
 
-    __slots__ = ("buckets", "errors", "failures", "processed", "refused", "rejections")
+    __slots__ = ("buckets", "errors", "failures", "processed", "rejections")
 
     def __init__(self) -> None:
         super().__init__()
-        self.processed = self.refused = 0
+        self.processed = 0
         self.buckets = CommandBuckets()
         self.failures: dict[Named, int] = {}
         self.rejections: dict[Named, int] = {}
@@ -43,10 +44,16 @@ class Counters(KeyspaceCounters):
 
     def reject(self, command: Named | None, code: str) -> None:
         """A request, of ``command`` if it named one, has been refused with an error of ``code``."""
-        self.refused += 1
         self.errors[code] = self.errors.get(code, 0) + 1
         if command is not None:
             self.rejections[command] = self.rejections.get(command, 0) + 1
+
+    def wait_in_vain(self, command: Named, payload: Text) -> None:
+        """``command`` has waited, and was not served but answered ``payload``."""
+        self.processed += 1
+        self.buckets[command][0] += 1
+        if parts_of(payload)[0].startswith(b"-"):
+            self.fail(command, "UNBLOCKED")
 
     def fail(self, command: Named, code: str) -> None:
         """``command`` has run and answered an error of ``code``."""

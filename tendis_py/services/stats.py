@@ -227,7 +227,7 @@ class Stats:
         return Totals(
             connections=self._clients.accepted,
             rejected_connections=self._clients.rejected,
-            commands=sum(one.processed - one.refused for one in threads),
+            commands=sum(one.processed for one in threads),
             expired=sum(one.expired for one in threads),
             expired_fields=sum(one.expired_fields for one in threads),
             expire_ns=sum(one.expire_ns for one in threads),

@@ -133,13 +133,13 @@ class KeyTracking:
     # Reading
 
     def note(self, ctx: Any, command: Any, request: list[bytes], waits: bool) -> None:
-        """``command`` has just run, unless it ``waits``: note what it has read, if its client
-        tracks."""
+        """``command`` has just run, or has found that it ``waits``: note what it has read, if its
+        client tracks."""
         session: Session = ctx.session
         tracking = session.tracking
         if tracking is None:
             return
-        if waits or tracking.broadcasts:
+        if tracking.broadcasts:
             return
         if ctx.tx.undo:
             self._look_at_unit(tracking, ctx.tx)
@@ -149,7 +149,7 @@ class KeyTracking:
             return
         with self._lock:
             for key in command.keys_in(request):
-                if key in tracking.written:
+                if key in tracking.written and key not in tracking.told:
                     # Written before by the same unit of work, at whose end it is heard of: by then
                     # it would seem that it was read before.
                     self._invalidate(key, session)
@@ -243,7 +243,8 @@ class KeyTracking:
     # Broadcasting
 
     def _gather(self, change: Change, author: Author, outgoing: list[Release]) -> None:
-        """Keep the keys that somebody is to hear of once the batch is committed."""
+        """Keep the keys that somebody is to hear of once the batch is committed, and after all else
+        that follows from that."""
         places = [place for place in change.keys if any(True for _ in self._prefixes_of(place[1]))]
         if not places:
             return
@@ -251,7 +252,7 @@ class KeyTracking:
         broadcast = self._gathering.get(thread)
         if broadcast is None or broadcast.outgoing is not outgoing:
             broadcast = self._gathering[thread] = _Broadcast(outgoing)
-            outgoing.append(partial(self._send, broadcast))
+            outgoing.append(lambda: outgoing.append(partial(self._send, broadcast)))
         for place in places:
             broadcast.authors[place[1]] = None if place in change.expired else author
 

@@ -87,7 +87,7 @@ class Wait:
         self.is_worth_it = is_worth_it
         self.state = State.WAITING
         self.ending: Payload | None = None
-        """What to answer should it not be served: its time was up while somebody tried to."""
+        """What to answer should it not be served: its time is up, or CLIENT UNBLOCK was said."""
         self.is_nudged = False
         """Whether its reactor is to run it again."""
 
@@ -209,7 +209,7 @@ class Waiters:
         """End it, unless somebody tries to serve it just now: then ``ending`` is the answer if
         that is in vain. Whether it is over, and nobody else will answer."""
         with self._lock:
-            if wait.state is State.TAKEN:
+            if wait.state is not State.OVER:
                 wait.ending = ending
             if wait.state is not State.WAITING:
                 return False

@@ -25,7 +25,8 @@ class Seen(Enum):
 
 
 class Watches:
-    """Any thread may call any method; what a session watches is changed by its own batch only."""
+    """Any thread may call any method. A session that is stale because of a key watches
+    nothing any more, as in Redis."""
 
     __slots__ = ("_by_place", "_interest", "_lock", "sessions")
 
@@ -54,26 +55,18 @@ class Watches:
         """Have ``session`` watch nothing, and be stale no more."""
         if session.watched:
             with self._lock:
-                for place in session.watched:
-                    watchers = self._by_place.get(place)
-                    if watchers is not None:
-                        watchers.discard(session)
-                        if not watchers:
-                            del self._by_place[place]
-                self.sessions.discard(session)
-                if not self.sessions:
-                    self._interest.forget(self._hear)
-            session.watched = {}
+                self._forget(session)
         session.stale = False
 
     def _hear(self, change: Change, outgoing: list[Release]) -> None:
         with self._lock:
             for place in change.keys:
-                for session in self._by_place.get(place, ()):
+                for session in tuple(self._by_place.get(place, ())):
                     if session.watched[place] is Seen.EXPIRED and not change.has(place):
                         session.watched[place] = Seen.NOT_THERE
                     else:
                         session.stale = True
+                        self._forget(session)
             if change.databases:
                 self._move(change)
 
@@ -85,3 +78,14 @@ class Watches:
                 exists = change.has(place)
                 for session in watchers:
                     session.stale |= exists or session.watched[place] is Seen.THERE
+
+    def _forget(self, session: Session) -> None:
+        for place in session.watched:
+            watchers = self._by_place[place]
+            watchers.discard(session)
+            if not watchers:
+                del self._by_place[place]
+        session.watched = {}
+        self.sessions.discard(session)
+        if not self.sessions:
+            self._interest.forget(self._hear)

@@ -524,9 +524,13 @@ class Reactor:
             self._answer_waiting(connection, early.payload)
 
     def _answer_waiting(self, connection: Connection, payload: Payload) -> None:
-        if connection.wait is None:
+        wait = connection.wait
+        if wait is None:
             connection.early = Early(payload)
             return
+        if payload is wait.ending:
+            self._executor.dispatcher.counters.wait_in_vain(wait.command, payload)
+            connection.session.commands += 1
         self._waiting.unblock(connection)
         if connection.session.end_request():
             self._send(connection, payload)
@@ -537,7 +541,6 @@ class Reactor:
         wait = connection.wait
         assert wait is not None
         if self._services.waiters.finish(wait, wait.timed_out):
-            self._executor.dispatcher.counters.buckets[wait.command][0] += 1
             self._answer_waiting(connection, wait.timed_out)
 
     def _run_again(self, connection: Connection) -> None:

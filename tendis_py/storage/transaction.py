@@ -236,7 +236,9 @@ class Transaction(Overlay):
         outgoing, self.outgoing = self.outgoing, []
         amends, self.amends = self.amends, []
         settled, settled_amends = self._settled_outgoing
-        for call in outgoing[:settled] if settled_only else outgoing:
+        if settled_only:
+            del outgoing[settled:]
+        for call in outgoing:  # which may add others
             call()
         if settled_only:
             for call in reversed(amends[settled_amends:]):

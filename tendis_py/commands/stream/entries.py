@@ -201,13 +201,6 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
     return _range(ctx, args, args[3], args[2], reverse=True)
 
 
-def _xread_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
-    """Redis looks twice: at the types of all keys first."""
-    notes = list(writes.notes())
-    yield from notes
-    yield from (note for note in notes if note.kind == "m")
-
-
 @_command(
     "xread",
     -4,
@@ -218,7 +211,6 @@ def _xread_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes)
         "For each stream mentioned: O(N) with N being the number of elements being returned."
     ),
     syntax="[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
-    events=_xread_events,
 )
 def xread(ctx: Context, args: list[bytes]) -> Reply:
     """Returns messages from multiple streams with IDs greater than the ones requested.
@@ -231,7 +223,7 @@ def xread(ctx: Context, args: list[bytes]) -> Reply:
     ]
     reply = Pairs()
     for key, id_ in zip(chosen.keys, positions, strict=True):
-        stream = streams.peek(ctx.db, key)
+        stream = streams.find(ctx.db, key)  # again: Redis looks at the types of all keys first
         if stream is None or id_ >= stream.last:
             continue
         entries = stream.range(id_ + 1)

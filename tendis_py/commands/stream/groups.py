@@ -310,7 +310,7 @@ def _read_position(ctx: Context, key: bytes, group: bytes, id_: bytes) -> int:
 
 def _read_stream(ctx: Context, key: bytes, position: int, chosen: ReadOptions) -> Reply:
     """The entries to return of one stream; None when it is not to be mentioned."""
-    stream = streams.peek(ctx.db, key)
+    stream = streams.find(ctx.db, key)
     group = groups.find(stream, chosen.group) if stream else None
     assert stream is not None
     assert group is not None
