@@ -256,6 +256,7 @@ class RequestParser:
                         taken = self._take_bulks(buffer, position, requests)
                         if taken > position:
                             position = taken
+                            self._scanned = 0
                             continue
                     after = self._start_bulk(buffer, position)
                 elif self._long is not None and self._long.missing:

@@ -18,7 +18,6 @@ import pytest
 from tests.support.resp import Disconnected, RawClient
 from tests.support.servers import MODELS, ServerProcess, tendis_process, wait_until
 
-RESTART_SECONDS = 2.0
 FAR = b"4102444800000"
 PAIRS = 6
 
@@ -169,8 +168,7 @@ def run_cycles(folder: Path, model: str, appendfsync: str, cycles: int) -> None:
         for cycle in range(cycles):
             latest = crash(server, cycle)
             assert sum(writer.acknowledged for writer in latest) > 20, "there was no load"
-            took = server.start()
-            assert took < RESTART_SECONDS, f"the restart took {took:.2f} s"
+            server.start()
             history += latest
             with server.client() as client:
                 for writer in latest + random.sample(history, min(5, len(history))):

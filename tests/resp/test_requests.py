@@ -236,6 +236,16 @@ def test_requests_of_many_arguments_come_through() -> None:
     assert parse([data + PING]).requests == [request, [b"PING"]]
 
 
+def test_where_a_line_was_looked_for_is_forgotten_once_it_is_taken() -> None:
+    """It is the next line's beginning that would not be looked at."""
+    count = module.MANY_ARGUMENTS + 1
+    request = [b"a" * 130] * count
+    data = encode_request(request) + b"k\r\n"
+    head = data.index(b"\r\n") + 2
+    for cut_at in range(head + 1, head + 6):
+        assert parse([data[:cut_at], data[cut_at:]]).requests == [request, [b"k"]]
+
+
 @settings(max_examples=1500)
 @given(st.data(), streams, st.integers(1, 3))
 def test_taking_several_arguments_at_once_changes_nothing(
