@@ -117,9 +117,11 @@ class Tracking:
 class Transaction:
     """What a client has asked for since MULTI, and what EXEC needs to know of it beforehand."""
 
-    __slots__ = ("arguments", "failed", "is_slow", "may_write", "requests")
+    __slots__ = ("arguments", "began_at", "failed", "is_slow", "may_write", "requests")
 
-    def __init__(self) -> None:
+    def __init__(self, began_at: int = 0) -> None:
+        self.began_at = began_at
+        """How many bytes the client had sent by then."""
         self.requests: list[Request] = []
         self.arguments = 0
         """Of all requests."""
@@ -272,6 +274,14 @@ class Session:
     def end_transaction(self) -> None:
         self.transaction = None
         self.compile_gates()
+
+    @property
+    def queued_bytes(self) -> int:
+        """About how many bytes it has sent of what waits for EXEC."""
+        transaction = self.transaction
+        if transaction is None or not transaction.requests:
+            return 0
+        return self.net_in - transaction.began_at
 
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when

@@ -200,14 +200,15 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
     flags += (
         f"{'d' * session.stale}{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
     )
+    queued_bytes = session.queued_bytes
     queued = -1 if transaction is None else len(transaction.requests)
     head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
     tail = (
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
         f"flags={flags or 'N'} db={session.database} sub={channels} psub={patterns} "
         f"ssub={shard_channels} multi={queued} watch={len(session.watched)} "
-        f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={pieces} "
-        f"omem={unsent} tot-mem={waiting + unsent} events={'rw' if unsent else 'r'} "
+        f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={pieces} "
+        f"omem={unsent} tot-mem={waiting + unsent + queued_bytes} events={'rw' if unsent else 'r'} "
         f"cmd={last_command} user={session.user} redir={redirect} resp={session.protocol} "
     )
     library = b"lib-name=%b lib-ver=%b" % (session.lib_name, session.lib_version)

@@ -38,7 +38,7 @@ def multi(ctx: Context, args: list[bytes]) -> Reply:
     """Starts a transaction."""
     if ctx.session.transaction is not None:
         raise ReplyError(MULTI_NESTED)
-    ctx.session.begin_transaction(Transaction())
+    ctx.session.begin_transaction(Transaction(ctx.session.net_in))
     return OK
 
 

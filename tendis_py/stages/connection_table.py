@@ -92,9 +92,10 @@ class ConnectionTable(dict[int, Connection]):
     # Limits
 
     def close_for_input(self, connection: Connection) -> bool:
-        """Close a client that has sent more of one argument, or of one line, than
-        client-query-buffer-limit allows; whether it did."""
-        if connection.parser.unparsed <= self._services.config.client_query_buffer_limit:
+        """Close a client that has sent more of one argument or of one line, and of what is to wait
+        for EXEC, than client-query-buffer-limit allows; whether it did."""
+        kept = connection.parser.unparsed + connection.session.queued_bytes
+        if kept <= self._services.config.client_query_buffer_limit:
             return False
         log.warning(
             "Closing client that reached max query buffer length: %s", connection.session.address
@@ -125,6 +126,8 @@ class ConnectionTable(dict[int, Connection]):
             buffered += waiting + outgoing
             largest_input = max(largest_input, waiting)
             largest_output = max(largest_output, outgoing)
+            if connection.session.transaction is not None and self.close_for_input(connection):
+                continue
             mailbox = connection.session.mailbox
             told = 0 if mailbox is None else mailbox.unsent
             if not (told or connection.outbox) or not self.close_for_output(connection, now, told):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.resp import RawClient, encode_request
+from tests.support.resp import Disconnected, RawClient, encode_request
 from tests.support.servers import ServerProcess
 
 MANY = 20_000
@@ -113,3 +113,17 @@ def test_a_long_exec_is_one_and_lets_others_be_served(tendis: ServerProcess, as_
         assert other.value("EXISTS", *names) == number
         assert other.command("FLUSHALL") == b"+OK\r\n"
     assert longest < 10.0
+
+
+def test_a_client_that_queues_without_end_is_closed(tendis: ServerProcess) -> None:
+    with tendis.client() as control, tendis.client() as client:
+        control.command("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+        try:
+            assert client.command("MULTI") == b"+OK\r\n"
+            assert client.command("SET", "k", b"x" * 300_000) == b"+QUEUED\r\n"
+            with pytest.raises((Disconnected, OSError)):
+                while True:
+                    client.command("SET", "k", b"x" * 300_000)
+            assert control.command("EXISTS", "k") == b":0\r\n"
+        finally:
+            control.command("CONFIG", "SET", "client-query-buffer-limit", "1gb")
