@@ -207,7 +207,8 @@ def _line(session: Session, last_command: str, now: float) -> bytes:
         f" age={int(now - session.created)} idle={int(now - session.last_active)} "
         f"flags={flags or 'N'} db={session.database} sub={channels} psub={patterns} "
         f"ssub={shard_channels} multi={queued} watch={len(session.watched)} "
-        f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={pieces} "
+        f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 "
+        f"oll={pieces} "
         f"omem={unsent} tot-mem={waiting + unsent + queued_bytes} events={'rw' if unsent else 'r'} "
         f"cmd={last_command} user={session.user} redir={redirect} resp={session.protocol} "
     )

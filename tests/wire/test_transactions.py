@@ -122,8 +122,12 @@ def test_a_client_that_queues_without_end_is_closed(tendis: ServerProcess) -> No
             assert client.command("MULTI") == b"+OK\r\n"
             assert client.command("SET", "k", b"x" * 300_000) == b"+QUEUED\r\n"
             with pytest.raises((Disconnected, OSError)):
-                while True:
-                    client.command("SET", "k", b"x" * 300_000)
+                _set_for_ever(client)
             assert control.command("EXISTS", "k") == b":0\r\n"
         finally:
             control.command("CONFIG", "SET", "client-query-buffer-limit", "1gb")
+
+
+def _set_for_ever(client: RawClient) -> None:
+    while True:
+        client.command("SET", "k", b"x" * 300_000)
