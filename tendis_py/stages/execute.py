@@ -164,7 +164,7 @@ class Executor:
                     batch.held = {*batch.held, connection}
                 elif self.dispatcher.stop is Stop.BLOCKED:
                     assert self.dispatcher.waits is not None
-                    batch.blocked = {**batch.blocked, connection: self.dispatcher.waits}
+                    batch.blocked[connection] = self.dispatcher.waits
                     batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
         batch.executed = perf_counter_ns()
