@@ -33,9 +33,10 @@ RECOVERY_SECONDS = 1.0
 """How often a disk that has refused a write is looked at."""
 DISCARD_SECONDS = 0.001
 FEW_TURNS = 2
-YIELD_SECONDS = 0.009
-"""Where reactors have turned more often meanwhile, dropping rows of the cache makes way for so long
-after a step of a millisecond."""
+DROP_SHARE = 30
+MOST_YIELD_SECONDS = 0.3
+"""Where reactors have turned more often meanwhile, dropping rows of the cache makes way for so many
+times as long as a step took: it is in no hurry, and would take a third of a busy server's time."""
 MANY_STEPS = 20
 """After so many steps of giving something up, some 10 MB, the system is to have the memory back."""
 FEW_BLOCKS = 1 << 20
@@ -176,14 +177,15 @@ class Maintenance:
             await trio.sleep(1 / self._services.config.hz)
             steps = 0
             while not self._disk.failure and await self._look(self._reclaimer.find):
-                turns = self._services.keyspace.turns
+                turns, began = self._services.keyspace.turns, trio.current_time()
                 if not await self._do_job(self._reclaimer.step, set()):
                     break
                 steps += 1
                 if self._reclaimer.is_dropping:
                     await trio.sleep(DISCARD_SECONDS)
                     if self._services.keyspace.turns - turns > FEW_TURNS:
-                        await trio.sleep(YIELD_SECONDS)
+                        yielded = DROP_SHARE * (trio.current_time() - began)
+                        await trio.sleep(min(yielded, MOST_YIELD_SECONDS))
             if self._reclaimer.ranges and not self._disk.failure:
                 try:
                     await trio.to_thread.run_sync(self._reclaimer.compact)

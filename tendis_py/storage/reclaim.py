@@ -43,6 +43,10 @@ UNCACHED_ELEMENTS = 16 * FEW_ELEMENTS
 
 _BACKLOG_CAP = 10_000
 
+_MANY_WAITING = 8
+"""Where more versions than these are garbage, they are given up at once: what the cache holds of
+them stays until its generation turns."""
+
 
 T = TypeVar("T")
 
@@ -63,6 +67,7 @@ class Reclaimer:
         """The version whose elements leave the cache."""
         self._dropped_to = b""
         self._met = self._dropped = 0
+        self._in_hurry = False
         self.ranges: list[tuple[int, bytes, bytes | None]] = []
         """What is to be compacted away: family, from, below."""
 
@@ -72,7 +77,11 @@ class Reclaimer:
             self._namespace = self._first(self._keyspace.dead_namespaces())
             self._position = b""
             self._rows = 0
-        self._version = self._dropping or self._first(garbage(self._keyspace))
+        waiting = list(islice(_readable(garbage(self._keyspace)), _MANY_WAITING + 1))
+        self._in_hurry = len(waiting) > _MANY_WAITING
+        self._version = self._dropping or self._first(iter(waiting))
+        if self._version is None and self._in_hurry:  # the first of them can't be read
+            self._version = self._first(garbage(self._keyspace))
         return self._namespace is not None or self._version is not None
 
     def _first(self, found: Iterator[T]) -> T | None:
@@ -128,7 +137,7 @@ class Reclaimer:
         """Have the cache drop a slice of the version's elements; whether more are to follow. Few
         leave it when they are deleted."""
         cache = self._keyspace.cache
-        if int.from_bytes(prefix, "big") < cache.cleared_at:
+        if self._in_hurry or int.from_bytes(prefix, "big") < cache.cleared_at:
             self._dropping = None
             return False
         if self._dropping is None:
