@@ -358,13 +358,14 @@ class Dispatcher:
         if command is None or command.name != "exec":
             return queued
         try:
-            replies.append(self.call(command, requests[queued], read))
+            payload = self.call(command, requests[queued], read)
         except TooLargeError:
             if not queued:
                 self.stop = Stop.SLOW
             return queued
         session.last_command = command.name
         self._end_unit()
+        self._reply(session, payload, replies)
         return queued + 1
 
     def _run_through_gates(
@@ -403,12 +404,16 @@ class Dispatcher:
             session.put_off_request()
             self.context.later.clear()
             return False
+        self._reply(session, payload, replies)
+        return True
+
+    def _reply(self, session: Session, payload: Payload, replies: list[Payload]) -> None:
+        """Answer a request that has run or was refused, and say what comes after the reply."""
         if session.end_request():
             replies.append(payload)
         self._say_later(session, replies)
         if session.mailbox is not None and not session.closing:
             _tell(session, replies)
-        return True
 
     def _say_later(self, session: Session, replies: list[Payload]) -> None:
         """What the session is told after the reply to its request, or once that waits."""

@@ -131,3 +131,26 @@ def test_a_client_that_queues_without_end_is_closed(tendis: ServerProcess) -> No
 def _set_for_ever(client: RawClient) -> None:
     while True:
         client.command("SET", "k", b"x" * 300_000)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_what_it_tells_its_own_client_comes_after_its_reply(
+    tendis: ServerProcess, redis_server: ServerProcess, protocol: int, whole: bool
+) -> None:
+    """To that client, and to no other."""
+    lines = "MULTI|SUBSCRIBE own|PUBLISH own 1|PUBLISH own 2|EXEC|PING"
+    heard = []
+    for server in (tendis, redis_server):
+        with server.client(protocol=protocol) as client, server.client() as other:
+            requests = requests_of(lines)
+            if whole:
+                client.send(b"".join(map(encode_request, requests)))
+                found = [client.reply() for _ in range(8)]
+            else:
+                found = [client.command(*request) for request in requests[:5]]
+                found += [client.reply(), client.reply(), client.command("PING")]
+            assert other.command("PING") == b"+PONG\r\n"
+            assert not other.has_more()
+            heard.append(found)
+    assert heard[0] == heard[1]
