@@ -551,11 +551,10 @@ class Dispatcher:
 
     def nudge(self, change: Change) -> None:
         """Have those tried again who wait for what background work has changed."""
-        for place in self.services.waiters.waited_for(
-            (*change.keys, *change.ready), change.databases
-        ):
+        waiters = self.services.waiters
+        for place in waiters.waited_for(change.concerned, change.databases):
             for wait in self._waits_for(place):
-                self.services.waiters.run_again(wait)
+                waiters.run_again(wait)
 
     def _waits_for(self, place: Place) -> Iterator[Wait]:
         """Those to be tried because of what ``place`` holds, which that may change."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ MANY = 3000
 Command = list[bytes]
 
 
-class Client:
+class Client(ABC):
     """Somebody who works until the server dies, again and again."""
 
     def __init__(self) -> None:
@@ -43,8 +44,9 @@ class Client:
         except BaseException as error:
             self.error = error
 
+    @abstractmethod
     def work(self, client: RawClient) -> None:
-        raise NotImplementedError
+        """Go on until the connection is lost."""
 
     def join(self) -> None:
         self.thread.join(SECONDS)
@@ -52,7 +54,7 @@ class Client:
         if self.error is not None:
             raise self.error
 
-    def check(self, client: RawClient) -> None:
+    def check(self, client: RawClient) -> None:  # noqa: B027 - readers have left nothing
         """What there is after the restart."""
 
 

@@ -17,7 +17,6 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from tendis_py.commands.registry import REGISTRY
 from tests.support.reference import split_arguments
 from tests.support.resp import Disconnected, RawClient, encode_request
 from tests.support.servers import wait_until
@@ -46,17 +45,6 @@ Heard = dict[str, list[bytes]]
 def said(text: str) -> list[str]:
     """The lines of a dialogue."""
     return [line.strip() for line in text.strip().splitlines()]
-
-
-def is_understood(lines: Sequence[str]) -> bool:
-    """Whether we have all commands that a dialogue needs."""
-    names = {
-        request.split()[0].encode()
-        for line in lines
-        if not line.startswith("+")
-        for request in line.partition(" ")[2].split("|")
-    }
-    return all(REGISTRY.lookup(name) for name in names - {b"close", b"hears", b"NOTHING"})
 
 
 def listen(lines: Sequence[str], stage: Stage) -> Heard:
