@@ -1,0 +1,148 @@
+"""What the server says of itself at one moment: plain records, the same for INFO stages, STAGES,
+/metrics, the dashboard and whoever diagnoses.
+
+Durations are in ns. What is counted is counted since the last CONFIG RESETSTAT, or over the last
+WINDOWS seconds where a record says so. Knows nothing of where the figures come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WINDOWS = (10, 60)
+"""Seconds that recent figures are of, besides those since the last reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long something took: percentiles are upper ends of buckets, at most 5 % off; all are 0
+    when it did not happen."""
+
+    count: int = 0
+    sum_ns: int = 0
+    p50_ns: int = 0
+    p90_ns: int = 0
+    p99_ns: int = 0
+    p999_ns: int = 0
+    max_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """One stage of requests of one ``lane`` (``fast``, ``slow``, ``control``), in the
+    threads of one ``pool`` (``reactor``, ``executor``, ``slow``); ``recent``: window in seconds →
+    durations."""
+
+    stage: str
+    lane: str
+    pool: str
+    all: Durations
+    recent: Mapping[int, Durations]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """``depth`` entries of ``requests`` and ``bytes`` wait now; ``peak_requests`` at the most since
+    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue; ``paused``:
+    reads that were put off meanwhile."""
+
+    name: str
+    depth: int
+    requests: int
+    bytes: int
+    peak_requests: int
+    capacity_requests: int
+    capacity_bytes: int
+    refused: int
+    paused: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFigures:
+    """Of one thread over the last ten seconds: the fraction of the time that it was ``busy``,
+    ``batches`` a second that it executed, ``requests`` a second in them. ``connections`` are 0 but
+    for a reactor."""
+
+    name: str
+    pool: str
+    busy: float
+    batches: float
+    requests: float
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFigures:
+    """``service`` is the time in the command itself, ``total`` from the moment its bytes were read
+    to its reply's being sent. ``per_second`` of the last ten."""
+
+    name: str
+    calls: int
+    failed: int
+    rejected: int
+    per_second: float
+    service: Durations
+    total: Durations
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """RocksDB: bytes of memtables and how many wait to be flushed, files of level 0, bytes that
+    compaction is behind, writes that were stalled and for how long, the block cache, the log."""
+
+    memtable_bytes: int
+    memtables_waiting: int
+    level0_files: int
+    pending_compaction_bytes: int
+    stalls: int
+    stalled_seconds: float
+    is_stopped: bool
+    delayed_write_rate: int
+    block_cache_bytes: int
+    log_bytes: int
+    unsynced_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
+    the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
+    by the sweep; ``garbage`` deleted collections that wait to be reclaimed."""
+
+    time: float
+    uptime: int
+    model: str
+    requests_per_second: float
+    input_bytes_per_second: float
+    output_bytes_per_second: float
+    inline_share: float
+    hits: int
+    misses: int
+    row_cache_bytes: int
+    row_cache_hits: int
+    row_cache_misses: int
+    expiry_lag_ms: float
+    garbage: int
+    connected_clients: int
+    blocked_clients: int
+    subscribed_clients: int
+    tracking_clients: int
+    stages: Sequence[StageFigures]
+    queues: Sequence[QueueFigures]
+    threads: Sequence[ThreadFigures]
+    commands: Sequence[CommandFigures]
+    engine: EngineFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a diagnosis says: ``cause`` is a word (``fsync``, ``disk_read``, ``cpu``, ``queue``,
+    ``slow_reader``, ``lock``, ``hot_key`` …), ``stage`` where it shows, ``share`` of the requests'
+    time that it takes, what is seen in plain words, and what to change."""
+
+    cause: str
+    stage: str
+    share: float
+    seen: str
+    advice: str
