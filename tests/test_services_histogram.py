@@ -14,12 +14,14 @@ from tendis_py.services.histogram import (
     below,
     bucket_of,
     count,
+    longest_ns,
     mean_ns,
     merge,
     minus,
     new_buckets,
     percentiles_ns,
     record,
+    record_each,
     upper_ns,
 )
 
@@ -44,7 +46,7 @@ def test_nothing_recorded() -> None:
     assert merge([]) == buckets
 
 
-@pytest.mark.parametrize("bucket", [0, 1, LINEAR - 1, LINEAR, LINEAR + 7, LINEAR + 8, SUM - 2])
+@pytest.mark.parametrize("bucket", [0, 1, LINEAR - 1, LINEAR, LINEAR + 31, LINEAR + 32, SUM - 2])
 def test_a_bucket_ends_where_the_next_begins(bucket: int) -> None:
     end = upper_ns(bucket)
     assert bucket_of(end - 1) == bucket
@@ -65,7 +67,8 @@ def test_percentiles_are_close(durations: list[int]) -> None:
             continue
         rank = max(1.0, len(ordered) * percent / 100)
         exact = ordered[min(len(ordered), -int(-rank // 1)) - 1]
-        assert exact < ns <= max(exact * 1.125, exact + 128) + 1
+        assert exact < ns <= max(exact * 33 / 32, exact + 16) + 1
+    assert longest_ns(recorded(durations)) == found[-1]
 
 
 @given(DURATIONS)
@@ -81,6 +84,13 @@ def test_merging_is_recording_both(first: list[int], second: list[int]) -> None:
     both = merge([one, new_buckets(), other])
     assert both == recorded(first + second)
     assert minus(both, one) == other
+
+
+@given(DURATIONS)
+def test_recording_some_at_once(durations: list[int]) -> None:
+    buckets = new_buckets()
+    record_each(buckets, durations, [3] * len(durations))
+    assert buckets == recorded([*durations, *durations, *durations])
 
 
 def test_merging_copies() -> None:
