@@ -14,6 +14,8 @@ from functools import reduce
 from itertools import accumulate
 from operator import add, sub
 
+from tendis_py.services.observation import Durations
+
 LINEAR = 512
 SHIFT = 4
 _FINE = 5
@@ -30,6 +32,8 @@ WAIT = SUM + 1
 SIZE = WAIT + 1
 
 Buckets = list[int]
+
+_PERCENTS = (50, 90, 99, 99.9, 100)
 
 
 def new_buckets() -> Buckets:
@@ -98,8 +102,8 @@ def count(buckets: Buckets) -> int:
 
 
 def percentiles_ns(buckets: Buckets, percents: Sequence[float]) -> list[int]:
-    """For each percentage the duration in ns that so many do not exceed; 0 when nothing was
-    recorded."""
+    """For each percentage the duration in ns that so many do not exceed, 100 being the longest; 0
+    when nothing was recorded."""
     running = list(accumulate(buckets[:SUM]))
     total = running[-1]
     if not total:
@@ -107,11 +111,12 @@ def percentiles_ns(buckets: Buckets, percents: Sequence[float]) -> list[int]:
     return [upper_ns(bisect_left(running, max(1, total * percent / 100))) for percent in percents]
 
 
-def longest_ns(buckets: Buckets) -> int:
-    """The duration in ns that none exceeds, as exact as a percentile; 0 when nothing was
-    recorded."""
-    longest = next((bucket for bucket in reversed(range(SUM)) if buckets[bucket]), None)
-    return 0 if longest is None else upper_ns(longest)
+def durations(buckets: Buckets) -> Durations:
+    """What there is to say of a histogram."""
+    calls = count(buckets)
+    if not calls:
+        return Durations()
+    return Durations(calls, buckets[SUM], *percentiles_ns(buckets, _PERCENTS))
 
 
 def mean_ns(buckets: Buckets) -> float:
