@@ -198,7 +198,7 @@ class StageTimes:
 class ThreadTimes:
     """What one executing thread, or a reactor that executes what it reads, has done: ``batches``
     and the ``requests`` in them, ``execute_ns`` in commands, and ``busy_ns`` in all that is no
-    waiting for something to do or for keys."""
+    waiting for something to do."""
 
     __slots__ = ("batches", "busy_ns", "execute_ns", "name", "pool", "requests")
 

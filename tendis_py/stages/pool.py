@@ -25,6 +25,8 @@ class ExecutorPool:
         self.queue = queue
         self.executors = executors
         self._loop = self._by_rounds if rounds else self._one_by_one
+        for executor in executors:
+            executor.again = queue.force
         self._threads = [
             threading.Thread(target=self._loop, args=(executor,), name=executor.times.name)
             for executor in executors
@@ -44,12 +46,11 @@ class ExecutorPool:
         take, finished = self.queue.take, self.queue.finished
         while (work := take()) is not None:
             began = perf_counter_ns()
-            _do(executor, work)
+            is_done = _do(executor, work)
             finished()
-            if isinstance(work, Batch):
+            if is_done and isinstance(work, Batch):
                 work.responses.post(work)
                 drain(work.spent)
-                began += max(work.started - work.taken, 0)  # which it waited for keys
             executor.times.busy_ns += perf_counter_ns() - began
             del work  # with its replies, lest they stay until there is more to do
 
@@ -76,12 +77,13 @@ class ExecutorPool:
         return round_[-1] is not None
 
 
-def _do(executor: Executor, work: Work) -> None:
+def _do(executor: Executor, work: Work) -> bool:
+    """Whether it is done; else it comes again."""
     if isinstance(work, Job):
-        executor.do_job(work)
-        return
+        return executor.do_job(work)
     with _answering([work]):
-        executor.execute(work)
+        return executor.execute(work)
+    return True
 
 
 @contextmanager
