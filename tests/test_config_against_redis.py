@@ -40,6 +40,7 @@ OURS = {
     "rocksdb",
     "work-queue-max-requests",
     "work-queue-max-bytes",
+    "work-queue-handoff",
 }
 LISTENING = {"bind", "port", "requirepass"}  # would cut us off
 COMPARED = sorted(
