@@ -38,7 +38,7 @@ from tendis_py.resp.requests import Request
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters
-from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
+from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
 from tendis_py.serving import Serving
 from tendis_py.session import Session
@@ -240,7 +240,7 @@ class Dispatcher:
                     undo.clear()
             now = perf_counter_ns()
             elapsed = now - started
-            step = elapsed >> 7
+            step = elapsed >> SHIFT
             buckets = all_buckets[command]
             buckets[step if step < LINEAR else tail_bucket(step)] += 1
             buckets[SUM] += elapsed
