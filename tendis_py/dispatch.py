@@ -40,11 +40,11 @@ from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
-from tendis_py.serving import Serving
 from tendis_py.session import Session
 from tendis_py.storage.events import noted
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.storage.transaction import Transaction as StorageTransaction
+from tendis_py.unblocking import Unblocking
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Dispatcher:
     """Runs requests on ``tx``, and counts with its ``counters``. Not thread-safe.
 
     ``defers``: stop before a command of the slow lane instead of running it. ``locks``: as of
-    ``Serving``.
+    ``Unblocking``.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Dispatcher:
         queued, less what EXEC has run besides itself."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
-        self.serving = Serving(self.context, counters, self.call, locks=locks)
-        self._end_unit = self.serving.end_unit
+        self.unblocking = Unblocking(self.context, counters, self.call, locks=locks)
+        self._end_unit = self.unblocking.end_unit
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
         self._trial: list[Callable[[], None]] | None = None
@@ -489,7 +489,7 @@ class Dispatcher:
     def _block(self, wait: Wait) -> Payload | None:
         """The running request waits: None, or what to answer since its time was up while it was
         tried again."""
-        outcome = self.serving.add(wait)
+        outcome = self.unblocking.add(wait)
         if not isinstance(outcome, Wait):
             return outcome
         self.stop = Stop.BLOCKED

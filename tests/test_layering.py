@@ -42,10 +42,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LEAVES,
     },
     "dispatch": {
-        *("runs", "gates", "serving", "commands", "services", "session", "storage", "resp"),
+        *("runs", "gates", "unblocking", "commands", "services", "session", "storage", "resp"),
         *LEAVES,
     },
-    "serving": {"commands", "services", "storage", "resp", *LEAVES},
+    "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
     "commands": {"types", "storage", "services", "session", "resp", "config", "log", *LEAVES},

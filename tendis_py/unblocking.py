@@ -1,4 +1,4 @@
-"""Serving those who wait: their requests are tried again once what they wait for has changed.
+"""Unblocking clients: their requests are tried again once what they wait for has changed.
 
 That is done in the batch of whoever has made the change, first come first served, where it has the
 locks; whoever else waits is run again by its own reactor. Knows commands and sessions, not sockets,
@@ -33,7 +33,7 @@ are run again by their own reactors."""
 Call = Callable[[Command, Request, int], Payload]
 
 
-class Serving:
+class Unblocking:
     """One dispatcher's, whose ``context`` and ``counters`` these are, and which runs one request by
     ``call``. ``locks``: whether only the keys of ``claim`` are the batch's, if it has one; else all
     are."""
