@@ -67,7 +67,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("load", "top"),
     "trio": ("serving", "interpreter", "server", "maintenance", "stages", "load", "top"),
     "socket": ("server", "stages", "load"),
-    "select": ("stages",),
+    "select": ("stages", "load"),
     "asyncio": (),
 }
 """Outside package → the modules that may import it."""
