@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import select
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +107,7 @@ class Generator:
         self.cpu_seconds = 0.0
         """Of this thread, within them."""
         self.failure = ""
-        """Why the run ended early."""
+        """What went wrong, other than replies that are errors."""
         self.measuring = False
         self.interrupted = False
         self._clock = clock
@@ -121,10 +122,8 @@ class Generator:
         self._epoll = epoll
         self._buffer = bytearray(_RECEIVE_BYTES)
         self._connections = {sock.fileno(): Connection(sock) for sock in sockets}
-
-    @property
-    def connected(self) -> int:
-        return len(self._connections)
+        self._closed: list[str] = []
+        """Why connections were lost."""
 
     def progress(self) -> float:
         """The part of the run that is over, 0 to 1."""
@@ -154,6 +153,8 @@ class Generator:
     async def _run(self) -> None:
         clock, limits = self._clock, self._limits
         now = clock()
+        if not limits.warm_up:
+            self._measure(now)
         self._start(now)
         warm_until = now + int(limits.warm_up * SECOND)
         next_pause = now
@@ -177,7 +178,6 @@ class Generator:
             if not self._sending and not self._owes():
                 break
             if not self._connections:
-                self.failure = self.failure or "the server has closed every connection"
                 break
             if now - last_answer > patience:
                 if not self.interrupted:
@@ -190,6 +190,11 @@ class Generator:
         self._stop(now)
         self._give_up(now)
         self.tally.fold()
+        if self.interrupted:
+            self.failure = "it was interrupted"
+        if self._closed:
+            total = len(self._closed) + len(self._connections)
+            self.failure = f"{len(self._closed)} of {total} connections ended: {self._closed[0]}"
 
     def _measure(self, now: int) -> None:
         """The warm-up is over: forget what it has found."""
@@ -234,10 +239,10 @@ class Generator:
         except BlockingIOError:
             return 0
         except OSError as error:
-            self._lose(connection, f"a connection was closed: {error.strerror}")
+            self._lose(connection, str(error.strerror))
             return 0
         if not size:
-            self._lose(connection, "the server has closed a connection")
+            self._lose(connection, "the server has closed it")
             return 0
         tally = self.tally
         tally.bytes_in += size
@@ -276,7 +281,7 @@ class Generator:
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self._lose(connection, f"a connection was closed: {error.strerror}")
+            self._lose(connection, str(error.strerror))
             return
         if sent != len(data):
             connection.unsent = memoryview(data)[sent:]
@@ -291,7 +296,7 @@ class Generator:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lose(connection, f"a connection was closed: {error.strerror}")
+            self._lose(connection, str(error.strerror))
             return
         if rest:
             connection.unsent = rest
@@ -303,7 +308,7 @@ class Generator:
         descriptor = connection.socket.fileno()
         if self._connections.pop(descriptor, None) is None:
             return
-        self.failure = self.failure or reason
+        self._closed.append(reason)
         self.tally.lost += connection.waiting
         connection.waiting = 0
         self._epoll.unregister(descriptor)
@@ -396,17 +401,29 @@ class OpenLoop(Generator):
     ) -> None:
         super().__init__(epoll, sockets, source, pipeline, limits, clock)
         self._offsets = offsets
+        self._last_due = sys.maxsize
+        """What is due from then on is not part of the run."""
         self._room = deque(self._connections.values())
         """Connections that may have more out, those that have waited for the longest first."""
 
     def _start(self, now: int) -> None:
         self._schedule = Schedule(self._offsets, now)
 
+    def _measure(self, now: int) -> None:
+        super()._measure(now)
+        if self._limits.seconds is not None:
+            self._last_due = self._end
+
+    def _stop(self, now: int) -> None:
+        if self._sending:
+            self._last_due = min(self._last_due, now)
+        super()._stop(now)
+
     def _has_arrival(self) -> bool:
         """Whether the next arrival is one of this run: what was due before its end still is."""
-        if self._left is not None and self.measuring:
-            return self._left > 0
-        return self._sending or self._schedule.next_due < self._stopped
+        if self._left is not None and self.measuring and self._left <= 0:
+            return False
+        return self._schedule.next_due < self._last_due
 
     def _may_send(self) -> bool:
         return not self.interrupted and self._has_arrival()
@@ -455,12 +472,10 @@ class OpenLoop(Generator):
         room = self._room
         if not room or not self._may_send():
             return
-        now = self._clock()
+        now = min(self._clock(), self._last_due - 1)
         most = len(room) * self._pipeline
         if self._left is not None and self.measuring:
             most = min(most, self._left)
-        if not self._sending and self._left is None:
-            now = min(now, self._stopped - 1)
         due = self._schedule.due(now, most)
         while due > 0 and room:
             share = -(-due // len(room))

@@ -93,8 +93,8 @@ def outcome_of(generator: Generator, names: Sequence[str], plan: Mapping[str, An
         tally.bytes_out,
         generator.cpu_seconds,
         generator.failure,
-        _histograms(tally.latencies, names),
-        _histograms(tally.services, names),
+        histograms_of(tally.latencies, names),
+        histograms_of(tally.services, names),
         tally.seconds,
     )
 
@@ -112,7 +112,7 @@ def figures(histogram: HdrHistogram) -> dict[str, float]:
     }
 
 
-def _histograms(counts: Counts, names: Sequence[str]) -> dict[str, HdrHistogram]:
+def histograms_of(counts: Counts, names: Sequence[str]) -> dict[str, HdrHistogram]:
     """One for each name that occurs, and one of all."""
     found = {ALL: _empty()}
     for kind, us, amount in sorted(by_kind(counts)):

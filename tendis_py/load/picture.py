@@ -54,7 +54,7 @@ def _draw_course(axes: Axes, outcome: Outcome) -> None:
         end += second.seconds
         ends.append(end)
     rates = [second.requests / second.seconds for second in outcome.course]
-    axes.step(ends, rates, where="pre", color=_COLOURS[0], label="requests/s")
+    axes.stairs(rates, [0.0, *ends], color=_COLOURS[0], label="requests/s")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds")
     axes.set_ylabel("requests/s")
@@ -63,8 +63,9 @@ def _draw_course(axes: Axes, outcome: Outcome) -> None:
     other.plot(ends, p99, color=_COLOURS[5], label="p99, ms", marker=".")
     other.set_ylim(bottom=0)
     other.set_ylabel("p99, ms")
-    figure_lines = [*axes.get_lines(), *other.get_lines()]
-    axes.legend(figure_lines, [str(line.get_label()) for line in figure_lines], frameon=False)
+    handles, names = axes.get_legend_handles_labels()
+    more_handles, more_names = other.get_legend_handles_labels()
+    axes.legend(handles + more_handles, names + more_names, frameon=False, loc="lower right")
 
 
 def _steps() -> list[float]:

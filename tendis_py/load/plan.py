@@ -6,6 +6,7 @@ Arguments in, a plan out; reads files, opens no connection.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -52,6 +53,7 @@ NAMED = {
 
 _DEFAULT_SECONDS = 10.0
 _DEFAULT_MIX = "get=1 set=1"
+_PICTURES = (".svg", ".png", ".pdf")
 _MOST_CONNECTIONS = 60_000
 _EPILOG = f"""
 in commands: {PLACEHOLDERS} stand for what is drawn for each request.
@@ -231,13 +233,10 @@ def _check_folder(name: str) -> None:
 
 
 def _check_picture(name: str) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise LoadError("--picture needs matplotlib: pip install matplotlib") from None
-    kinds = Figure().canvas.get_supported_filetypes()
-    if Path(name).suffix[1:] not in kinds:
-        raise LoadError(f"a picture is a file that ends with {', '.join(sorted(kinds))}")
+    if Path(name).suffix not in _PICTURES:
+        raise LoadError(f"a picture is a file that ends with {', '.join(_PICTURES)}, not {name!r}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise LoadError("--picture needs matplotlib: pip install matplotlib")
 
 
 def _number(

@@ -178,11 +178,9 @@ def _raw(target: Target) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    strerror = getattr(error, "strerror", None)
-    if strerror:
-        return str(strerror)
-    return os.strerror(number) if number else str(error)
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # trio's own text repeats the address
+    return str(getattr(error, "strerror", None) or error)  # of getaddrinfo
 
 
 def _allow_files(connections: int) -> None:
