@@ -105,6 +105,29 @@ class EngineFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LockFigures:
+    """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
+    reset. ``keys``: which were waited for lately, as text, and what part of that waiting each has
+    cost, the most first; "" stands for all keys at once."""
+
+    held: int = 0
+    waiting: int = 0
+    contended: int = 0
+    keys: Sequence[tuple[str, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFigures:
+    """A client that leaves replies unread: ``unsent`` bytes of them, for ``seconds`` since it last
+    had all there was. ``client`` is its address, and its name if it has one."""
+
+    client: str
+    command: str
+    unsent: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
@@ -133,6 +156,11 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    cpus: float = 0.0
+    """So many CPUs the process keeps busy."""
+    locks: LockFigures = LockFigures()
+    slow_readers: Sequence[ReaderFigures] = ()
+    """At most ten, those with the most unsent first."""
 
 
 @dataclass(frozen=True, slots=True)
