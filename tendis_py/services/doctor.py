@@ -445,9 +445,7 @@ def _hot_keys(case: _Case) -> Iterator[Weighed]:
 
 def _crowded_reactors(case: _Case) -> Iterator[Weighed]:
     reactors = case.threads("reactor")
-    crowded = [
-        one for one in reactors if one.connections >= MANY_CONNECTIONS and one.busy >= BUSY
-    ]
+    crowded = [one for one in reactors if one.connections >= MANY_CONNECTIONS and one.busy >= BUSY]
     if not crowded:
         return
     worst = max(crowded, key=lambda one: one.connections)

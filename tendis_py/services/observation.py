@@ -44,8 +44,8 @@ class StageFigures:
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """``depth`` entries of ``requests`` and ``bytes`` wait now; ``peak_requests`` at the most since
-    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue; ``paused``:
-    reads that were put off meanwhile."""
+    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue,
+    ``refused_lately`` in the last ten seconds; ``paused``: reads that were put off meanwhile."""
 
     name: str
     depth: int
@@ -56,6 +56,7 @@ class QueueFigures:
     capacity_bytes: int
     refused: int
     paused: int
+    refused_lately: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,8 @@ class Observation:
     locks: LockFigures = LockFigures()
     slow_readers: Sequence[ReaderFigures] = ()
     """At most ten, those with the most unsent first."""
+    hot_keys: Sequence[tuple[str, float]] = ()
+    """Keys as text, and the part of the requests sampled lately that names each; the most first."""
 
 
 @dataclass(frozen=True, slots=True)
