@@ -219,7 +219,9 @@ def _slow_reads(case: _Case) -> Iterator[Weighed]:
         return
     now = case.observation
     asked = now.row_cache_hits + now.row_cache_misses
-    missed = f", {percent(now.row_cache_misses / asked)} of rows not in the row cache" * bool(asked)
+    missed = ""
+    if asked:
+        missed = f", {percent(now.row_cache_misses / asked)} of rows not in the row cache"
     yield (
         work,
         Finding(
