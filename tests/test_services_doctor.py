@@ -66,7 +66,8 @@ def contended_key() -> Observation:
     return observation(
         stages=[*ORDINARY, stage("lock", 20 * MS, pool="executor")],
         commands=[command("exec", 30 * MS, per_second=2.0)],
-        locks=LockFigures(1, 3, 500, [("counter", 0.9), ("", 0.1)]),
+        locks=LockFigures(1, 3, 500),
+        contended_keys=[("counter", 0.9)],
     )
 
 
@@ -238,10 +239,8 @@ def test_a_queue_is_full_by_bytes_too() -> None:
 
 
 def test_waiting_for_all_keys_is_said() -> None:
-    seen = observation(
-        stages=[*ORDINARY, stage("lock", 20 * MS)], locks=LockFigures(1, 0, 9, [("", 0.95)])
-    )
-    assert "all keys at once (95 % of the waiting)" in the("lock", seen).seen
+    seen = observation(stages=[*ORDINARY, stage("lock", 20 * MS)], contended_keys=[("some", 0.05)])
+    assert 'all keys at once, or many; "some" (5 %' in the("lock", seen).seen
 
 
 def test_the_advice_is_for_the_model() -> None:
@@ -301,7 +300,7 @@ def observations(draw: st.DrawFn) -> Observation:
             *(NUMBERS, NUMBERS, NUMBERS),
         ),
         hot_keys=record(lambda key, part: (key, part), TEXT, PARTS),
-        locks=LockFigures(0, 0, 0, record(lambda key, part: (key, part), TEXT, PARTS)),
+        contended_keys=record(lambda key, part: (key, part), TEXT, PARTS),
         slow_readers=record(ReaderFigures, TEXT, TEXT, NUMBERS, RATES),
         engine=engine(level0_files=draw(NUMBERS), delayed_write_rate=draw(NUMBERS)),
     )

@@ -279,27 +279,25 @@ def _contended_keys(case: _Case) -> Iterator[Weighed]:
     spent, share = case.of("lock"), case.share("lock")
     if share < NOTABLE or spent.mean_ns < SLOW_LOCK_NS:
         return
-    locks = case.observation.locks
-    keys = [(key, part) for key, part in locks.keys if key][:3]
-    named = ", ".join(f'"{key}" ({percent(part)} of the waiting)' for key, part in keys)
-    everything = dict(locks.keys).get("", 0.0)
-    if not named or everything > 0.5:
-        named = f"all keys at once ({percent(everything)} of the waiting)" + f", {named}" * bool(
-            named
-        )
+    keys = case.observation.contended_keys
+    named = ", ".join(f'"{key}" ({percent(part)} of the waiting)' for key, part in keys[:3])
+    known = sum(part for _, part in keys)
+    if known < 0.5:
+        named = f"all keys at once, or many{f'; {named}' * bool(named)}"
     longest = max(case.observation.commands, key=_holding_ns, default=None)
     by = ""
     if longest is not None:
         name = longest.name.replace("|", " ").upper()
         by = f" The longest to hold keys: {name}, {duration(_mean_ns(longest))} a call."
     yield (
-        share * (1 - everything / 2),
+        share if known >= 0.5 else share / 2,
         Finding(
             "lock",
             "lock",
             share,
             f"{percent(share)} of the requests' time is waiting for keys that others hold: "
-            f"{spent}, and {counted(locks.waiting, 'claim')} waiting now. Waited for: {named}.{by}",
+            f"{spent}, and {counted(case.observation.locks.waiting, 'claim')} waiting now. Waited "
+            f"for: {named}.{by}",
             "Spread what is written over several keys, keep transactions and commands on shared "
             "keys short, and large ones on keys of their own. A claim is held up to the commit: a "
             "slow fsync lengthens it.",
