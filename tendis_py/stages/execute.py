@@ -68,6 +68,7 @@ class Executor:
             self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
         )
         self._everything = Claim(None)
+        self._looks_closely = False
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
@@ -135,6 +136,10 @@ class Executor:
     def _run(self, batch: Batch) -> None:
         batch.started = perf_counter_ns()
         self._running = batch
+        hotkeys = self.services.hotkeys
+        if hotkeys.active or self._looks_closely:
+            self._looks_closely = hotkeys.draws()
+            self.dispatcher.look_closely(self._looks_closely)
         self.dispatcher.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
