@@ -260,6 +260,10 @@ NO_LFU_POLICY = (
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
     "when switching between policies at runtime LRU and LFU data will take some time to adjust."
 )
+LFU_POLICY = (
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
+    "switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
 INVALID_STREAM_ID = "ERR Invalid stream ID specified as stream command argument"
 INVALID_STREAM_INTERVAL_START = "ERR invalid start ID for the interval"
 INVALID_STREAM_INTERVAL_END = "ERR invalid end ID for the interval"

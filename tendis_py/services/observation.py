@@ -108,7 +108,9 @@ class EngineFigures:
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
-    by the sweep; ``garbage`` deleted collections that wait to be reclaimed."""
+    by the sweep; ``garbage`` deleted collections that wait to be reclaimed. ``hot_keys``: the share
+    of all requests that is about each, by a sample; ``contended_keys``: its share of all waiting
+    for locks; both of the last ten seconds, keys as text."""
 
     time: float
     uptime: int
@@ -133,6 +135,8 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    hot_keys: Sequence[tuple[str, float]] = ()
+    contended_keys: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)

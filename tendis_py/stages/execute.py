@@ -9,6 +9,7 @@ finds nothing else under way.
 from __future__ import annotations
 
 import logging
+import random
 from enum import Enum
 from itertools import takewhile
 from time import perf_counter_ns
@@ -24,7 +25,9 @@ from tendis_py.errors import (
 )
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import Payload
+from tendis_py.resp.requests import Request
 from tendis_py.services import Services
+from tendis_py.services.key_sampler import LOOK_NS
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
 from tendis_py.storage.locks import Claim
@@ -69,6 +72,7 @@ class Executor:
         )
         self._everything = Claim(None)
         self._looks_closely = False
+        self._look_at = self._looked_after = 0
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
@@ -85,6 +89,10 @@ class Executor:
                 if keys and self.services.waiters.sessions:
                     keys = self.services.waiters.widen(keys)
                 batch.claim = self.keyspace.locks.acquire(keys)
+                if batch.claim.event is not None:
+                    now = perf_counter_ns()
+                    note_wait = self.services.key_sampler.note_wait
+                    note_wait(batch.claim.contended, now - batch.taken, now)
             else:
                 self.execute_control(batch)
                 return
@@ -172,12 +180,26 @@ class Executor:
                     batch.blocked[connection] = self.dispatcher.waits
                     batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
+        if batch.started >= self._look_at:
+            self._look(batch)
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
         if is_slow and taken:
             batch.spent = requests[0]
+
+    def _look(self, batch: Batch) -> None:
+        """Note what one of the requests is about, for all that have run since the last look."""
+        self._look_at = batch.started + LOOK_NS
+        ran = self.dispatcher.counters.processed
+        request = _any_request(batch)
+        command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
+        keys = [] if command is None else command.keys_in(request)
+        self.services.key_sampler.note(
+            random.choice(keys) if keys else None, ran - self._looked_after, batch.started
+        )
+        self._looked_after = ran
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         try:
@@ -280,3 +302,15 @@ class Executor:
             if claim is not None:
                 self.keyspace.locks.release(claim)
         job.done(error)
+
+
+def _any_request(batch: Batch) -> Request:
+    """One of those of ``batch``, each as likely as the others."""
+    if batch.is_slow:
+        return batch.items[0][1][0]
+    place = random.randrange(batch.requests)
+    for _, requests in batch.items:
+        if place < len(requests):
+            return requests[place]
+        place -= len(requests)
+    raise AssertionError("a batch has as many requests as its items")

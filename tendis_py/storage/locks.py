@@ -14,13 +14,15 @@ from dataclasses import dataclass
 
 
 class Claim:
-    """A set of keys held, or waited for, by one batch. ``keys`` None is all keys."""
+    """A set of keys held, or waited for, by one batch. ``keys`` None is all keys. ``event``: what
+    it waited for, if it had to; ``contended``: a key that another claim had then."""
 
-    __slots__ = ("event", "keys")
+    __slots__ = ("contended", "event", "keys")
 
     def __init__(self, keys: set[bytes] | None) -> None:
         self.keys = keys
         self.event: threading.Event | None = None
+        self.contended: bytes | None = None
 
     def conflicts(self, other: Claim) -> bool:
         if self.keys is None or other.keys is None:
@@ -65,10 +67,19 @@ class KeyLocks:
                 self._held.append(claim)
                 return claim
             claim.event = threading.Event()
+            claim.contended = self._common_key(claim)
             self._waiting.append(claim)
             self._contended += 1
         claim.event.wait()
         return claim
+
+    def _common_key(self, claim: Claim) -> bytes | None:
+        """A key that ``claim`` waits for; None where it is about all keys."""
+        if claim.keys is not None:
+            for other in (*self._held, *self._waiting):
+                if other.keys is not None and not claim.keys.isdisjoint(other.keys):
+                    return next(iter(claim.keys & other.keys))
+        return None
 
     def release(self, claim: Claim) -> None:
         with self._mutex:

@@ -65,15 +65,23 @@ def test_a_claim_without_keys_conflicts_only_with_all_keys(locks: KeyLocks) -> N
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted"), [({b"a", b"b"}, {b"b", b"c"}), (None, {b"a"}), ({b"a"}, None), (None, None)]
+    ("held", "wanted", "contended"),
+    [
+        ({b"a", b"b"}, {b"b", b"c"}, b"b"),
+        (None, {b"a"}, None),
+        ({b"a"}, None, None),
+        (None, None, None),
+    ],
 )
 def test_a_conflicting_claim_waits(
-    locks: KeyLocks, held: set[bytes] | None, wanted: set[bytes] | None
+    locks: KeyLocks, held: set[bytes] | None, wanted: set[bytes] | None, contended: bytes | None
 ) -> None:
     claim = locks.acquire(held)
     waiter = waiting(locks, wanted)
     locks.release(claim)
     wait_until(lambda: waiter.has_it, "it goes on")
+    assert waiter.claim is not None
+    assert waiter.claim.contended == contended
     waiter.release()
     assert locks.statistics().contended == 1
 
