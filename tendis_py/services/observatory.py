@@ -121,6 +121,8 @@ class Observatory:
             cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
             locks=LockFigures(**records.get("locks", {})),
             slow_readers=slow_readers(services.clients, services.stats, services.clock.monotonic()),
+            hot_keys=services.key_sampler.hot(),
+            contended_keys=services.key_sampler.contended(),
         )
 
     def _moment(self) -> _Moment:
