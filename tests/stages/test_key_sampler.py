@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tendis_py.stages import execute
+from tendis_py.storage.locks import Claim
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import RawClient
 from tests.support.servers import HOST, MODELS, wait_until
@@ -32,7 +33,8 @@ def test_a_hot_key_is_known(tmp_path: Path, model: str, monkeypatch: pytest.Monk
 def test_a_key_that_is_waited_for_is_known(tmp_path: Path) -> None:
     with embedded(config_for(tmp_path)) as server:
         locks = server.services.keyspace.locks
-        claim = locks.acquire({b"k"})
+        claim = Claim({b"k"})
+        assert locks.ask(claim)
         with RawClient((HOST, server.port)) as client:
             client.send(b"SET k v\r\n")
             wait_until(lambda: locks.statistics().waiting == 1, "the SET waits")
