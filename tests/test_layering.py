@@ -26,8 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pidfile": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "types", "services", "storage"),
-        *("pidfile", "config", "log", *LEAVES),
+        *("http", "pidfile", "config", "log", *LEAVES),
     },
+    "http": {"stages", "services", "config", "log", *LEAVES},
     "threading_model": {"stages"},
     "maintenance": {"services", "storage", *LEAVES},
     "stages": {
@@ -59,10 +60,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "rocksdict": ("storage.engine", "storage.gaps", "storage.options"),
     "hiredis": ("resp",),
-    "trio": ("__main__", "interpreter", "server", "maintenance", "stages"),
-    "socket": ("server", "stages"),
+    "trio": ("__main__", "interpreter", "server", "maintenance", "stages", "http"),
+    "socket": ("server", "stages", "http"),
     "select": ("stages",),
     "asyncio": (),
+    "starlette": ("http",),
+    "hypercorn": ("http",),
+    "prometheus_client": ("http.metrics",),
 }
 """Outside package → the modules that may import it."""
 

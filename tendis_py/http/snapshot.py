@@ -1,0 +1,93 @@
+"""An observation as the page gets it: plain lists and dictionaries, durations in ns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from operator import attrgetter
+from typing import Any
+
+from tendis_py.services import Services
+from tendis_py.services.observation import Durations, Finding, Observation, StageFigures
+
+TOP_COMMANDS = 12
+SLOWLOG_ENTRIES = 8
+SHOWN_ARGUMENTS = 120
+"""Characters of a slow command."""
+
+_PLAIN = (
+    *("time", "uptime", "model", "requests_per_second", "input_bytes_per_second"),
+    *("output_bytes_per_second", "inline_share", "hits", "misses", "row_cache_bytes"),
+    *("row_cache_hits", "row_cache_misses", "expiry_lag_ms", "garbage", "connected_clients"),
+    *("blocked_clients", "subscribed_clients", "tracking_clients"),
+)
+
+
+def snapshot_of(
+    observation: Observation, findings: Sequence[Finding], services: Services
+) -> dict[str, Any]:
+    """All that the page shows of one moment; the busiest commands and the latest slow ones only."""
+    shown = {name: getattr(observation, name) for name in _PLAIN}
+    shown["stages"] = [_stage(stage) for stage in observation.stages]
+    shown["queues"] = [asdict(queue) for queue in observation.queues]
+    shown["threads"] = [asdict(thread) for thread in observation.threads]
+    busiest = sorted(observation.commands, key=attrgetter("per_second", "calls"), reverse=True)
+    shown["commands"] = [
+        {
+            "name": command.name,
+            "calls": command.calls,
+            "failed": command.failed,
+            "rejected": command.rejected,
+            "per_second": command.per_second,
+            "service": _durations(command.service),
+            "total": _durations(command.total),
+        }
+        for command in busiest[:TOP_COMMANDS]
+    ]
+    shown["engine"] = asdict(observation.engine)
+    shown["findings"] = [asdict(finding) for finding in findings]
+    shown["slowlog"] = [
+        {
+            "id": entry.id,
+            "time": entry.time,
+            "us": entry.duration,
+            "command": b" ".join(entry.arguments).decode("utf-8", "replace")[:SHOWN_ARGUMENTS],
+            "stages": entry.stages,
+        }
+        for entry in services.slowlog.latest(SLOWLOG_ENTRIES)
+    ]
+    return shown
+
+
+def moment_of(observation: Observation, window: int) -> dict[str, Any]:
+    """A point of the history: requests a second, those that wait, and of each stage p50, p99 and
+    p99.9 of the last ``window`` seconds, where most of its requests go by."""
+    main: dict[str, Durations] = {}
+    for stage in observation.stages:
+        recent = stage.recent.get(window, Durations())
+        if recent.count >= main.get(stage.stage, Durations()).count:
+            main[stage.stage] = recent
+    return {
+        "time": observation.time,
+        "rate": observation.requests_per_second,
+        "waiting": sum(queue.requests for queue in observation.queues),
+        "stages": {name: [it.p50_ns, it.p99_ns, it.p999_ns] for name, it in main.items()},
+    }
+
+
+def _stage(figures: StageFigures) -> dict[str, Any]:
+    return {
+        "stage": figures.stage,
+        "lane": figures.lane,
+        "pool": figures.pool,
+        "all": _durations(figures.all),
+        "recent": {str(window): _durations(recent) for window, recent in figures.recent.items()},
+    }
+
+
+def _durations(figures: Durations) -> list[int]:
+    """Count, sum, p50, p90, p99, p99.9, max."""
+    return [
+        *(figures.count, figures.sum_ns, figures.p50_ns, figures.p90_ns, figures.p99_ns),
+        *(figures.p999_ns, figures.max_ns),
+    ]
