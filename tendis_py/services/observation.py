@@ -89,7 +89,9 @@ class CommandFigures:
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
     """RocksDB: bytes of memtables and how many wait to be flushed, files of level 0, bytes that
-    compaction is behind, writes that were stalled and for how long, the block cache, the log."""
+    compaction is behind, writes that were stalled and for how long, how often it began to slow
+    writers down by its word for the reason (``l0-file-count-limit-delays`` …), what runs in the
+    background, the block cache, the log, and what of that is not on the disk yet."""
 
     memtable_bytes: int
     memtables_waiting: int
@@ -97,8 +99,11 @@ class EngineFigures:
     pending_compaction_bytes: int
     stalls: int
     stalled_seconds: float
+    stall_reasons: Mapping[str, int]
     is_stopped: bool
     delayed_write_rate: int
+    running_compactions: int
+    running_flushes: int
     block_cache_bytes: int
     log_bytes: int
     unsynced_bytes: int
