@@ -62,6 +62,7 @@ class Feed:
         try:
             observation = self._services.observatory.now()
             snapshot = snapshot_of(observation, diagnose(observation), self._services)
+            self._event = _event("snapshot", snapshot)
         except Exception as error:
             if repr(error) != self._failure:
                 self._failure = repr(error)
@@ -70,7 +71,6 @@ class Feed:
         self._failure = ""
         if remembers:
             self._history.append(moment_of(observation, WINDOWS[0]))
-        self._event = _event("snapshot", snapshot)
         self.number += 1
         self._next.set()
         self._next = trio.Event()

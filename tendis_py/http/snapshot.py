@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from operator import attrgetter
 from typing import Any
 
@@ -29,8 +28,8 @@ def snapshot_of(
     """All that the page shows of one moment; the busiest commands and the latest slow ones only."""
     shown = {name: getattr(observation, name) for name in _PLAIN}
     shown["stages"] = [_stage(stage) for stage in observation.stages]
-    shown["queues"] = [asdict(queue) for queue in observation.queues]
-    shown["threads"] = [asdict(thread) for thread in observation.threads]
+    shown["queues"] = [_record(queue) for queue in observation.queues]
+    shown["threads"] = [_record(thread) for thread in observation.threads]
     busiest = sorted(observation.commands, key=attrgetter("per_second", "calls"), reverse=True)
     shown["commands"] = [
         {
@@ -44,8 +43,8 @@ def snapshot_of(
         }
         for command in busiest[:TOP_COMMANDS]
     ]
-    shown["engine"] = asdict(observation.engine)
-    shown["findings"] = [asdict(finding) for finding in findings]
+    shown["engine"] = _record(observation.engine)
+    shown["findings"] = [_record(finding) for finding in findings]
     shown["slowlog"] = [
         {
             "id": entry.id,
@@ -73,6 +72,11 @@ def moment_of(observation: Observation, window: int) -> dict[str, Any]:
         "waiting": sum(queue.requests for queue in observation.queues),
         "stages": {name: [it.p50_ns, it.p99_ns, it.p999_ns] for name, it in main.items()},
     }
+
+
+def _record(figures: Any) -> dict[str, Any]:
+    """A record of plain values (``asdict`` copies mappings, and can't all kinds of them)."""
+    return {name: getattr(figures, name) for name in figures.__slots__}
 
 
 def _stage(figures: StageFigures) -> dict[str, Any]:

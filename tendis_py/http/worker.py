@@ -39,7 +39,7 @@ _FULL = (
 class Worker:
     def __init__(self, services: Services) -> None:
         self._feed = Feed(services)
-        self._app = wrap_app(make_app(services, self._feed), 0, "asgi")
+        self._app = wrap_app(make_app(services, self._feed), 0, "asgi")  # type: ignore[arg-type]
         self._config = _hypercorn_config()
         self._context = WorkerContext(None)
         self._visitors: set[_Visitor] = set()
