@@ -197,6 +197,14 @@ class Stats:
                 parts.setdefault(command, []).append(buckets)
         return {command: merge(found) for command, found in parts.items()}
 
+    def command_buckets(self) -> dict[Named, Buckets]:
+        """Command → its histogram over all threads, of every command that was called."""
+        earlier = self._mark.buckets
+        return {
+            command: minus(buckets, earlier[command]) if command in earlier else buckets
+            for command, buckets in self.all_buckets().items()
+        }
+
     def stage_buckets(self, stage: str) -> Buckets:
         """The histogram of one stage over all threads."""
         buckets = self._all_of_stage(stage)
