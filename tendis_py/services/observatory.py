@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from time import monotonic
+from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
 from tendis_py.services.histogram import Buckets, count, percentiles_ns
@@ -19,11 +19,14 @@ from tendis_py.services.observation import (
     CommandFigures,
     Durations,
     EngineFigures,
+    LockFigures,
     Observation,
     QueueFigures,
     StageFigures,
     ThreadFigures,
 )
+from tendis_py.services.shown import shown
+from tendis_py.services.slow_readers import slow_readers
 from tendis_py.services.stages import STAGES
 
 if TYPE_CHECKING:
@@ -32,12 +35,14 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 0.1
 RATE_SECONDS = 10
 
+_LOCKED_KEYS = 10
 _PERCENTS = (50, 90, 99, 99.9)
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` by command name."""
+    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` by command name,
+    ``refused`` by queue."""
 
     time: float
     commands: int
@@ -46,6 +51,8 @@ class _Moment:
     inline: int
     queued: int
     calls: Mapping[str, int]
+    refused: Mapping[str, int]
+    cpu_seconds: float
 
 
 class Observatory:
@@ -80,6 +87,7 @@ class Observatory:
         with self._lock:
             self._moments.clear()
             self._latest = None
+            self._services.keyspace.locks.forget_waits()
             self._engine_before = self._services.holdings.now().engine
 
     def _observe(self) -> Observation:
@@ -109,10 +117,13 @@ class Observatory:
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
             stages=list(self._stages()),
-            queues=list(_queues(records, services)),
+            queues=list(_queues(records, services, before.refused)),
             threads=list(self._threads()),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
+            cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
+            locks=self._locks(records["locks"]) if "locks" in records else LockFigures(),
+            slow_readers=slow_readers(services.clients, services.stats, services.clock.monotonic()),
         )
 
     def _moment(self) -> _Moment:
@@ -130,6 +141,10 @@ class Observatory:
                 command.name: figures.calls
                 for command, figures in services.stats.commands().items()
             },
+            refused={
+                name: record["refused"] for name, record in records.items() if "refused" in record
+            },
+            cpu_seconds=process_time(),
         )
 
     def _window(self) -> tuple[_Moment, _Moment]:
@@ -148,6 +163,15 @@ class Observatory:
         for name in self._services.stats.batches():
             pool = name.partition("-")[0]
             yield ThreadFigures(name, pool, 0.0, 0.0, 0.0, connections.get(name, 0))
+
+    def _locks(self, record: Mapping[str, Any]) -> LockFigures:
+        keys = self._services.keyspace.locks.contended_keys(_LOCKED_KEYS)
+        return LockFigures(
+            record["held"],
+            record["waiting"],
+            record["contended"],
+            [("" if key is None else shown(key), share) for key, share in keys],
+        )
 
     def _engine(self) -> EngineFigures:
         found, before = self._services.holdings.now().engine, self._engine_before
@@ -187,7 +211,9 @@ def durations(buckets: Buckets) -> Durations:
     return Durations(count(buckets), sum_ns, p50, p90, p99, p999, most)
 
 
-def _queues(records: Mapping[str, Mapping[str, Any]], services: Services) -> Iterator[QueueFigures]:
+def _queues(
+    records: Mapping[str, Mapping[str, Any]], services: Services, refused: Mapping[str, int]
+) -> Iterator[QueueFigures]:
     config = services.config
     paused = sum(
         record["paused_reads"] for name, record in records.items() if name.startswith("reactor-")
@@ -205,6 +231,7 @@ def _queues(records: Mapping[str, Mapping[str, Any]], services: Services) -> Ite
                 capacity_bytes=config.work_queue_max_bytes,
                 refused=record["refused"],
                 paused=paused if name == "work" else 0,
+                refused_lately=record["refused"] - refused.get(f"{name}_queue", 0),
             )
     for name, record in records.items():
         kind, _, number = name.partition("-")
