@@ -25,7 +25,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from tendis_py import REDIS_VERSION, __version__
-from tendis_py.services import Services
+from tendis_py.services import Services, doctor
 from tendis_py.services.histogram import SUM, Buckets, below, count
 from tendis_py.services.observation import Durations, EngineFigures, Observation
 from tendis_py.services.stages import STAGES
@@ -60,6 +60,7 @@ class Metrics(Collector):
         yield _build(observation)
         yield from ProcessCollector(registry=None).collect()
         yield from _stages(services, observation)
+        yield from _diagnosis(observation)
         yield from _queues(observation)
         yield from _threads(services, observation)
         yield from _commands(services, observation)
@@ -113,6 +114,25 @@ def _stages(services: Services, observation: Observation) -> Iterator[Metric]:
         "Longest time in a stage over the last seconds.",
         (*labels, "window"),
         ((values, durations.max_ns / 1e9) for values, durations in recent),
+    )
+
+
+def _diagnosis(observation: Observation) -> Iterator[Metric]:
+    yield _gauges(
+        "stage_share_ratio",
+        "Part of the requests' time of the last ten seconds that a stage takes, without its parts.",
+        ("stage",),
+        (((stage,), share) for stage, share in doctor.shares(observation).items()),
+    )
+    worst: dict[tuple[str, str], float] = {}
+    for finding in doctor.diagnose(observation):
+        where = (finding.cause, finding.stage)
+        worst[where] = max(finding.share, worst.get(where, 0.0))
+    yield _gauges(
+        "finding_share_ratio",
+        "What STAGES DOCTOR finds: the part of the requests' time that a cause takes.",
+        ("cause", "stage"),
+        worst.items(),
     )
 
 

@@ -148,6 +148,13 @@ def bottleneck(observation: Observation) -> str:
     return stage if own.get(stage) else ""
 
 
+def shares(observation: Observation) -> dict[str, float]:
+    """Stage → part of the requests' time of the last ten seconds that it takes, its PARTS left out:
+    they add up to 1, unless nothing was done."""
+    case = _Case(observation)
+    return {stage: case.share(stage) for stage in case.own_ns}
+
+
 def summary(observation: Observation, findings: Sequence[Finding]) -> str:
     """In a sentence or two how the server is."""
     if findings:
