@@ -412,6 +412,10 @@ def no_samples(event: bytes) -> ReplyError:
     return ReplyError(f"ERR No samples available for event '{c_text(event)}'")
 
 
+def unknown_stage(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR unknown stage '{printable(name)[:128]}'")
+
+
 def outside_range(low: int, high: int) -> ReplyError:
     return ReplyError(f"ERR value is out of range, value must between {low} and {high}")
 

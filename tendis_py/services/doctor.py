@@ -20,6 +20,8 @@ from tendis_py.services.observation import (
 )
 from tendis_py.services.quantities import counted, duration, percent, size
 
+NOTHING = "none"
+
 SECONDS = 10
 """The window that is looked at."""
 
@@ -125,27 +127,29 @@ class _Case:
         """Part of the time in which they did not wait for others."""
         return self.own_ns.get(stage, 0) / self.working_ns if self.working_ns else 0.0
 
+    @property
+    def longest(self) -> str:
+        """The stage that most of the time goes into."""
+        stage = max(self.own_ns, key=lambda stage: self.own_ns[stage], default="")
+        return stage if self.own_ns.get(stage) else ""
+
     def threads(self, pool: str) -> list[ThreadFigures]:
         return [thread for thread in self.observation.threads if thread.pool == pool]
 
-    @property
-    def models_have_executors(self) -> bool:
-        return bool(self.threads("executor"))
-
 
 def diagnose(observation: Observation) -> list[Finding]:
-    """What is wrong, the worst first; nothing when all is well."""
+    """What is wrong, the worst first; one finding, with the cause NOTHING, when all is well."""
     case = _Case(observation)
     found = [weighed for check in _CHECKS for weighed in check(case)]
+    if not found:
+        return [_nothing_wrong(case)]
     return [finding for _, finding in sorted(found, key=lambda weighed: -weighed[0])]
 
 
 def bottleneck(observation: Observation) -> str:
     """The stage that takes most of the requests' time, of the last ten seconds; "" without any.
     Whoever names one asks here, so that all say the same."""
-    own = _Case(observation).own_ns
-    stage = max(own, key=lambda stage: own[stage], default="")
-    return stage if own.get(stage) else ""
+    return _Case(observation).longest
 
 
 def shares(observation: Observation) -> dict[str, float]:
@@ -155,29 +159,26 @@ def shares(observation: Observation) -> dict[str, float]:
     return {stage: case.share(stage) for stage in case.own_ns}
 
 
-def summary(observation: Observation, findings: Sequence[Finding]) -> str:
-    """In a sentence or two how the server is."""
-    if findings:
-        return findings[0].seen
-    stage = bottleneck(observation)
-    if not stage:
-        return f"Nothing to say: no request was answered in the last {SECONDS} seconds."
-    case = _Case(observation)
-    return (
-        f"Nothing is wrong: {observation.requests_per_second:.0f} requests/s; most of their time, "
-        f"{percent(case.share(stage))}, is {_WORDS.get(stage, stage)} ({case.of(stage)})."
-    )
-
-
-def report(observation: Observation, findings: Sequence[Finding]) -> str:
-    """What STAGES DOCTOR says."""
-    if not findings:
-        return f"{summary(observation, findings)}\n"
+def report(findings: Sequence[Finding]) -> str:
+    """Findings in lines of text, as STAGES DOCTOR shows them."""
+    if findings[0].cause == NOTHING:
+        return f"{findings[0].seen}\n"
     lines = []
     for number, finding in enumerate(findings, 1):
-        lines.append(f"{number}. [{finding.cause}, stage {finding.stage}] {finding.seen}")
+        lines.append(f"{number}. {finding.cause} (stage {finding.stage}): {finding.seen}")
         lines.append(f"   What to change: {finding.advice}")
     return "\n".join(lines) + "\n"
+
+
+def _nothing_wrong(case: _Case) -> Finding:
+    stage = case.longest
+    seen = (
+        f"Nothing is wrong: {case.observation.requests_per_second:.0f} requests/s; most of their "
+        f"time, {percent(case.share(stage))}, is {_WORDS.get(stage, stage)} ({case.of(stage)})."
+        if stage
+        else f"Nothing is wrong, and no request was answered in the last {SECONDS} seconds."
+    )
+    return Finding(NOTHING, stage, case.share(stage), seen, "")
 
 
 _WORDS = {
@@ -225,7 +226,9 @@ def _slow_reads(case: _Case) -> Iterator[Weighed]:
         return
     now = case.observation
     asked = now.row_cache_hits + now.row_cache_misses
-    missed = f", {percent(now.row_cache_misses / asked)} of rows not in the row cache" * bool(asked)
+    missed = ""
+    if asked:
+        missed = f", {percent(now.row_cache_misses / asked)} of rows not in the row cache"
     yield (
         work,
         Finding(
@@ -506,7 +509,7 @@ def _saturation(case: _Case) -> Iterator[Weighed]:
     if not busy or not case.total_ns:
         return
     now = case.observation
-    stage = bottleneck(now)
+    stage = case.longest
     pools = " and ".join(
         f"{counted(len(case.threads(pool)), pool)} {percent(_mean_busy(case.threads(pool)))} busy"
         for pool in busy
