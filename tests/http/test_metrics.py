@@ -15,9 +15,9 @@ from tendis_py.http.metrics import exposition
 from tendis_py.server import Server
 from tendis_py.services.histogram import record
 from tests.support.embedded import config_for, embedded
-from tests.support.programs import output, program
+from tests.support.programs import fetch, output, program
 from tests.support.resp import RawClient, decode
-from tests.support.servers import HOST, MODELS, wait_until
+from tests.support.servers import HOST, MODELS, free_port, wait_until
 
 OPEN = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 
@@ -106,6 +106,16 @@ def test_the_format_is_that_which_is_asked_for(server: Server) -> None:
     content, content_type = exposition(server.services, OPEN)
     assert content_type.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
     assert content.endswith(b"# EOF\n")
+
+
+def test_it_is_served_in_both_formats(tmp_path: Path) -> None:
+    config = config_for(tmp_path, dashboard_port=str(free_port()))
+    with embedded(config) as server, RawClient((HOST, server.port)) as client:
+        client.command("SET", "key", "x")
+        url = f"http://{HOST}:{server.dashboard.port}/metrics"
+        for accept, parse in (("*/*", families), (OPEN, open_families)):
+            found = {family.name: family for family in parse(fetch(url, accept))}
+            assert found["tendis_py_keys"].samples[0].value == 1
 
 
 def test_promtool_finds_nothing(server: Server, client: RawClient) -> None:
