@@ -46,7 +46,7 @@ def slow_fsync() -> Observation:
 
 def slow_reads() -> Observation:
     return observation(
-        stages=[*ORDINARY, stage("execute", 5 * MS), stage("reads", 4 * MS)],
+        stages=[*ORDINARY, stage("execute", 5 * MS), stage("engine", 4 * MS)],
         row_cache_hits=100,
         row_cache_misses=300,
     )
@@ -66,7 +66,8 @@ def contended_key() -> Observation:
     return observation(
         stages=[*ORDINARY, stage("lock", 20 * MS, pool="executor")],
         commands=[command("exec", 30 * MS, per_second=2.0)],
-        locks=LockFigures(1, 3, 500, [("counter", 0.9), ("", 0.1)]),
+        locks=LockFigures(1, 3, 500),
+        contended_keys=[("counter", 0.9)],
     )
 
 
@@ -119,12 +120,12 @@ def saturation() -> Observation:
 @pytest.mark.parametrize(
     ("cause", "seen", "where", "said"),
     [
-        ("fsync", slow_fsync, "fsync", ("8 ms on average", "1000 times", "appendfsync everysec")),
-        ("disk_read", slow_reads, "reads", ("4 ms on average", "75 %", "cache-size")),
+        ("fsync", slow_fsync, "fsync", ("8 ms on average", "1000 requests waited", "everysec")),
+        ("disk_read", slow_reads, "engine", ("4 ms on average", "75 %", "cache-size")),
         ("cpu", costly_command, "execute", ("SORT", "10.0 calls/s of 80 ms", "SLOWLOG")),
         ("lock", contended_key, "lock", ('"counter" (90 %', "EXEC, 30 ms", "3 claims")),
         ("queue", short_queue, "queue", ("10 requests", "work-queue-max-requests", "900 batches")),
-        ("slow_reader", unread_replies, "write", ("10.0.0.1:5, 30 MB for 12 s", "LRANGE")),
+        ("slow_reader", unread_replies, "outbox", ("10.0.0.1:5, 30 MB for 12 s", "LRANGE")),
         ("compaction", behind_compaction, "commit", ("takes no writes", "36 files", "4 stalls")),
         ("expiry", late_expiry, "execute", ("4.2 s",)),
         ("hot_key", hot_key, "execute", ('"popular" is in 40 %', "CLIENT TRACKING")),
@@ -174,12 +175,12 @@ def test_a_server_that_does_nothing() -> None:
         ("fsync", lambda: observation(stages=[stage("execute", 9 * MS), stage("fsync", MS)])),
         # in the background
         ("fsync", lambda: observation(stages=[*ORDINARY, stage("fsync", MS, pool="background")])),
-        ("disk_read", lambda: observation(stages=[*ORDINARY, stage("reads", 20_000)])),
+        ("disk_read", lambda: observation(stages=[*ORDINARY, stage("engine", 20_000)])),
         # the reads, not the command
         (
             "cpu",
             lambda: observation(
-                stages=[stage("execute", 8 * MS), stage("reads", 7.9 * MS)],
+                stages=[stage("execute", 8 * MS), stage("engine", 7.9 * MS)],
                 commands=[command("get", 8 * MS, per_second=100.0)],
             ),
         ),
@@ -238,10 +239,8 @@ def test_a_queue_is_full_by_bytes_too() -> None:
 
 
 def test_waiting_for_all_keys_is_said() -> None:
-    seen = observation(
-        stages=[*ORDINARY, stage("lock", 20 * MS)], locks=LockFigures(1, 0, 9, [("", 0.95)])
-    )
-    assert "all keys at once (95 % of the waiting)" in the("lock", seen).seen
+    seen = observation(stages=[*ORDINARY, stage("lock", 20 * MS)], contended_keys=[("some", 0.05)])
+    assert 'all keys at once, or many; "some" (5 %' in the("lock", seen).seen
 
 
 def test_the_advice_is_for_the_model() -> None:
@@ -255,8 +254,8 @@ def test_the_advice_is_for_the_model() -> None:
 
 
 def test_the_parts_of_a_stage_do_not_count_twice() -> None:
-    seen = observation(stages=[stage("execute", 5 * MS), stage("reads", 4 * MS)])
-    assert bottleneck(seen) == "reads"
+    seen = observation(stages=[stage("execute", 5 * MS), stage("engine", 4 * MS)])
+    assert bottleneck(seen) == "engine"
     assert the("disk_read", seen).share == pytest.approx(0.8)
 
 
@@ -270,7 +269,7 @@ SPENT = st.builds(Durations, *[NUMBERS] * 7)
 @st.composite
 def observations(draw: st.DrawFn) -> Observation:
     """Any, however little its figures may go together."""
-    stages = st.sampled_from(("socket", "queue", "lock", "execute", "reads", "commit", "fsync"))
+    stages = st.sampled_from(("socket", "queue", "lock", "execute", "engine", "commit", "fsync"))
     pools = st.sampled_from(("reactor", "executor", "slow", "background"))
 
     def record(make: Any, *values: Any, most: int = 4) -> Any:
@@ -301,7 +300,7 @@ def observations(draw: st.DrawFn) -> Observation:
             *(NUMBERS, NUMBERS, NUMBERS),
         ),
         hot_keys=record(lambda key, part: (key, part), TEXT, PARTS),
-        locks=LockFigures(0, 0, 0, record(lambda key, part: (key, part), TEXT, PARTS)),
+        contended_keys=record(lambda key, part: (key, part), TEXT, PARTS),
         slow_readers=record(ReaderFigures, TEXT, TEXT, NUMBERS, RATES),
         engine=engine(level0_files=draw(NUMBERS), delayed_write_rate=draw(NUMBERS)),
     )
