@@ -4,7 +4,7 @@
 
 const COUNT = 0, SUM = 1, P50 = 2, P90 = 3, P99 = 4, P999 = 5, MAX = 6;
 const NOTHING = [0, 0, 0, 0, 0, 0, 0];
-const POINT_SECONDS = 2, SPAN_SECONDS = 300;
+const POINT_SECONDS = 2, MOST_POINTS = 150, FEWEST_POINTS = 30;
 const STAGES = {
   accept: "a new connection reaches its reactor",
   socket: "bytes lie in the kernel until they are read",
@@ -214,7 +214,7 @@ function showTiles(stages) {
   say(find("mean"), requests ? duration(time / requests) : "–");
   say(find("clients"), number(snapshot.connected_clients));
   say(find("clients-more"), `${snapshot.blocked_clients} blocked, ${snapshot.subscribed_clients} subscribed, ${snapshot.tracking_clients} tracking`);
-  say(find("network"), `${size(snapshot.input_bytes_per_second)}/s in`);
+  say(find("network"), `${size(snapshot.input_bytes_per_second)}/s`);
   say(find("network-more"), `${size(snapshot.output_bytes_per_second)}/s out`);
   const lookups = snapshot.row_cache_hits + snapshot.row_cache_misses;
   say(find("cache"), lookups ? `${percent(snapshot.row_cache_hits / lookups)} hits` : size(snapshot.row_cache_bytes));
@@ -224,7 +224,8 @@ function showTiles(stages) {
 function spark(id, values) {
   const svg = find(id), most = Math.max(...values, 1);
   if (!svg.firstChild) svg.append(make("path", { class: "area" }), make("path", { class: "edge" }));
-  const points = SPAN_SECONDS / POINT_SECONDS, first = points - values.length;
+  const first = Math.max(FEWEST_POINTS - values.length, 0), points = first + values.length;
+  svg.setAttribute("viewBox", `0 0 ${points - 1} 40`);
   const line = values.map((value, at) => `${first + at} ${(38 - 34 * value / most).toFixed(1)}`).join("L");
   svg.lastChild.setAttribute("d", values.length > 1 ? `M${line}` : "");
   svg.firstChild.setAttribute("d", values.length > 1 ? `M${first} 40L${line}L${points - 1} 40Z` : "");
@@ -252,12 +253,13 @@ function showStages() {
     const it = span === "all" ? row.all : row.recent[span] || NOTHING;
     if (!row.all[COUNT]) continue;
     rows.push([
-      { text: row.stage, stage: row.stage }, { text: row.lane, as: "wide" }, { text: row.pool, as: "wide" },
-      right(number(it[COUNT])), right(duration(it[P50])), wide(duration(it[P90])),
+      { text: row.stage, stage: row.stage, as: "whole" },
+      { text: row.lane === row.pool ? row.lane : `${row.lane}, ${row.pool}`, as: "soft" },
+      wide(number(it[COUNT])), right(duration(it[P50])), wide(duration(it[P90])),
       right(duration(it[P99])), right(duration(it[P999])), wide(duration(it[MAX])),
     ]);
   }
-  table(find("stages"), rows, "nothing yet", 9);
+  table(find("stages"), rows, "nothing yet", 8);
 }
 
 function showCommands() {
@@ -344,6 +346,7 @@ function chart(figure, name, now) {
     }
     for (const kind of ["band", "p999", "p99", "p50"]) svg.append(make("path", { class: kind }));
   }
+  const seconds = POINT_SECONDS * (Math.max(history.length, FEWEST_POINTS) - 1);
   const lines = ["", "", ""];
   let band = "", run = [], last = null;
   const close = () => {
@@ -352,7 +355,7 @@ function chart(figure, name, now) {
   };
   for (const moment of history) {
     const it = moment.stages[name];
-    const x = (width * (1 - (now - moment.time) / SPAN_SECONDS)).toFixed(1);
+    const x = (width * (1 - (now - moment.time) / seconds)).toFixed(1);
     if (!it) { close(); continue; }
     for (let kind = 0; kind < 3; kind++) lines[kind] += `${run.length ? "L" : "M"}${x} ${y(it[kind]).toFixed(1)}`;
     run.push([x, y(it[2]).toFixed(1), y(it[0]).toFixed(1)]);
@@ -366,7 +369,7 @@ function chart(figure, name, now) {
   p999.setAttribute("d", lines[2]);
   const words = last ? `${duration(last[0])} · ${duration(last[1])} · ${duration(last[2])}` : "idle";
   say(figure.firstChild.lastChild, words);
-  svg.setAttribute("aria-label", `${name} over five minutes; now p50, p99 and p99.9: ${words}`);
+  svg.setAttribute("aria-label", `${name} over the last minutes; now p50, p99 and p99.9: ${words}`);
 }
 
 // The pipeline: stations in the order that a request comes by
@@ -398,7 +401,7 @@ function showPipeline(stages, shares) {
     }
   }
   const of = (kind) => snapshot.queues.filter((queue) => queue.name === kind || queue.name.startsWith(`${kind}-`));
-  for (const [kind, words] of [["work", "wait"], ["slow", "slow ones"], ["responses", "batches"], ["held", "held"]]) {
+  for (const [kind, words] of [["work", "wait"], ["slow", "wait"], ["responses", "batches"], ["held", "held"]]) {
     const found = of(kind);
     const waits = found.reduce((sum, queue) => sum + queue.requests, 0);
     const peak = found.reduce((sum, queue) => sum + queue.peak_requests, 0);
@@ -428,10 +431,7 @@ function level(name, share, peak) {
   share = Math.min(1, share);
   found.level.style.transform = found.flat ? `scaleX(${share})` : `scaleY(${share})`;
   const at = Math.min(1, peak) * found.length;
-  const [x, y] = found.flat ? ["x1", "x2"] : ["y1", "y2"];
-  const place = found.flat ? found.from + at : found.from - at;
-  found.peak.setAttribute(x, place);
-  found.peak.setAttribute(y, place);
+  found.peak.style.transform = found.flat ? `translateX(${at}px)` : `translateY(${-at}px)`;
   found.peak.style.opacity = peak > 0 ? 1 : 0;
 }
 
@@ -449,19 +449,19 @@ function flow(svg, d, weight) {
 
 function tank(svg, name, x, y, width, height, flat) {
   const levelBox = make("rect", { class: flat ? "level flat" : "level", x, y, width, height, rx: 6 });
-  const peak = make("line", { class: "peak", x1: x, x2: x + (flat ? 0 : width), y1: y, y2: y + (flat ? height : 0) });
+  const peak = make("path", { class: "peak", d: flat ? `M${x} ${y}l-5 -7h10z` : `M${x + width} ${y + height}l7 -5v10z` });
   svg.append(levelBox, peak);
-  parts.levels[name] = { level: levelBox, peak, flat, length: flat ? width : height, from: flat ? x : y + height };
+  parts.levels[name] = { level: levelBox, peak, flat, length: flat ? width : height };
 }
 
 function drawWide(tanks) {
-  const wide = 88, gap = 20, tall = 112, top = 92, step = wide + gap;
+  const wide = 88, gap = 20, tall = 112, top = 72, step = wide + gap;
   const left = (name) => 12 + STATIONS.indexOf(name) * step;
-  const svg = make("svg", { viewBox: `0 0 ${12 * step + 4} 306`, role: "img", "aria-label": "Stages from accept to write; their figures are in the table below" });
+  const svg = make("svg", { viewBox: `0 0 ${12 * step + 4} 290`, role: "img", "aria-label": "Stages from accept to write; their figures are in the table below" });
   for (const [from, to, pool] of GROUPS) {
     const x = left(from) - 8, until = left(to) + wide + 8;
-    svg.append(make("rect", { class: "group", x, y: top - 26, width: until - x, height: tall + 38, rx: 10 }));
-    if (from !== "write") write(svg, pool, x + 10, top - 9, "pool left");
+    svg.append(make("rect", { class: "group", x, y: top - 10, width: until - x, height: tall + 36, rx: 10 }));
+    if (from !== "write") write(svg, pool, x + 10, top + tall + 18, "pool left");
   }
   const middle = top + tall / 2;
   for (let at = 1; at < STATIONS.length; at++) {
@@ -469,8 +469,8 @@ function drawWide(tanks) {
     if (weight === "all" || tanks.length) flow(svg, `M${x - gap + 2} ${middle}H${x - 3}`, weight);
   }
   const [a, b] = [left("pending") + wide / 2, left("lock") + wide / 2];
-  flow(svg, `M${a} ${top - 2}V48Q${a} 34 ${a + 14} 34H${b - 14}Q${b} 34 ${b} 48V${top - 4}`, "inline");
-  write(svg, "inline", (a + b) / 2, 24, "faint");
+  flow(svg, `M${a} ${top - 2}V44Q${a} 30 ${a + 14} 30H${b - 14}Q${b} 30 ${b} 44V${top - 4}`, "inline");
+  write(svg, "inline", (a + b) / 2, 20, "faint");
   for (const name of STATIONS) {
     const x = left(name);
     if (name === "queue" && !tanks.length) continue;
@@ -478,20 +478,20 @@ function drawWide(tanks) {
   }
   if (tanks.includes("slow")) {
     const x = left("queue");
-    svg.append(make("rect", { class: "tank", x, y: 238, width: wide, height: 48, rx: 8 }));
-    tank(svg, "slow", x + 1, 239, wide - 2, 46, false);
-    svg.append(make("text", { x: x + wide / 2, y: 258, class: "name" }, "slow lane"));
-    write(svg, "slow-depth", x + wide / 2, 276, "faint");
+    svg.append(make("rect", { class: "tank", x, y: 222, width: wide, height: 48, rx: 8 }));
+    tank(svg, "slow", x + 1, 223, wide - 2, 46, false);
+    svg.append(make("text", { x: x + wide / 2, y: 242, class: "name" }, "slow lane"));
+    write(svg, "slow-depth", x + wide / 2, 260, "faint");
   }
   const x = left("execute");
-  svg.append(make("path", { class: "edge", d: `M${x + wide / 2} ${top + tall + 2}V238` }));
+  svg.append(make("path", { class: "edge", d: `M${x + wide / 2} ${top + tall + 2}V222` }));
   const engine = colour(make("g"), "engine");
   svg.append(engine);
-  parts.boxes.engine = make("rect", { class: "box", x: x - 10, y: 238, width: wide + 20, height: 62, rx: 8 });
-  engine.append(parts.boxes.engine, make("rect", { class: "tint", x: x - 10, y: 238, width: wide + 20, height: 62, rx: 8 }));
-  engine.append(make("text", { x: x + wide / 2, y: 255, class: "name" }, "engine reads"));
-  write(engine, "engine-p50", x + wide / 2, 274, "value");
-  write(engine, "engine-p99", x + wide / 2, 291, "faint");
+  parts.boxes.engine = make("rect", { class: "box", x: x - 10, y: 222, width: wide + 20, height: 62, rx: 8 });
+  engine.append(parts.boxes.engine, make("rect", { class: "tint", x: x - 10, y: 222, width: wide + 20, height: 62, rx: 8 }));
+  engine.append(make("text", { x: x + wide / 2, y: 239, class: "name" }, "engine reads"));
+  write(engine, "engine-p50", x + wide / 2, 258, "value");
+  write(engine, "engine-p99", x + wide / 2, 275, "faint");
   return svg;
 }
 
@@ -502,11 +502,12 @@ function station(svg, name, x, y, width, height) {
   parts.boxes[name] = make("rect", { class: "box", x, y, width, height, rx: 8 });
   g.append(parts.boxes[name], make("rect", { class: "tint", x, y, width, height, rx: 8 }));
   const kind = { queue: "work", respond: "responses" }[name];
+  if (kind) g.classList.add("tankful");
   if (kind) tank(g, kind, x + 1, y + 1, width - 2, height - 2, false);
   g.append(make("text", { x: centre, y: y + 20, class: "name" }, name));
   write(g, `${name}-p50`, centre, y + 45, "value");
   write(g, `${name}-p99`, centre, y + 63, "faint");
-  write(g, kind ? `${kind}-depth` : `${name}-share`, centre, y + 84, "faint");
+  write(g, kind ? `${kind}-depth` : `${name}-share`, centre, y + 84, kind ? "depth" : "faint");
   bar(g, name, x + 10, y + height - 17, width - 20);
 }
 
@@ -529,10 +530,11 @@ function drawUpright(tanks) {
     parts.boxes[name] = make("rect", { class: "box", x: inset, y, width: width - inset - 2, height: tall, rx: 8 });
     g.append(parts.boxes[name], make("rect", { class: "tint", x: inset, y, width: width - inset - 2, height: tall, rx: 8 }));
     const kind = { queue: "work", respond: "responses" }[name];
+    if (kind) g.classList.add("tankful");
     if (kind) tank(g, kind, inset + 1, y + 1, width - inset - 4, tall - 2, true);
     g.append(make("text", { x: inset + 10, y: y + 20, class: "name left" }, name === "engine" ? "engine reads" : name));
-    write(g, kind ? `${kind}-depth` : `${name}-share`, inset + 130, y + 20, "faint left");
-    write(g, `${name}-p50`, width - 112, y + 21, "value right");
+    write(g, kind ? `${kind}-depth` : `${name}-share`, 188, y + 20, kind ? "depth right" : "faint right");
+    write(g, `${name}-p50`, width - 96, y + 21, "value right");
     write(g, `${name}-p99`, width - 12, y + 20, "faint right");
     bar(g, name, inset + 10, y + tall - 13, width - inset - 22);
   });
@@ -581,7 +583,7 @@ function listen() {
     const found = JSON.parse(event.data);
     if (found.moment && !history.some((moment) => moment.time === found.moment.time)) {
       history.push(found.moment);
-      if (history.length > SPAN_SECONDS / POINT_SECONDS) history.shift();
+      if (history.length > MOST_POINTS) history.shift();
     }
     if (!running) return;
     snapshot = found;
