@@ -62,7 +62,9 @@ class Feed:
         try:
             observation = self._services.observatory.now()
             snapshot = snapshot_of(observation, diagnose(observation), self._services)
-            self._event = _event("snapshot", snapshot)
+            if remembers:
+                snapshot["moment"] = moment_of(observation, WINDOWS[0])
+            event = _event("snapshot", snapshot)
         except Exception as error:
             if repr(error) != self._failure:
                 self._failure = repr(error)
@@ -70,7 +72,8 @@ class Feed:
             return
         self._failure = ""
         if remembers:
-            self._history.append(moment_of(observation, WINDOWS[0]))
+            self._history.append(snapshot["moment"])
+        self._event = event
         self.number += 1
         self._next.set()
         self._next = trio.Event()

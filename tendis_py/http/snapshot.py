@@ -14,6 +14,11 @@ SLOWLOG_ENTRIES = 8
 SHOWN_ARGUMENTS = 120
 """Characters of a slow command."""
 
+BACKGROUND = "background"
+"""Pool of what no request waits for."""
+BESIDE = ("accept", "engine")
+"""Stages that are not a request's, and a part of another one."""
+
 _PLAIN = (
     *("time", "uptime", "model", "requests_per_second", "input_bytes_per_second"),
     *("output_bytes_per_second", "inline_share", "hits", "misses", "row_cache_bytes"),
@@ -59,18 +64,28 @@ def snapshot_of(
 
 
 def moment_of(observation: Observation, window: int) -> dict[str, Any]:
-    """A point of the history: requests a second, those that wait, and of each stage p50, p99 and
-    p99.9 of the last ``window`` seconds, where most of its requests go by."""
-    main: dict[str, Durations] = {}
+    """A point of the history: requests a second, those that wait, the time that a request takes on
+    average, and of each stage p50, p99 and p99.9 of the last ``window`` seconds, where most of its
+    requests go by; of those that had any."""
+    main: dict[str, tuple[bool, int, list[int]]] = {}
+    time_ns = requests = 0
     for stage in observation.stages:
         recent = stage.recent.get(window, Durations())
-        if recent.count >= main.get(stage.stage, Durations()).count:
-            main[stage.stage] = recent
+        if not recent.count:
+            continue
+        is_own = stage.pool != BACKGROUND
+        if is_own and stage.stage not in BESIDE:
+            time_ns += recent.sum_ns
+        if is_own and stage.stage == "parse":
+            requests += recent.count
+        found = (is_own, recent.count, [recent.p50_ns, recent.p99_ns, recent.p999_ns])
+        main[stage.stage] = max(main.get(stage.stage, found), found)
     return {
         "time": observation.time,
-        "rate": observation.requests_per_second,
+        "rate": round(observation.requests_per_second, 1),
         "waiting": sum(queue.requests for queue in observation.queues),
-        "stages": {name: [it.p50_ns, it.p99_ns, it.p999_ns] for name, it in main.items()},
+        "mean": time_ns // (requests or 1),
+        "stages": {name: percentiles for name, (_, _, percentiles) in main.items()},
     }
 
 
