@@ -44,8 +44,8 @@ class StageFigures:
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """``depth`` entries of ``requests`` and ``bytes`` wait now; ``peak_requests`` at the most since
-    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue; ``paused``:
-    reads that were put off meanwhile."""
+    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue,
+    ``refused_lately`` in the last ten seconds; ``paused``: reads that were put off meanwhile."""
 
     name: str
     depth: int
@@ -56,6 +56,7 @@ class QueueFigures:
     capacity_bytes: int
     refused: int
     paused: int
+    refused_lately: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,33 @@ class EngineFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LockFigures:
+    """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
+    reset."""
+
+    held: int = 0
+    waiting: int = 0
+    contended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFigures:
+    """A client that leaves replies unread: ``unsent`` bytes of them, for ``seconds`` since it last
+    had all there was. ``client`` is its address, and its name if it has one."""
+
+    client: str
+    command: str
+    unsent: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
-    by the sweep; ``garbage`` deleted collections that wait to be reclaimed."""
+    by the sweep; ``garbage`` deleted collections that wait to be reclaimed. ``hot_keys``: the share
+    of all requests that is about each, by a sample; ``contended_keys``: its share of all waiting
+    for locks; both of the last ten seconds, keys as text."""
 
     time: float
     uptime: int
@@ -138,6 +162,13 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    cpus: float = 0.0
+    """So many CPUs the process keeps busy."""
+    locks: LockFigures = LockFigures()
+    slow_readers: Sequence[ReaderFigures] = ()
+    """At most ten, those with the most unsent first."""
+    hot_keys: Sequence[tuple[str, float]] = ()
+    contended_keys: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from time import monotonic
+from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
 from tendis_py.services.histogram import Buckets, count, percentiles_ns
@@ -19,11 +19,13 @@ from tendis_py.services.observation import (
     CommandFigures,
     Durations,
     EngineFigures,
+    LockFigures,
     Observation,
     QueueFigures,
     StageFigures,
     ThreadFigures,
 )
+from tendis_py.services.slow_readers import slow_readers
 from tendis_py.services.stages import STAGES
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ _PERCENTS = (50, 90, 99, 99.9)
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` by command name."""
+    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` by command name,
+    ``refused`` by queue."""
 
     time: float
     commands: int
@@ -46,6 +49,8 @@ class _Moment:
     inline: int
     queued: int
     calls: Mapping[str, int]
+    refused: Mapping[str, int]
+    cpu_seconds: float
 
 
 class Observatory:
@@ -109,10 +114,15 @@ class Observatory:
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
             stages=list(self._stages()),
-            queues=list(_queues(records, services)),
+            queues=list(_queues(records, services, before.refused)),
             threads=list(self._threads()),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
+            cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
+            locks=LockFigures(**records.get("locks", {})),
+            slow_readers=slow_readers(services.clients, services.stats, services.clock.monotonic()),
+            hot_keys=services.key_sampler.hot(),
+            contended_keys=services.key_sampler.contended(),
         )
 
     def _moment(self) -> _Moment:
@@ -130,6 +140,10 @@ class Observatory:
                 command.name: figures.calls
                 for command, figures in services.stats.commands().items()
             },
+            refused={
+                name: record["refused"] for name, record in records.items() if "refused" in record
+            },
+            cpu_seconds=process_time(),
         )
 
     def _window(self) -> tuple[_Moment, _Moment]:
@@ -187,7 +201,9 @@ def durations(buckets: Buckets) -> Durations:
     return Durations(count(buckets), sum_ns, p50, p90, p99, p999, most)
 
 
-def _queues(records: Mapping[str, Mapping[str, Any]], services: Services) -> Iterator[QueueFigures]:
+def _queues(
+    records: Mapping[str, Mapping[str, Any]], services: Services, refused: Mapping[str, int]
+) -> Iterator[QueueFigures]:
     config = services.config
     paused = sum(
         record["paused_reads"] for name, record in records.items() if name.startswith("reactor-")
@@ -205,6 +221,7 @@ def _queues(records: Mapping[str, Mapping[str, Any]], services: Services) -> Ite
                 capacity_bytes=config.work_queue_max_bytes,
                 refused=record["refused"],
                 paused=paused if name == "work" else 0,
+                refused_lately=record["refused"] - refused.get(f"{name}_queue", 0),
             )
     for name, record in records.items():
         kind, _, number = name.partition("-")

@@ -9,6 +9,7 @@ finds nothing else under way.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -26,7 +27,9 @@ from tendis_py.errors import (
 )
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import Payload
+from tendis_py.resp.requests import Request
 from tendis_py.services import Services
+from tendis_py.services.key_sampler import LOOK_NS
 from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
@@ -74,6 +77,8 @@ class Executor:
         self.again: Callable[[Work], None] = _nowhere
         """Called with work that has the keys now that it had to wait for, or is to ask for them;
         in whichever thread. Set by whoever has this execute."""
+        self._looks_closely = False
+        self._look_at = self._looked_after = 0
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
@@ -86,7 +91,9 @@ class Executor:
             return True
         if not batch.taken:
             batch.taken = perf_counter_ns()
-        if self.locking is Locking.KEYS and batch.claim is None:
+        if batch.claim is not None:
+            self._note_wait(batch)
+        elif self.locking is Locking.KEYS:
             keys = batch.plan().keys
             if keys is not None and not keys:
                 self.execute_control(batch)
@@ -139,6 +146,11 @@ class Executor:
             batch.replies, batch.slow_next = [], ()
             self.again(batch)
         return is_done
+
+    def _note_wait(self, batch: Batch) -> None:
+        assert batch.claim is not None
+        now = perf_counter_ns()
+        self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
 
     def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
         """Whether the batch has its ``keys`` now. Of several clients only those wait who want what
@@ -206,6 +218,10 @@ class Executor:
     def _run(self, batch: Batch) -> None:
         batch.started = perf_counter_ns()
         self._running = batch
+        hotkeys = self.services.hotkeys
+        if hotkeys.active or self._looks_closely:
+            self._looks_closely = hotkeys.draws()
+            self.dispatcher.look_closely(self._looks_closely)
         self.dispatcher.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
@@ -238,12 +254,26 @@ class Executor:
                     batch.blocked[connection] = self.dispatcher.waits
                     batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
+        if batch.started >= self._look_at:
+            self._look(batch)
         batch.executed = perf_counter_ns()
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
         if is_slow and taken:
             batch.spent = requests[0]
+
+    def _look(self, batch: Batch) -> None:
+        """Note what one of the requests is about, for all that have run since the last look."""
+        self._look_at = batch.started + LOOK_NS
+        ran = self.dispatcher.counters.processed
+        request = _any_request(batch)
+        command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
+        keys = [] if command is None else command.keys_in(request)
+        self.services.key_sampler.note(
+            random.choice(keys) if keys else None, ran - self._looked_after, batch.started
+        )
+        self._looked_after = ran
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         try:
@@ -351,3 +381,15 @@ class Executor:
 
 def _nowhere(work: Work) -> None:
     raise RuntimeError("nobody takes work that has to wait")
+
+
+def _any_request(batch: Batch) -> Request:
+    """One of those of ``batch``, each as likely as the others."""
+    if batch.is_slow:
+        return batch.items[0][1][0]
+    place = random.randrange(batch.requests)
+    for _, requests in batch.items:
+        if place < len(requests):
+            return requests[place]
+        place -= len(requests)
+    raise AssertionError("a batch has as many requests as its items")
