@@ -16,7 +16,7 @@ import trio
 
 from tendis_py.http.snapshot import moment_of, snapshot_of
 from tendis_py.services import Services
-from tendis_py.services.doctor import diagnose
+from tendis_py.services.doctor import diagnose, shares
 from tendis_py.services.observation import WINDOWS
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ class Feed:
     def _look(self, remembers: bool) -> None:
         try:
             observation = self._services.observatory.now()
-            snapshot = snapshot_of(observation, diagnose(observation), self._services)
+            snapshot = snapshot_of(
+                observation, diagnose(observation), shares(observation), self._services
+            )
             if remembers:
                 snapshot["moment"] = moment_of(observation, WINDOWS[0])
             event = _event("snapshot", snapshot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -28,9 +28,13 @@ _PLAIN = (
 
 
 def snapshot_of(
-    observation: Observation, findings: Sequence[Finding], services: Services
+    observation: Observation,
+    findings: Sequence[Finding],
+    shares: Mapping[str, float],
+    services: Services,
 ) -> dict[str, Any]:
-    """All that the page shows of one moment; the busiest commands and the latest slow ones only."""
+    """All that the page shows of one moment; the busiest commands and the latest slow ones only.
+    ``shares``: stage → part of the requests' time."""
     shown = {name: getattr(observation, name) for name in _PLAIN}
     shown["stages"] = [_stage(stage) for stage in observation.stages]
     shown["queues"] = [_record(queue) for queue in observation.queues]
@@ -50,6 +54,7 @@ def snapshot_of(
     ]
     shown["engine"] = _record(observation.engine)
     shown["findings"] = [_record(finding) for finding in findings]
+    shown["shares"] = {stage: round(share, 4) for stage, share in shares.items()}
     shown["slowlog"] = [
         {
             "id": entry.id,

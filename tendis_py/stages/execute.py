@@ -100,10 +100,52 @@ class Executor:
                 return True
             if not self._claim(batch, keys):
                 return False
+        if batch.is_slow and batch.claim is not None and self._only_reads(batch):
+            return self._execute_on_view(batch)
         self._begin()
         self._run(batch)
         self._finish([batch], self.tx)
         return True
+
+    def _only_reads(self, batch: Batch) -> bool:
+        """Whether its request, which runs alone, reads some keys, and nobody minds when."""
+        ((connection, requests),) = batch.items
+        command = REGISTRY.find(requests[0])
+        return (
+            command is not None
+            and command.reads_only
+            and not batch.is_viewed
+            and connection.session.plain
+            and not self.services.global_gates.one_by_one
+        )
+
+    def _execute_on_view(self, batch: Batch) -> bool:
+        """As ``execute``, on the keyspace as it is now: the keys are others' meanwhile. Comes
+        ``again``, to have them to itself, if it can't be read so."""
+        claim, batch.claim = batch.claim, None
+        batch.is_viewed = True
+        counters, own = self.tx.counters, self.tx
+        hits, misses = counters.hits, counters.misses
+        with self.keyspace.engine.kept_open:
+            self.tx = Transaction(self.keyspace.view(), counters)
+            assert claim is not None
+            self.keyspace.locks.release(claim)
+            self.tx.pace = own.pace
+            self.dispatcher.context.tx = self.tx
+            try:
+                self._begin()
+                self._run(batch)
+                self.tx.rollback()
+                is_done = not batch.slow_next
+                if is_done:
+                    self._finish([batch], self.tx)
+            finally:
+                self.tx = self.dispatcher.context.tx = own
+        if not is_done:
+            counters.hits, counters.misses = hits, misses
+            batch.replies, batch.slow_next = [], ()
+            self.again(batch)
+        return is_done
 
     def _note_wait(self, batch: Batch) -> None:
         assert batch.claim is not None

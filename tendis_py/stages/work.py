@@ -51,6 +51,7 @@ class Batch:
         "executed",
         "held",
         "is_slow",
+        "is_viewed",
         "items",
         "queued",
         "read",
@@ -94,6 +95,8 @@ class Batch:
         self.is_slow = is_slow
         """Whether only the first request of its one item runs, in the slow lane where there is one:
         the others have another turn."""
+        self.is_viewed = False
+        """Whether it has been tried without its keys being held."""
         self.slow_next: Collection[Connection] = ()
         """Those whose first request that was not run is for the slow lane."""
         self.spent: Request = []

@@ -20,7 +20,6 @@ const STAGES = {
   write: "into the socket",
   outbox: "until the client has read the rest",
 };
-const COLOURS = { socket: "wait", pending: "wait", outbox: "wait" };
 const MODELS = {
   tendis: "Reactors read and parse, and run a batch themselves while nothing else is under way. Otherwise it goes through the work queue to a pool of executors; slow commands have a lane of their own.",
   kvrocks: "Every reactor has a listening socket of its own and runs the requests of its connections itself: there is no queue.",
@@ -87,8 +86,7 @@ function make(name, attributes = {}, ...children) {
 }
 
 function colour(element, stage) {
-  const name = COLOURS[stage] || (stage in STAGES ? stage : "other");
-  element.style.setProperty("--c", `var(--${name})`);
+  element.style.setProperty("--c", `var(--${stage in STAGES ? stage : "other"})`);
   return element;
 }
 
@@ -149,15 +147,6 @@ function byStage(window) {
   return found;
 }
 
-/** stage → part of the requests' time; reads are a part of execute. */
-function sharesOf(stages) {
-  let whole = 0;
-  for (const [name, stage] of Object.entries(stages)) if (name !== "engine") whole += stage.sum;
-  const shares = {};
-  for (const [name, stage] of Object.entries(stages)) shares[name] = whole ? stage.sum / whole : 0;
-  return shares;
-}
-
 // Sections
 
 function showTop() {
@@ -167,18 +156,9 @@ function showTop() {
 
 let announced = "", announcedAt = 0;
 
-function showFindings(shares) {
-  let findings = snapshot.findings.filter((it) => it.cause !== "none");
-  find("findings").parentElement.classList.toggle("warn", findings.length > 0);
-  if (!findings.length) {
-    const [most] = Object.entries(shares).filter(([name]) => name !== "engine").sort((a, b) => b[1] - a[1]);
-    const busy = most && most[1] > 0;
-    findings = [{
-      cause: "", stage: "",
-      seen: busy ? "Nothing holds requests up." : "No requests in the last ten seconds.",
-      advice: busy ? `Most of their time, ${percent(most[1])}, is ${most[0]}: ${STAGES[most[0]] || ""}.` : "",
-    }];
-  }
+function showFindings() {
+  const findings = snapshot.findings;
+  find("findings").parentElement.classList.toggle("warn", findings[0].cause !== "none");
   const box = find("findings");
   while (box.children.length > findings.length) box.lastChild.remove();
   findings.forEach((finding, index) => {
@@ -191,8 +171,8 @@ function showFindings(shares) {
       shown = fresh;
     }
     const [tag, words] = shown.firstChild.children;
-    tag.hidden = !finding.stage;
-    say(tag, finding.stage);
+    tag.hidden = finding.cause === "none";
+    say(tag, finding.cause.replaceAll("_", " "));
     say(words, finding.seen);
     say(shown.lastChild, finding.advice);
   });
@@ -232,7 +212,9 @@ function spark(id, values) {
 }
 
 function showShares(shares) {
-  const names = Object.keys(shares).filter((name) => name !== "engine" && name !== "accept");
+  const names = Object.keys(STAGES).filter((name) => name in shares);
+  const [most] = names.toSorted((a, b) => shares[b] - shares[a]);
+  say(find("bottleneck"), most && shares[most] ? `: ${percent(shares[most])} in ${most}` : "");
   const bar = find("shares"), legend = find("legend");
   if (bar.dataset.names !== names.join()) {
     bar.dataset.names = names.join();
@@ -545,9 +527,9 @@ function drawUpright(tanks) {
 
 function render() {
   if (!snapshot) return;
-  const stages = byStage("10"), shares = sharesOf(stages);
+  const stages = byStage("10"), shares = snapshot.shares;
   showTop();
-  showFindings(shares);
+  showFindings();
   showTiles(stages);
   showPipeline(stages, shares);
   showShares(shares);
