@@ -107,6 +107,11 @@ class Executor:
         self._finish([batch], self.tx)
         return True
 
+    def _note_wait(self, batch: Batch) -> None:
+        assert batch.claim is not None
+        now = perf_counter_ns()
+        self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
+
     def _only_reads(self, batch: Batch) -> bool:
         """Whether its request, which runs alone, reads some keys, and nobody minds when."""
         ((connection, requests),) = batch.items
@@ -146,11 +151,6 @@ class Executor:
             batch.replies, batch.slow_next = [], ()
             self.again(batch)
         return is_done
-
-    def _note_wait(self, batch: Batch) -> None:
-        assert batch.claim is not None
-        now = perf_counter_ns()
-        self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
 
     def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
         """Whether the batch has its ``keys`` now. Of several clients only those wait who want what
