@@ -42,7 +42,6 @@ from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters, Named
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
-from tendis_py.services.total_times import Several
 from tendis_py.services.waiters import Wait
 from tendis_py.session import Session
 from tendis_py.storage.changes import Change, Place
@@ -107,7 +106,7 @@ class Dispatcher:
         self.counters = counters
         self.slow: list[SlowCommand] = []
         self.ran: list[Named] = []
-        """The command of each request that ``_run_plain`` has run, until somebody takes them out."""
+        """The commands that ``_run_plain`` has run, until somebody takes them out."""
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
         self._trial: list[Callable[[], None]] | None = None
