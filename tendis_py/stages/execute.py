@@ -9,7 +9,9 @@ finds nothing else under way.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from itertools import takewhile
 from time import perf_counter_ns
 
@@ -26,7 +28,7 @@ from tendis_py.pieces import joined
 from tendis_py.resp.replies import Payload
 from tendis_py.services import Services
 from tendis_py.services.stages import StageTimes
-from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
+from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
@@ -34,7 +36,8 @@ log = logging.getLogger(__name__)
 
 
 class Locking(Enum):
-    """NONE: this is the only executing thread. KEYS: claim the batch's keys, wait for them."""
+    """NONE: this is the only executing thread. KEYS: claim the batch's keys; what has to wait for
+    them waits aside."""
 
     NONE = "none"
     KEYS = "keys"
@@ -68,28 +71,96 @@ class Executor:
             self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
         )
         self._everything = Claim(None)
+        self.again: Callable[[Work], None] = _nowhere
+        """Called with work that has the keys now that it had to wait for, or is to ask for them;
+        in whichever thread. Set by whoever has this execute."""
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
 
-    def execute(self, batch: Batch) -> None:
-        """Run the requests, commit and make durable; ``batch.replies`` is complete on return."""
+    def execute(self, batch: Batch) -> bool:
+        """Run the requests, commit and make durable: ``batch.replies`` is complete then. False if
+        keys are another's: nothing has happened, and it comes ``again`` once it has them."""
         if batch.transaction is not None:
             self._finish([batch], batch.transaction)
-            return
-        batch.taken = perf_counter_ns()
-        if self.locking is Locking.KEYS:
+            return True
+        if not batch.taken:
+            batch.taken = perf_counter_ns()
+        if self.locking is Locking.KEYS and batch.claim is None:
             keys = batch.plan().keys
-            if keys is None or keys:
-                if keys and self.services.waiters.sessions:
-                    keys = self.services.waiters.widen(keys)
-                batch.claim = self.keyspace.locks.acquire(keys)
-            else:
+            if keys is not None and not keys:
                 self.execute_control(batch)
-                return
+                return True
+            if not self._claim(batch, keys):
+                return False
+        if batch.is_slow and batch.claim is not None and self._only_reads(batch):
+            return self._execute_on_view(batch)
         self._begin()
         self._run(batch)
         self._finish([batch], self.tx)
+        return True
+
+    def _only_reads(self, batch: Batch) -> bool:
+        """Whether its request, which runs alone, reads some keys, and nobody minds when."""
+        ((connection, requests),) = batch.items
+        command = REGISTRY.find(requests[0])
+        return (
+            command is not None
+            and command.reads_only
+            and not batch.is_viewed
+            and connection.session.plain
+            and not self.services.global_gates.one_by_one
+        )
+
+    def _execute_on_view(self, batch: Batch) -> bool:
+        """As ``execute``, on the keyspace as it is now: the keys are others' meanwhile. Comes
+        ``again``, to have them to itself, if it can't be read so."""
+        claim, batch.claim = batch.claim, None
+        batch.is_viewed = True
+        counters, own = self.tx.counters, self.tx
+        hits, misses = counters.hits, counters.misses
+        with self.keyspace.engine.kept_open:
+            self.tx = Transaction(self.keyspace.view(), counters)
+            assert claim is not None
+            self.keyspace.locks.release(claim)
+            self.tx.pace = own.pace
+            self.dispatcher.context.tx = self.tx
+            try:
+                self._begin()
+                self._run(batch)
+                self.tx.rollback()
+                is_done = not batch.slow_next
+                if is_done:
+                    self._finish([batch], self.tx)
+            finally:
+                self.tx = self.dispatcher.context.tx = own
+        if not is_done:
+            counters.hits, counters.misses = hits, misses
+            batch.replies, batch.slow_next = [], ()
+            self.again(batch)
+        return is_done
+
+    def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
+        """Whether the batch has its ``keys`` now. Of several clients only those wait who want what
+        is another's."""
+        if len(batch.items) > 1 and not self._are_free(keys):
+            for other in batch.take_apart(self._are_free):
+                self.again(other)
+            keys = batch.plan().keys
+        return self._ask(batch, self._widened(keys))
+
+    def _ask(self, work: Work, keys: set[bytes] | None) -> bool:
+        work.claim = claim = Claim(keys, partial(self.again, work))
+        return self.keyspace.locks.ask(claim)
+
+    def _are_free(self, keys: set[bytes] | None) -> bool:
+        return self.keyspace.locks.are_free(self._widened(keys))
+
+    def _widened(self, keys: set[bytes] | None) -> set[bytes] | None:
+        """With what is needed to serve those who wait for one of them."""
+        if keys and self.services.waiters.sessions:
+            return self.services.waiters.widen(keys)
+        return keys
 
     def execute_round(self, batches: list[Batch]) -> None:
         """As ``execute`` for several batches, all in one commit. For the only executing thread."""
@@ -256,12 +327,11 @@ class Executor:
                 },
             )
 
-    def do_job(self, job: Job) -> None:
-        """Do background work in this thread, as one commit."""
-        claim: Claim | None = None
+    def do_job(self, job: Job) -> bool:
+        """Do background work in this thread, as one commit. False as in ``execute``."""
         error: BaseException | None = None
-        if self.locking is Locking.KEYS:
-            claim = self.keyspace.locks.acquire(job.keys)
+        if self.locking is Locking.KEYS and job.claim is None and not self._ask(job, job.keys):
+            return False
         self._running = None
         try:
             self._begin()
@@ -280,6 +350,12 @@ class Executor:
             self.tx.release(settled_only=True)
             error = failure
         finally:
-            if claim is not None:
-                self.keyspace.locks.release(claim)
+            if job.claim is not None:
+                self.keyspace.locks.release(job.claim)
+                job.claim = None
         job.done(error)
+        return True
+
+
+def _nowhere(work: Work) -> None:
+    raise RuntimeError("nobody takes work that has to wait")
