@@ -19,6 +19,8 @@ from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
+    from tendis_py.services.counters import Named
+    from tendis_py.services.total_times import Several
     from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
@@ -54,6 +56,8 @@ class Batch:
         "is_viewed",
         "items",
         "queued",
+        "ran",
+        "ran_apart",
         "read",
         "replied",
         "replies",
@@ -91,6 +95,9 @@ class Batch:
         self.replied = self.written = 0
         self.replies: list[Answer[Connection]] = []
         self.slow: Sequence[SlowCommand] = ()
+        self.ran: Sequence[Named] = ()
+        self.ran_apart: Sequence[Several] = ()
+        """What ``TotalTimes.record`` is told."""
         self._plan = needs
         self.is_slow = is_slow
         """Whether only the first request of its one item runs, in the slow lane where there is one:
