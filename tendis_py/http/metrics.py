@@ -162,7 +162,7 @@ def _commands(services: Services, observation: Observation) -> Iterator[Reading]
     stats = services.stats
     for command, buckets in stats.command_buckets().items():
         yield "command_duration_seconds", (command.name,), buckets
-    for command, buckets in stats.command_buckets().items():
+    for command, buckets in stats.total_buckets().items():
         yield "request_duration_seconds", (command.name,), buckets
     for figures in observation.commands:
         yield "command_failures_total", (figures.name,), figures.failed

@@ -7,6 +7,8 @@ keep a list of the commands; the histograms are made of many batches at a time.
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from tendis_py.services.counters import CommandBuckets, Named
@@ -23,13 +25,15 @@ Written = tuple[int, int, Sequence[Named], Sequence[Several]]
 
 
 class TotalTimes:
-    """Of the requests that one reactor answers. One thread records, any thread may ask."""
+    """Of the requests that one reactor answers. Its thread records, any thread may ask: whoever has
+    the lock folds, so that each request counts once, and the reactor never waits."""
 
-    __slots__ = ("_batches", "_buckets")
+    __slots__ = ("_batches", "_buckets", "_lock")
 
     def __init__(self) -> None:
         self._buckets = CommandBuckets()
-        self._batches: list[Written] = []
+        self._batches: deque[Written] = deque()
+        self._lock = threading.Lock()
 
     def record(
         self, written: int, read: int, ran: Sequence[Named], others: Sequence[Several]
@@ -37,18 +41,21 @@ class TotalTimes:
         """The replies of a batch were sent."""
         batches = self._batches
         batches.append((written, read, ran, others))
-        if len(batches) >= FOLD_AFTER:
-            _fold(batches, self._buckets)
-            self._batches = []
+        if len(batches) >= FOLD_AFTER and self._lock.acquire(blocking=False):
+            try:
+                self._fold()
+            finally:
+                self._lock.release()
 
     def buckets(self) -> dict[Named, Buckets]:
-        """Command → histogram. (While the other thread folds, the batches being folded may count
-        twice, or not yet.)"""
-        found = CommandBuckets(
-            {command: buckets.copy() for command, buckets in self._buckets.copy().items()}
-        )
-        _fold(self._batches.copy(), found)
-        return found
+        """Command → a copy of its histogram."""
+        with self._lock:
+            self._fold()
+            return {command: buckets.copy() for command, buckets in self._buckets.items()}
+
+    def _fold(self) -> None:
+        batches = self._batches
+        _fold([batches.popleft() for _ in range(len(batches))], self._buckets)
 
 
 def _fold(batches: Iterable[Written], all_buckets: CommandBuckets) -> None:
