@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from tendis_py.config import Config
+from tendis_py.services.figures import Records
 from tendis_py.services.histogram import Buckets, count, percentiles_ns
 from tendis_py.services.observation import (
     CommandFigures,
@@ -109,7 +111,7 @@ class Observatory:
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
             stages=list(self._stages()),
-            queues=list(_queues(records, services)),
+            queues=list(_queues(records, services.config)),
             threads=list(self._threads()),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
@@ -188,28 +190,53 @@ def durations(buckets: Buckets) -> Durations:
     return Durations(count(buckets), sum_ns, p50, p90, p99, p999, most)
 
 
-def _queues(records: Mapping[str, Mapping[str, Any]], services: Services) -> Iterator[QueueFigures]:
-    config = services.config
-    paused = sum(
-        record["paused_reads"] for name, record in records.items() if name.startswith("reactor-")
-    )
-    for name in ("work", "slow"):
-        record = records.get(f"{name}_queue")
-        if record is not None:
+def _queues(records: Records, config: Config) -> Iterator[QueueFigures]:
+    work, slow, locks = (records.get(name) for name in ("work_queue", "slow_queue", "locks"))
+    reactors = [(name, record) for name, record in records.items() if name.startswith("reactor-")]
+    if work is not None:
+        yield _queue(
+            "work",
+            work,
+            capacity_requests=config.work_queue_max_requests,
+            capacity_bytes=config.work_queue_max_bytes,
+            refused=work["refused"],
+            paused=sum(record["paused_reads"] for _, record in reactors),
+        )
+    if slow is not None:
+        yield _queue("slow", slow)
+    if locks is not None:
+        waiting = locks["waiting"]
+        yield QueueFigures("locks", waiting, waiting, peak_requests=locks["peak_waiting"])
+    for name, record in reactors:
+        number = name.partition("-")[2]
+        yield QueueFigures(
+            f"held-{number}",
+            record["held"],
+            record["held_requests"],
+            record["held_bytes"],
+            record["peak_held_requests"],
+        )
+        for kind, depth, peak in (
+            ("responses", "responses_depth", "responses_peak"),
+            ("ready", "ready", "peak_ready"),
+            ("heavy", "heavy", "peak_heavy"),
+            ("messages", "messages", "peak_messages"),
+        ):
             yield QueueFigures(
-                name=name,
-                depth=record["depth"],
-                requests=record["requests"],
-                bytes=record["bytes"],
-                peak_requests=record["peak_requests"],
-                capacity_requests=config.work_queue_max_requests,
-                capacity_bytes=config.work_queue_max_bytes,
-                refused=record["refused"],
-                paused=paused if name == "work" else 0,
+                f"{kind}-{number}",
+                record[depth],
+                record[depth],
+                record[f"{kind}_bytes"] if kind == "messages" else 0,
+                record[peak],
             )
-    for name, record in records.items():
-        kind, _, number = name.partition("-")
-        if kind == "reactor":
-            depth = record["responses_depth"]
-            yield QueueFigures(f"responses-{number}", depth, depth, 0, 0, 0, 0, 0, 0)
-            yield QueueFigures(f"held-{number}", record["held"], 0, 0, 0, 0, 0, 0, 0)
+
+
+def _queue(name: str, record: Mapping[str, Any], **others: int) -> QueueFigures:
+    return QueueFigures(
+        name,
+        record["depth"],
+        record["requests"],
+        record["bytes"],
+        record["peak_requests"],
+        **others,
+    )
