@@ -41,7 +41,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         *LEAVES,
     },
-    "dispatch": {"runs", "gates", "commands", "services", "session", "storage", "resp", *LEAVES},
+    "dispatch": {
+        *("runs", "gates", "serving", "commands", "services", "session", "storage", "resp"),
+        *LEAVES,
+    },
+    "serving": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
     "commands": {"types", "storage", "services", "session", "resp", "config", "log", *LEAVES},

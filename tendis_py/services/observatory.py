@@ -16,25 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from tendis_py.config import Config
 from tendis_py.services.figures import Records
-from tendis_py.services.histogram import Buckets, count, percentiles_ns
+from tendis_py.services.histogram import durations
 from tendis_py.services.observation import (
     CommandFigures,
     Durations,
     EngineFigures,
     Observation,
     QueueFigures,
-    StageFigures,
-    ThreadFigures,
 )
-from tendis_py.services.stages import STAGES
 
 if TYPE_CHECKING:
     from tendis_py.services import Services
 
 FRESH_SECONDS = 0.1
 RATE_SECONDS = 10
-
-_PERCENTS = (50, 90, 99, 99.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +40,6 @@ class _Moment:
     commands: int
     net_input: int
     net_output: int
-    inline: int
-    queued: int
     calls: Mapping[str, int]
 
 
@@ -60,7 +53,7 @@ class Observatory:
         self._latest: Observation | None = None
         self._fresh_until = 0.0
         self._engine_before: EngineFigures | None = None
-        self._moments: deque[_Moment] = deque(maxlen=RATE_SECONDS)
+        self._moments = deque([self._moment()], maxlen=RATE_SECONDS)
 
     def now(self) -> Observation:
         """What there is to say now, or was FRESH_SECONDS ago."""
@@ -81,6 +74,7 @@ class Observatory:
         """Count from zero again."""
         with self._lock:
             self._moments.clear()
+            self._moments.append(self._moment())
             self._latest = None
             self._engine_before = self._services.holdings.now().engine
 
@@ -90,7 +84,6 @@ class Observatory:
         records = services.figures.now()
         before, now = self._window()
         seconds = now.time - before.time or 1.0
-        inline, queued = now.inline - before.inline, now.queued - before.queued
         return Observation(
             time=services.clock.time_ns() / 1e9,
             uptime=services.clock.now_seconds() - services.started,
@@ -98,7 +91,7 @@ class Observatory:
             requests_per_second=(now.commands - before.commands) / seconds,
             input_bytes_per_second=(now.net_input - before.net_input) / seconds,
             output_bytes_per_second=(now.net_output - before.net_output) / seconds,
-            inline_share=inline / (inline + queued) if inline + queued else 1.0,
+            inline_share=services.stats.inline_share(),
             hits=totals.hits,
             misses=totals.misses,
             row_cache_bytes=services.keyspace.cache.bytes,
@@ -110,24 +103,21 @@ class Observatory:
             blocked_clients=len(services.clients.blocked),
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
-            stages=list(self._stages()),
+            stages=services.stats.stage_figures(),
             queues=list(_queues(records, services.config)),
-            threads=list(self._threads()),
+            threads=services.stats.thread_figures(),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
         )
 
     def _moment(self) -> _Moment:
         services = self._services
-        totals, records = services.stats.totals(), services.figures.now()
-        reactors = [record for name, record in records.items() if name.startswith("reactor-")]
+        totals = services.stats.totals()
         return _Moment(
             time=self._monotonic(),
             commands=totals.commands,
             net_input=totals.net_input,
             net_output=totals.net_output,
-            inline=sum(reactor["inline"] for reactor in reactors),
-            queued=sum(reactor["queued"] for reactor in reactors),
             calls={
                 command.name: figures.calls
                 for command, figures in services.stats.commands().items()
@@ -135,21 +125,8 @@ class Observatory:
         )
 
     def _window(self) -> tuple[_Moment, _Moment]:
-        """Ten seconds ago, or the first that is remembered, and now."""
-        now = self._moment()
-        moments = self._moments
-        return (moments[0] if moments else now), now
-
-    def _stages(self) -> Iterator[StageFigures]:
-        for stage in STAGES:
-            found = durations(self._services.stats.stage_buckets(stage))
-            yield StageFigures(stage, "fast", "reactor", found, {})
-
-    def _threads(self) -> Iterator[ThreadFigures]:
-        connections = {one.name: one.connections for one in self._services.stats.traffic}
-        for name in self._services.stats.batches():
-            pool = name.partition("-")[0]
-            yield ThreadFigures(name, pool, 0.0, 0.0, 0.0, connections.get(name, 0))
+        """RATE_SECONDS ago, or the first that is remembered, and now."""
+        return self._moments[0], self._moment()
 
     def _engine(self) -> EngineFigures:
         found, before = self._services.holdings.now().engine, self._engine_before
@@ -179,15 +156,6 @@ class Observatory:
                 service=durations(services[command]) if command in services else Durations(),
                 total=durations(totals[command]) if command in totals else Durations(),
             )
-
-
-def durations(buckets: Buckets) -> Durations:
-    """A histogram in figures."""
-    if not any(buckets):
-        return Durations()
-    p50, p90, p99, p999, most = percentiles_ns(buckets, (*_PERCENTS, 100))
-    sum_ns = buckets[-2]
-    return Durations(count(buckets), sum_ns, p50, p90, p99, p999, most)
 
 
 def _queues(records: Records, config: Config) -> Iterator[QueueFigures]:

@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tendis_py.services.counters import CommandBuckets, Named
-from tendis_py.services.histogram import SUM, Buckets, bucket_of
-
-FOLD_AFTER = 64
-"""Batches, as in ``stages``."""
+from tendis_py.services.histogram import SUM, bucket_of
 
 Several = tuple[Named, int, int]
 """A command, how many requests of it, and when they were read (perf_counter_ns)."""
@@ -22,44 +19,16 @@ Written = tuple[int, int, Sequence[Named], Sequence[Several]]
 """When a batch was written, when it was read, the commands that ran and were read then, others."""
 
 
-class TotalTimes:
-    """Of the requests that one reactor answers. One thread records, any thread may ask."""
-
-    __slots__ = ("_batches", "_buckets")
-
-    def __init__(self) -> None:
-        self._buckets = CommandBuckets()
-        self._batches: list[Written] = []
-
-    def record(
-        self, written: int, read: int, ran: Sequence[Named], others: Sequence[Several]
-    ) -> None:
-        """The replies of a batch were sent."""
-        batches = self._batches
-        batches.append((written, read, ran, others))
-        if len(batches) >= FOLD_AFTER:
-            _fold(batches, self._buckets)
-            self._batches = []
-
-    def buckets(self) -> dict[Named, Buckets]:
-        """Command → histogram. (While the other thread folds, the batches being folded may count
-        twice, or not yet.)"""
-        found = CommandBuckets(
-            {command: buckets.copy() for command, buckets in self._buckets.copy().items()}
-        )
-        _fold(self._batches.copy(), found)
-        return found
-
-
-def _fold(batches: Iterable[Written], all_buckets: CommandBuckets) -> None:
+def count_totals(all_buckets: CommandBuckets, batches: Iterable[Written]) -> None:
+    """Record the requests of ``batches``."""
     for written, read, ran, others in batches:
         elapsed = written - read
-        bucket = bucket_of(elapsed)
         if len(ran) == 1:
             buckets = all_buckets[ran[0]]
-            buckets[bucket] += 1
+            buckets[bucket_of(elapsed)] += 1
             buckets[SUM] += elapsed
         elif ran:
+            bucket = bucket_of(elapsed)
             counts: dict[Named, int] = {}
             for command in ran:
                 counts[command] = counts.get(command, 0) + 1

@@ -27,7 +27,6 @@ from tendis_py.errors import (
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import Payload
 from tendis_py.services import Services
-from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
@@ -61,8 +60,8 @@ class Executor:
         self.keyspace = services.keyspace
         self._time_ns = services.clock.time_ns
         self.locking = locking
-        self.times = StageTimes(name)
-        services.stats.stage_times.append(self.times)
+        self.times = services.stats.new_thread(name)
+        self._reads = self.keyspace.engine.reads
         counters = services.stats.new_counters()
         self.tx = Transaction(self.keyspace, counters)
         self.tx.fast_rows = FAST_ROWS if has_slow_lane else 0
@@ -169,6 +168,8 @@ class Executor:
         for batch in batches:
             batch.taken = perf_counter_ns()
             self._run(batch)
+        for batch in batches:
+            batch.executed = batches[-1].executed
         self._finish(batches, self.tx)
         self._round = []
 
@@ -204,9 +205,11 @@ class Executor:
         self.tx.begin(self._time_ns() // 1_000_000)
 
     def _run(self, batch: Batch) -> None:
+        batch.pool = self.times.pool
+        read_before = self._reads.ns
         batch.started = perf_counter_ns()
         self._running = batch
-        self.dispatcher.claim = batch.claim
+        self.dispatcher.serving.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
@@ -247,6 +250,11 @@ class Executor:
         if dispatcher.runs.ran:
             batch.ran_apart, dispatcher.runs.ran = dispatcher.runs.ran, []
         batch.executed = perf_counter_ns()
+        batch.engine_ns = self._reads.ns - read_before
+        times = self.times
+        times.batches += 1
+        times.requests += 1 if is_slow else batch.requests
+        times.execute_ns += batch.executed - batch.started
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
@@ -263,7 +271,9 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
+        logged = 0
         if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
+            logged = perf_counter_ns()
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
@@ -277,6 +287,7 @@ class Executor:
                 batch.tell()
         committed = perf_counter_ns()
         for batch in batches:
+            batch.logged = logged
             batch.committed = committed
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
@@ -285,7 +296,6 @@ class Executor:
                 self._log_slow(batch)
             if batch.slow_next:
                 batch.defer_slow()
-            self.times.record(batch)
         self.keyspace.cache.trim()
         self._running = None
         for batch in batches:
@@ -339,7 +349,7 @@ class Executor:
             change = self.tx.end_unit()
             self.tx.commit()
             if change is not None and self.services.waiters.sessions:
-                self.dispatcher.nudge(change)
+                self.dispatcher.serving.nudge(change)
             self.tx.release()
         except Exception as failure:
             if isinstance(failure, WriteFailedError):

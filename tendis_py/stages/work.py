@@ -39,8 +39,9 @@ class Batch:
     """Requests of many connections, read in one turn of one reactor.
 
     Stage stamps are ``perf_counter_ns``: read, queued, taken (by a thread that is to execute it; it
-    then waits for locks, in no thread), started, executed, committed, replied, written; 0 for a
-    stage that the batch skipped.
+    then waits for locks, in no thread), started, executed, logged (what is left is fsync),
+    committed, replied, written; 0 for a stage that the batch skipped. ``lane`` and ``pool`` say
+    whose figures these are (``services.stages``), ``engine_ns`` how long it has read from RocksDB.
     """
 
     __slots__ = (
@@ -50,11 +51,15 @@ class Batch:
         "claim",
         "committed",
         "deferred",
+        "engine_ns",
         "executed",
         "held",
         "is_slow",
         "is_viewed",
         "items",
+        "lane",
+        "logged",
+        "pool",
         "queued",
         "ran",
         "ran_apart",
@@ -81,7 +86,7 @@ class Batch:
         read: int,
         *,
         needs: Plan | None = None,
-        is_slow: bool = False,
+        lane: str = "fast",
     ) -> None:
         self.responses = responses
         self.items = items
@@ -91,15 +96,18 @@ class Batch:
             self.requests = sum([len(requests) for _, requests in items])
         self.bytes = received
         self.read = read
-        self.queued = self.taken = self.started = self.executed = self.committed = 0
-        self.replied = self.written = 0
+        self.queued = self.taken = self.started = self.executed = self.logged = 0
+        self.committed = self.replied = self.written = self.engine_ns = 0
         self.replies: list[Answer[Connection]] = []
         self.slow: Sequence[SlowCommand] = ()
         self.ran: Sequence[Named] = ()
         self.ran_apart: Sequence[Several] = ()
-        """What ``TotalTimes.record`` is told."""
+        """The commands that have run and were read with it; those of which there are several, or
+        that were read before."""
         self._plan = needs
-        self.is_slow = is_slow
+        self.lane = lane
+        self.pool = ""
+        self.is_slow = lane == "slow"
         """Whether only the first request of its one item runs, in the slow lane where there is one:
         the others have another turn."""
         self.is_viewed = False
@@ -189,7 +197,7 @@ class Batch:
             if rest and connection in self.slow_next:
                 self.replies[index] = connection, payload, DEFERRED
                 items = [(connection, rest)]
-                deferred.append(Batch(self.responses, items, 0, self.committed, is_slow=True))
+                deferred.append(Batch(self.responses, items, 0, self.committed, lane="slow"))
         self.deferred = deferred
 
 
@@ -283,7 +291,7 @@ class WorkQueue:
         self._work.append(work)
         self.busy += 1
         if isinstance(work, Batch):
-            if not (work.taken or work.started):
+            if not (work.queued or work.taken or work.started):
                 work.queued = perf_counter_ns()
             self._requests += work.requests
             self._bytes += work.bytes
