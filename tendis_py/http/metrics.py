@@ -26,7 +26,6 @@ from tendis_py.http.families import FAMILIES, Family, Kind
 from tendis_py.services import Services, doctor
 from tendis_py.services.histogram import SUM, Buckets, below, count
 from tendis_py.services.observation import Durations, EngineFigures, Observation
-from tendis_py.services.stages import STAGES
 
 _OPEN = "application/openmetrics-text"
 
@@ -102,9 +101,8 @@ def _server(services: Services, observation: Observation) -> Iterator[Reading]:
 
 
 def _stages(services: Services, observation: Observation) -> Iterator[Reading]:
-    for stage in STAGES:
-        where = (stage, "fast", "reactor")
-        yield "stage_duration_seconds", where, services.stats.stage_buckets(stage)
+    for stage, buckets in services.stats.stages().items():
+        yield "stage_duration_seconds", stage, buckets
     for figures in observation.stages:
         for seconds, durations in figures.recent.items():
             labels = (figures.stage, figures.lane, figures.pool, f"{seconds}s")
@@ -162,7 +160,7 @@ def _commands(services: Services, observation: Observation) -> Iterator[Reading]
     stats = services.stats
     for command, buckets in stats.command_buckets().items():
         yield "command_duration_seconds", (command.name,), buckets
-    for command, buckets in stats.command_buckets().items():
+    for command, buckets in stats.total_buckets().items():
         yield "request_duration_seconds", (command.name,), buckets
     for figures in observation.commands:
         yield "command_failures_total", (figures.name,), figures.failed

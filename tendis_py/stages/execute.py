@@ -30,7 +30,6 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
-from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
@@ -64,8 +63,8 @@ class Executor:
         self.keyspace = services.keyspace
         self._time_ns = services.clock.time_ns
         self.locking = locking
-        self.times = StageTimes(name)
-        services.stats.stage_times.append(self.times)
+        self.times = services.stats.new_thread(name)
+        self._reads = self.keyspace.engine.reads
         counters = services.stats.new_counters()
         self.tx = Transaction(self.keyspace, counters)
         self.tx.fast_rows = FAST_ROWS if has_slow_lane else 0
@@ -107,6 +106,11 @@ class Executor:
         self._finish([batch], self.tx)
         return True
 
+    def _note_wait(self, batch: Batch) -> None:
+        assert batch.claim is not None
+        now = perf_counter_ns()
+        self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
+
     def _only_reads(self, batch: Batch) -> bool:
         """Whether its request, which runs alone, reads some keys, and nobody minds when."""
         ((connection, requests),) = batch.items
@@ -147,11 +151,6 @@ class Executor:
             self.again(batch)
         return is_done
 
-    def _note_wait(self, batch: Batch) -> None:
-        assert batch.claim is not None
-        now = perf_counter_ns()
-        self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
-
     def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
         """Whether the batch has its ``keys`` now. Of several clients only those wait who want what
         is another's."""
@@ -181,6 +180,8 @@ class Executor:
         for batch in batches:
             batch.taken = perf_counter_ns()
             self._run(batch)
+        for batch in batches:
+            batch.executed = batches[-1].executed
         self._finish(batches, self.tx)
         self._round = []
 
@@ -216,13 +217,15 @@ class Executor:
         self.tx.begin(self._time_ns() // 1_000_000)
 
     def _run(self, batch: Batch) -> None:
+        batch.pool = self.times.pool
+        read_before = self._reads.ns
         batch.started = perf_counter_ns()
         self._running = batch
         hotkeys = self.services.hotkeys
         if hotkeys.active or self._looks_closely:
             self._looks_closely = hotkeys.draws()
             self.dispatcher.look_closely(self._looks_closely)
-        self.dispatcher.claim = batch.claim
+        self.dispatcher.unblocking.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
@@ -239,8 +242,11 @@ class Executor:
                 tx.settle_if_large()
             session = connection.session
             output: list[Payload] = []
-            taken = run(session, requests[:1] if is_slow else requests, output, session.received)
+            received = session.received
+            taken = run(session, requests[:1] if is_slow else requests, output, received)
             payload = output[0] if len(output) == 1 else joined(output)
+            if received != batch.read:
+                self.dispatcher.note_apart(received)
             if taken == len(requests) or session.closing:
                 replies.append((connection, payload, None))
             else:
@@ -254,9 +260,19 @@ class Executor:
                     batch.blocked[connection] = self.dispatcher.waits
                     batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
+        dispatcher = self.dispatcher
+        if dispatcher.ran:
+            batch.ran, dispatcher.ran = dispatcher.ran, []
+        if dispatcher.runs.ran:
+            batch.ran_apart, dispatcher.runs.ran = dispatcher.runs.ran, []
         if batch.started >= self._look_at:
             self._look(batch)
         batch.executed = perf_counter_ns()
+        batch.engine_ns = self._reads.ns - read_before
+        times = self.times
+        times.batches += 1
+        times.requests += 1 if is_slow else batch.requests
+        times.execute_ns += batch.executed - batch.started
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
@@ -285,7 +301,9 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
+        logged = 0
         if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
+            logged = perf_counter_ns()
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
@@ -299,6 +317,7 @@ class Executor:
                 batch.tell()
         committed = perf_counter_ns()
         for batch in batches:
+            batch.logged = logged
             batch.committed = committed
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
@@ -307,7 +326,6 @@ class Executor:
                 self._log_slow(batch)
             if batch.slow_next:
                 batch.defer_slow()
-            self.times.record(batch)
         self.keyspace.cache.trim()
         self._running = None
         for batch in batches:
@@ -361,7 +379,7 @@ class Executor:
             change = self.tx.end_unit()
             self.tx.commit()
             if change is not None and self.services.waiters.sessions:
-                self.dispatcher.nudge(change)
+                self.dispatcher.unblocking.nudge(change)
             self.tx.release()
         except Exception as failure:
             if isinstance(failure, WriteFailedError):
