@@ -20,7 +20,7 @@ from tests.support.embedded import MovedTime
 from tests.support.resp import RawClient
 from tests.support.servers import wait_until
 
-SECONDS = 30.0
+SECONDS = 20.0
 
 SLOW_SECONDS = 0.004
 """What a disk takes that is slow."""
@@ -83,24 +83,30 @@ def findings(client: RawClient) -> list[dict[str, str]]:
     ]
 
 
-def wait_for(moved: MovedTime, cause: str, *words: str) -> None:
-    """Until STAGES names ``cause`` before all others, saying all ``words``; the doctor says the
-    same."""
-    seen: list[list[dict[str, str]]] = [[]]
+def shown(found: list[dict[str, str]]) -> str:
+    return "\n".join(f"{one['cause']} ({one['share']}): {one['seen']}" for one in found)
+
+
+def wait_for(moved: MovedTime, cause: str, *words: str, among: int = 1) -> None:
+    """Until STAGES names ``cause`` among so many first causes, saying all ``words``; the doctor
+    says the same."""
+    seen: list[dict[str, str]] = []
 
     with moved.client() as client:
 
         def named() -> bool:
-            seen[0] = findings(client)
-            first = seen[0][0]
-            return first["cause"] == cause and all(word in first["seen"] for word in words)
+            seen[:] = findings(client)
+            return any(
+                one["cause"] == cause and all(word in one["seen"] for word in words)
+                for one in seen[:among]
+            )
 
         try:
             wait_until(named, f"{cause} is named", SECONDS)
         except AssertionError:
-            raise AssertionError(f"{cause} is not named first, but {seen[0]}") from None
+            raise AssertionError(f"{cause} is not named first, but {shown(seen)}") from None
         text = client.value("STAGES", "DOCTOR").decode()
-        assert text.startswith(f"1. {cause} (stage "), text
+        assert f". {cause} (stage " in text, text
         assert "What to change: " in text
 
 
@@ -237,11 +243,12 @@ def test_lock_contention(patient: MovedTime) -> None:
         for request in ("MULTI", "INCR wanted", "SORT big ALPHA STORE sorted", "EXEC"):
             client.command(*request.split())
 
+    # The one who holds the key burns CPU, which is named, too.
     def want(client: RawClient, number: int) -> None:
         client.command("INCR", "wanted")
 
     with load(patient, hold, *[want] * 4):
-        wait_for(patient, "lock", '"wanted"')
+        wait_for(patient, "lock", '"wanted"', among=2)
 
 
 def test_hot_key(patient: MovedTime) -> None:
