@@ -15,7 +15,7 @@ import trio
 
 from tendis_py.top.address import Target
 
-Request = tuple[str | int, ...]
+Request = tuple[Any, ...]
 
 PATIENCE_SECONDS = 5.0
 RECEIVE_BYTES = 1 << 16
@@ -56,7 +56,9 @@ class Client:
         """Send all ``requests`` at once; their replies, in order. Raises Unreachable."""
         try:
             with trio.fail_after(PATIENCE_SECONDS):
-                await self._stream.send_all(b"".join(map(hiredis.pack_command, requests)))
+                await self._stream.send_all(
+                    b"".join([hiredis.pack_command(request) for request in requests])
+                )
                 return await self._receive(len(requests))
         except trio.TooSlowError:
             raise Unreachable(f"no answer within {PATIENCE_SECONDS:g} s") from None
@@ -77,7 +79,7 @@ class Client:
                 received += len(chunk)
                 if received > MAX_ANSWER_BYTES:
                     raise Unreachable(f"its answer is longer than {MAX_ANSWER_BYTES >> 20} MB")
-                self._reader.feed(chunk)
+                self._reader.feed(bytes(chunk))
             else:
                 replies.append(reply)
         return replies

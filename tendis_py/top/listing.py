@@ -1,0 +1,116 @@
+"""Tables and bars for any width of terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+GAP = 2
+BAR_WIDTH = 10
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+Cell = str | Text
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``rank``: 0 stays in any case; of the others the highest goes first where room is lacking.
+    ``is_text``: from the left, and cut where even so there is no room."""
+
+    title: str
+    rank: int = 0
+    is_text: bool = False
+
+
+class Listing:
+    """A table that leaves out what it has no room for. Its columns have the given order."""
+
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+        self.columns = columns
+        self.rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        kept = self._fitting(options.max_width)
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        for index in kept:
+            column = self.columns[index]
+            table.add_column(
+                column.title,
+                justify="left" if column.is_text else "right",
+                no_wrap=True,
+                overflow="ellipsis",
+                min_width=None if column.is_text else self._width(index),
+            )
+        for row in self.rows:
+            table.add_row(*(row[index] for index in kept))
+        yield table
+
+    def _fitting(self, width: int) -> list[int]:
+        kept = list(range(len(self.columns)))
+        for index in sorted(kept, key=lambda index: -self.columns[index].rank):
+            taken = sum(map(self._width, kept)) + GAP * (len(kept) - 1)
+            if taken <= width or not self.columns[index].rank:
+                break
+            kept.remove(index)
+        return kept
+
+    def _width(self, index: int) -> int:
+        return max(map(_cell_width, self._column(index)))
+
+    def _column(self, index: int) -> Iterator[Cell]:
+        yield self.columns[index].title
+        for row in self.rows:
+            yield row[index]
+
+
+class Facts:
+    """Names with their figures, as many in a line as there is room for."""
+
+    def __init__(self, facts: Sequence[tuple[str, str]]) -> None:
+        self.facts = facts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = Text()
+        for name, figure in self.facts:
+            fact = Text.assemble((f"{name} ", "dim"), figure)
+            if line and line.cell_len + GAP + fact.cell_len > options.max_width:
+                yield line
+                line = Text()
+            line.append(" " * GAP if line else "").append_text(fact)
+        yield line
+
+
+class Sparkline:
+    """The latest figures by height, as many as there is room for; the highest of them is full."""
+
+    def __init__(self, figures: Iterable[float]) -> None:
+        self.figures = list(figures)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        latest = self.figures[-options.max_width :]
+        highest = max(latest, default=0.0)
+        steps = len(_BLOCKS) - 1
+        yield Text(
+            "".join(
+                _BLOCKS[min(steps, round(figure / highest * steps)) if highest else 0]
+                for figure in latest
+            ),
+            "cyan",
+        )
+
+
+def bar(fraction: float, width: int = BAR_WIDTH) -> Text:
+    """A bar that is full at 1; warm colours from three quarters on."""
+    filled = min(width, max(0, round(fraction * width)))
+    colour = "red" if fraction >= 0.9 else "yellow" if fraction >= 0.75 else "green"
+    return Text("█" * filled, colour) + Text("░" * (width - filled), "dim")
+
+
+def _cell_width(cell: Cell) -> int:
+    return cell.cell_len if isinstance(cell, Text) else cell_len(cell)

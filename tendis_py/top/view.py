@@ -1,0 +1,245 @@
+"""What a snapshot looks like: panels, each of which fits itself to the width it is given.
+
+The same for the live screen and for a snapshot on paper. Knows no terminal and no server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tendis_py.top import plain
+from tendis_py.top.listing import Column, Facts, Listing, Sparkline
+from tendis_py.top.snapshot import ALL, Command, Durations, Finding, Snapshot
+from tendis_py.top.words import count, duration, percent, size, span
+
+HISTORY = 120
+"""Snapshots that the throughput line goes back."""
+
+COMMANDS = 12
+SLOW_ENTRIES = 8
+WORDS_OF_SLOW = 120
+
+WINDOWS = {10: "last 10 s", 60: "last minute", ALL: "since the start"}
+ORDERS = ("time", "calls", "slowest")
+
+
+@dataclass(slots=True)
+class View:
+    """What is looked at, and how: ``window`` of the stages, ``order`` of the commands. ``lost``:
+    why the server is not there, empty while it is."""
+
+    target: str
+    seen: Snapshot | None = None
+    lost: str = ""
+    window: int = 10
+    order: str = ORDERS[0]
+    throughput: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+
+    def show(self, seen: Snapshot) -> None:
+        """Go on to the next snapshot."""
+        self.seen, self.lost = seen, ""
+        if seen.seconds:
+            self.throughput.append(seen.rate("total_commands_processed"))
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """``draw`` is asked only for a snapshot that the panel ``applies`` to. One that ``is_wide`` has
+    the whole width of the screen."""
+
+    name: str
+    title: Callable[[View], str]
+    draw: Callable[[View, Snapshot], RenderableType]
+    applies: Callable[[Snapshot], bool] = lambda seen: True
+    is_wide: bool = False
+
+
+def heading(view: View) -> Text:
+    """One line: which server, for how long it has been up; or that it is gone."""
+    seen = view.seen
+    line = Text(no_wrap=True, overflow="ellipsis")
+    if seen is not None:
+        line.append(seen.product, "bold").append(" at ")
+    line.append(view.target, "" if seen else "bold")
+    if view.lost:
+        return line.append(f"   gone: {view.lost}; trying again", "bold red")
+    if seen is not None:
+        line.append(f"   up {span(seen.number('uptime_in_seconds'))}")
+        line.append(f"   {count(seen.rate('total_commands_processed'))} requests/s", "bold")
+        line.append(f"   {count(seen.number('connected_clients'))} clients")
+    return line
+
+
+def _bottleneck(view: View, seen: Snapshot) -> RenderableType:
+    return Group(*map(_finding, seen.findings or plain.findings(seen)))
+
+
+def _finding(found: Finding) -> Text:
+    calm = found.cause == "none"
+    text = Text()
+    if not calm:
+        text.append(
+            f"{found.cause.replace('_', ' ')}  ",
+            "bold red" if found.share >= 0.5 else "bold yellow",
+        )
+    text.append(found.seen, "green" if calm else "")
+    if found.advice:
+        text.append(f" {found.advice}", "dim")
+    return text
+
+
+def _throughput(view: View, seen: Snapshot) -> RenderableType:
+    hits, misses = seen.since.get("keyspace_hits", 0.0), seen.since.get("keyspace_misses", 0.0)
+    rows = [
+        ("requests/s", count(seen.rate("total_commands_processed"))),
+        ("received/s", size(seen.rate("total_net_input_bytes"))),
+        ("sent/s", size(seen.rate("total_net_output_bytes"))),
+        ("errors/s", count(seen.rate("total_error_replies"))),
+        ("keys found", percent(hits / (hits + misses)) if hits + misses else "-"),
+        ("expired/s", count(seen.rate("expired_keys"))),
+    ]
+    return Group(Sparkline(view.throughput), Facts(rows))
+
+
+def _commands(view: View, seen: Snapshot) -> RenderableType:
+    with_total = any(command.total.count for command in seen.commands)
+    columns = [
+        Column("command", is_text=True),
+        Column("calls/s"),
+        Column("calls", 5),
+        Column("load", 2),
+        Column("usec/call", 6),
+        Column("p50", 3),
+        Column("p99", 1),
+        Column("p99.9", 4),
+        *([Column("total p50", 5), Column("total p99", 1)] if with_total else []),
+        Column("failed", 7),
+        Column("rejected", 8),
+    ]
+    found = sorted(seen.commands, key=_ORDER[view.order], reverse=True)[:COMMANDS]
+    rows = [
+        [
+            command.name.replace("|", " ").upper(),
+            count(command.per_second),
+            count(command.calls),
+            percent(command.load),
+            duration(command.usec / command.calls if command.calls else 0),
+            *_durations(command.service, "p50", "p99", "p999"),
+            *(_durations(command.total, "p50", "p99") if with_total else ()),
+            count(command.failed),
+            count(command.rejected),
+        ]
+        for command in found
+    ]
+    return Listing(columns, rows)
+
+
+def _by_time(command: Command) -> tuple[float, float]:
+    return command.load, command.usec
+
+
+def _by_calls(command: Command) -> tuple[float, float]:
+    return command.per_second, command.calls
+
+
+def _by_slowness(command: Command) -> tuple[float, float]:
+    return max(command.total.p99, command.service.p99), command.usec
+
+
+_ORDER: dict[str, Callable[[Command], tuple[float, float]]] = dict(
+    zip(ORDERS, (_by_time, _by_calls, _by_slowness), strict=True)
+)
+
+
+def _durations(durations: Durations, *names: str) -> list[str]:
+    """Figures of something that may not have happened."""
+    if not durations.count:
+        return ["-"] * len(names)
+    return [duration(getattr(durations, name)) for name in names]
+
+
+def _slow_log(view: View, seen: Snapshot) -> RenderableType:
+    if not seen.slow:
+        return Text("Empty.", "dim")
+    now = seen.number("server_time_usec") / 1e6 or time.time()
+    with_stages = any(entry.stages for entry in seen.slow)
+    columns = [
+        Column("age", 3),
+        Column("took"),
+        *([Column("of which", 4, is_text=True)] if with_stages else []),
+        Column("client", 5, is_text=True),
+        Column("request", is_text=True),
+    ]
+    rows = [
+        [
+            span(max(0.0, now - entry.time)),
+            duration(entry.usec),
+            *([_worst_stage(entry.stages)] if with_stages else []),
+            entry.client,
+            " ".join(entry.words)[:WORDS_OF_SLOW],
+        ]
+        for entry in seen.slow[:SLOW_ENTRIES]
+    ]
+    return Listing(columns, rows)
+
+
+def _worst_stage(stages: Mapping[str, int]) -> str:
+    if not stages:
+        return "-"
+    worst = max(stages, key=lambda name: stages[name])
+    return f"{worst} {duration(stages[worst])}"
+
+
+def _clients(view: View, seen: Snapshot) -> RenderableType:
+    number = seen.number
+    return Facts(
+        [
+            ("connected", f"{count(number('connected_clients'))} of {count(number('maxclients'))}"),
+            ("blocked", count(number("blocked_clients"))),
+            ("subscribed", count(number("pubsub_clients"))),
+            ("tracking", count(number("tracking_clients"))),
+            ("watching", count(number("watching_clients"))),
+            ("new/s", count(seen.rate("total_connections_received"))),
+            ("rejected", count(number("rejected_connections"))),
+            ("largest output", size(number("client_recent_max_output_buffer"))),
+        ]
+    )
+
+
+def _memory(view: View, seen: Snapshot) -> RenderableType:
+    number = seen.number
+    limit = number("mem_total_limit") or number("maxmemory")
+    keys = sum(
+        seen.pairs(name).get("keys", 0)
+        for name in seen.info
+        if name[:2] == "db" and name[2:].isdecimal()
+    )
+    return Facts(
+        [
+            ("used", size(number("used_memory")) + (f" of {size(limit)}" if limit else "")),
+            ("resident", size(number("used_memory_rss"))),
+            ("peak", size(number("used_memory_peak"))),
+            ("keys", count(keys)),
+            ("evicted/s", count(seen.rate("evicted_keys"))),
+        ]
+    )
+
+
+def _is_plain(seen: Snapshot) -> bool:
+    return not seen.is_ours
+
+
+PANELS = (
+    Panel("bottleneck", lambda view: "Bottleneck", _bottleneck, is_wide=True),
+    Panel("throughput", lambda view: "Throughput", _throughput),
+    Panel("commands", lambda view: f"Commands, by {view.order}", _commands, is_wide=True),
+    Panel("clients", lambda view: "Clients", _clients),
+    Panel("memory", lambda view: "Memory", _memory),
+    Panel("slowlog", lambda view: "Slow log", _slow_log, is_wide=True),
+)
