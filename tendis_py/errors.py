@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+LONGEST_CODE = 30
+
 
 class ReplyError(Exception):
     """An error reply: the message goes to the client after a ``-``, code word first.
@@ -22,8 +24,10 @@ class ReplyError(Exception):
 
     @property
     def code(self) -> str:
-        """The leading code word (``ERR``, ``WRONGTYPE``), under which INFO errorstats counts it."""
-        return self.message.split(" ", 1)[0]
+        """The leading code word (``ERR``, ``WRONGTYPE``), under which INFO errorstats counts it: as
+        in Redis ERR where there is none, or one of more than LONGEST_CODE characters."""
+        word, space, _ = self.message.partition(" ")
+        return word if space and len(word) <= LONGEST_CODE else "ERR"
 
 
 class CrossProtocolError(ReplyError):
@@ -406,6 +410,10 @@ def at_least_one_key(command: str) -> ReplyError:
 
 def no_samples(event: bytes) -> ReplyError:
     return ReplyError(f"ERR No samples available for event '{c_text(event)}'")
+
+
+def unknown_stage(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR unknown stage '{printable(name)[:128]}'")
 
 
 def outside_range(low: int, high: int) -> ReplyError:

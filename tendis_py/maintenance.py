@@ -28,6 +28,7 @@ T = TypeVar("T")
 DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
 FSYNC_SECONDS = 1.0
+OBSERVE_SECONDS = 1.0
 PROMPT_SECONDS = 0.05
 RECOVERY_SECONDS = 1.0
 """How often a disk that has refused a write is looked at."""
@@ -68,6 +69,7 @@ class Maintenance:
             nursery.start_soon(self._sweep)
             nursery.start_soon(self._reclaim)
             nursery.start_soon(self._sample)
+            nursery.start_soon(self._observe)
             nursery.start_soon(self._close_gaps)
             nursery.start_soon(self._discard)
             nursery.start_soon(self._flush_when_quiet)
@@ -171,6 +173,11 @@ class Maintenance:
             self._services.rates.sample()
             self._services.keyspace.orders.trim()
             self._services.memory.use()  # the peak must not go unseen
+
+    async def _observe(self) -> None:
+        while True:
+            self._services.observatory.sample()
+            await trio.sleep(OBSERVE_SECONDS)
 
     async def _reclaim(self) -> None:
         while True:

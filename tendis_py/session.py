@@ -51,6 +51,10 @@ class Peer(Protocol):
         """In how many replies, or parts of one, those bytes are kept."""
 
     @property
+    def behind_since(self) -> float | None:
+        """Since when it has not had all there was for it (monotonic seconds)."""
+
+    @property
     def thread(self) -> int:
         """The number of the I/O thread that serves it."""
 

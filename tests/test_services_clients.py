@@ -15,6 +15,7 @@ class FakePeer:
     """A connection that counts how often it is told to close."""
 
     input_bytes = output_bytes = output_pieces = thread = 0
+    behind_since = None
 
     def __init__(self) -> None:
         self.closed = 0

@@ -12,6 +12,7 @@ class FakePeer:
     """A connection that counts how often it is aborted."""
 
     input_bytes = output_bytes = output_pieces = thread = 0
+    behind_since = None
 
     def __init__(self) -> None:
         self.aborted = 0

@@ -41,6 +41,7 @@ class Outlet:
 
 class Peer:
     input_bytes = output_bytes = output_pieces = thread = 0
+    behind_since = None
 
     def __init__(self, home: Outlet) -> None:
         self.home = home

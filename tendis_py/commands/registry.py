@@ -360,7 +360,14 @@ def command(
 
 
 def container(
-    name: str, *, group: str, since: str, summary: str, flags: str = "", categories: str = ""
+    name: str,
+    *,
+    group: str,
+    since: str,
+    summary: str,
+    flags: str = "",
+    categories: str = "",
+    origin: str = "",
 ) -> None:
     """Declare a command that only has subcommands; those follow with ``@command("name|sub")``.
 
@@ -380,6 +387,7 @@ def container(
         complexity="Depends on subcommand.",
         categories=f"-{_GROUP_CATEGORY.get(group, group)} {categories}",
         lane=Lane.CONTROL,
+        origin=origin,
     )(no_subcommand)
 
 

@@ -19,6 +19,7 @@ from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
 from tendis_py.services.monitors import Monitors
 from tendis_py.services.notifications import Notifications
+from tendis_py.services.observatory import Observatory
 from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
 from tendis_py.services.rates import Rates
@@ -98,6 +99,7 @@ class Services:
         self.all_turns: Callable[[], int] = int
         """How many turns the reactors have made since the start. Set by the server."""
         self._turns_before = 0
+        self.observatory = Observatory(self)
         self.reset_peaks: Callable[[], None] = _nothing
         """Have the queues forget what they held at the most. Set by the server."""
         self.shutdown: Callable[..., None] = _no_server
@@ -132,6 +134,7 @@ class Services:
         self._turns_before = self.all_turns()
         self.rates.reset()
         self.saving.reset()
+        self.observatory.reset()
 
 
 def _stalls(engine: Engine) -> dict[str, Any]:

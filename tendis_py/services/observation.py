@@ -44,8 +44,8 @@ class StageFigures:
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """``depth`` entries of ``requests`` and ``bytes`` wait now; ``peak_requests`` at the most since
-    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue; ``paused``:
-    reads that were put off meanwhile."""
+    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue,
+    ``refused_lately`` in the last ten seconds; ``paused``: reads that were put off meanwhile."""
 
     name: str
     depth: int
@@ -56,6 +56,7 @@ class QueueFigures:
     capacity_bytes: int
     refused: int
     paused: int
+    refused_lately: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ class CommandFigures:
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
     """RocksDB: bytes of memtables and how many wait to be flushed, files of level 0, bytes that
-    compaction is behind, writes that were stalled and for how long, the block cache, the log."""
+    compaction is behind, writes that were stalled and for how long, how often it began to slow
+    writers down by its word for the reason (``l0-file-count-limit-delays`` …), what runs in the
+    background, the block cache, the log, and what of that is not on the disk yet."""
 
     memtable_bytes: int
     memtables_waiting: int
@@ -97,11 +100,37 @@ class EngineFigures:
     pending_compaction_bytes: int
     stalls: int
     stalled_seconds: float
+    stall_reasons: Mapping[str, int]
     is_stopped: bool
     delayed_write_rate: int
+    running_compactions: int
+    running_flushes: int
     block_cache_bytes: int
     log_bytes: int
     unsynced_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LockFigures:
+    """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
+    reset. ``keys``: which were waited for lately, as text, and what part of that waiting each has
+    cost, the most first; "" stands for all keys at once."""
+
+    held: int = 0
+    waiting: int = 0
+    contended: int = 0
+    keys: Sequence[tuple[str, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFigures:
+    """A client that leaves replies unread: ``unsent`` bytes of them, for ``seconds`` since it last
+    had all there was. ``client`` is its address, and its name if it has one."""
+
+    client: str
+    command: str
+    unsent: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +162,13 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    cpus: float = 0.0
+    """So many CPUs the process keeps busy."""
+    locks: LockFigures = LockFigures()
+    slow_readers: Sequence[ReaderFigures] = ()
+    """At most ten, those with the most unsent first."""
+    hot_keys: Sequence[tuple[str, float]] = ()
+    """Keys as text, and the part of the requests sampled lately that names each; the most first."""
 
 
 @dataclass(frozen=True, slots=True)

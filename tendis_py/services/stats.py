@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, fields
 
 from tendis_py.services.clients import Clients
-from tendis_py.services.counters import Counters, Named
+from tendis_py.services.counters import MOST_CODES, Counters, Named
 from tendis_py.services.histogram import SUM, WAIT, Buckets, count, merge, minus
 from tendis_py.services.stages import STAGES, StageTimes
 
@@ -103,7 +103,6 @@ class _Mark:
     buckets: dict[Named, Buckets] = field(default_factory=dict)
     failures: Counter[Named] = field(default_factory=Counter)
     rejections: Counter[Named] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
     stages: dict[str, Buckets] = field(default_factory=dict)
     execute_ns: int = 0
     busy_ns: int = 0
@@ -138,24 +137,27 @@ class Stats:
             self.all_buckets(),
             self._all_failures(),
             self._all_rejections(),
-            self._all_errors(),
             {stage: self._all_of_stage(stage) for stage in STAGES},
             self._all_execute_ns(),
             self._all_busy_ns(),
             self._all_batches(),
         )
+        for counters in self._threads:
+            counters.errors = {}
         self.latencies.reset()
 
     def totals(self) -> Totals:
         return self._all_totals() - self._mark.totals
 
-    def errors(self) -> Counter[str]:
-        """Error code word → how often it was answered."""
-        return self._all_errors() - self._mark.errors
+    def errors(self) -> Counter[str] | None:
+        """Error code word → how often it was answered; None once there were more than
+        MOST_CODES."""
+        found = sum((Counter(one.errors.copy()) for one in self._threads), Counter[str]())
+        return found if len(found) <= MOST_CODES else None
 
-    def answered(self, code: str) -> int:
-        """How often an error of that code word was answered, since the start."""
-        return sum(one.errors.get(code, 0) for one in self._threads)
+    def wrong_passwords(self) -> int:
+        """How often one was given, since the start."""
+        return sum(one.wrong_passwords for one in self._threads)
 
     def commands(self) -> dict[Named, CommandFigures]:
         """Every command that was called or refused, in order of name."""
@@ -234,7 +236,7 @@ class Stats:
             reclaimed=sum(one.reclaimed for one in threads),
             hits=sum(one.hits for one in threads),
             misses=sum(one.misses for one in threads),
-            errors=sum(sum(one.errors.copy().values()) for one in threads),
+            errors=sum(one.error_replies for one in threads),
             net_input=sum(one.net_input for one in self.traffic),
             net_output=sum(one.net_output for one in self.traffic),
             reads=sum(one.reads for one in self.traffic),
@@ -261,9 +263,6 @@ class Stats:
 
     def _all_rejections(self) -> Counter[Named]:
         return sum((Counter(one.rejections) for one in self._threads), Counter())
-
-    def _all_errors(self) -> Counter[str]:
-        return sum((Counter(one.errors) for one in self._threads), Counter())
 
 
 class Latencies:

@@ -71,6 +71,7 @@ class Gone:
     home = _Nowhere()
     closed = True
     input_bytes = output_bytes = output_pieces = thread = 0
+    behind_since: float | None = None
 
     def close(self) -> None:
         """It is closed."""
@@ -96,6 +97,7 @@ class Connection:
 
     __slots__ = (
         "_monotonic",
+        "behind_since",
         "busy",
         "closed",
         "early",
@@ -172,6 +174,8 @@ class Connection:
         self.closed = False
         self.progress = 0.0
         """When the socket last took anything of the outbox (monotonic seconds)."""
+        self.behind_since: float | None = None
+        """Since when there has been an outbox (monotonic seconds)."""
         self.soft_limit_since = 0.0
         """Since when the outbox has been over its soft limit (monotonic seconds); 0: it is not."""
 
@@ -262,7 +266,7 @@ class Connection:
 
     def _start_outbox(self) -> None:
         self.outbox = deque()
-        self.progress = self._monotonic()
+        self.progress = self.behind_since = self._monotonic()
 
     def _push(self, data: Payload | memoryview) -> None:
         assert self.outbox is not None
@@ -291,7 +295,7 @@ class Connection:
             sent -= len(head)
             outbox.popleft()
         if not outbox:
-            self.outbox = None
+            self.outbox = self.behind_since = None
 
     def close_socket(self) -> None:
         self.closed = True

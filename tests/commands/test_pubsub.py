@@ -26,6 +26,7 @@ class Peer:
     """A connection, and its own I/O thread."""
 
     input_bytes = output_bytes = output_pieces = thread = 0
+    behind_since = None
 
     def __init__(self) -> None:
         self.home = self

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tendis_py.storage.locks import Claim, KeyLocks
+from tendis_py.storage.locks import KEY_BYTES, Claim, KeyLocks
 from tests.support.servers import wait_until
 
 SECONDS = 10.0
@@ -125,6 +125,21 @@ def test_trying_for_all_keys_never_waits(locks: KeyLocks) -> None:
     assert not locks.try_exclusive(everything)
     waiter.release()
     assert locks.try_exclusive(everything)
+
+
+def test_it_remembers_what_was_waited_for(locks: KeyLocks) -> None:
+    long_key = b"k" * 1000
+    for held, wanted in (({b"a", long_key}, {long_key, b"b"}), (None, {b"c"}), ({b"d"}, None)):
+        claim = locks.acquire(held)
+        waiter = waiting(locks, wanted)
+        locks.release(claim)
+        waiter.release()
+    shares = dict(locks.contended_keys(10))
+    assert set(shares) == {b"k" * KEY_BYTES, None}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert len(locks.contended_keys(1)) == 1
+    locks.forget_waits()
+    assert locks.contended_keys(10) == []
 
 
 def test_a_lock_excludes(locks: KeyLocks) -> None:

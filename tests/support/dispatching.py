@@ -12,6 +12,7 @@ NOW = 1_000_000
 
 class NoPeer:
     input_bytes = output_bytes = output_pieces = thread = 0
+    behind_since = None
 
     def close(self) -> None:
         raise AssertionError("nobody closes it")
