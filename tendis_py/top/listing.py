@@ -105,11 +105,11 @@ class Sparkline:
         )
 
 
-def bar(fraction: float, width: int = BAR_WIDTH) -> Text:
-    """A bar that is full at 1; warm colours from three quarters on."""
-    filled = min(width, max(0, round(fraction * width)))
-    colour = "red" if fraction >= 0.9 else "yellow" if fraction >= 0.75 else "green"
-    return Text("█" * filled, colour) + Text("░" * (width - filled), "dim")
+def bar(fraction: float, colour: str = "") -> Text:
+    """A bar that is full at 1; without a ``colour`` of its own it warns from three quarters on."""
+    filled = min(BAR_WIDTH, max(0, round(fraction * BAR_WIDTH)))
+    warning = "red" if fraction >= 0.9 else "yellow" if fraction >= 0.75 else "green"
+    return Text("█" * filled, colour or warning) + Text("░" * (BAR_WIDTH - filled), "dim")
 
 
 def _cell_width(cell: Cell) -> int:

@@ -16,6 +16,8 @@ from tendis_py.top.words import clean
 ALL = 0
 """As a window: since the start, or the last CONFIG RESETSTAT."""
 
+_WINDOWS = {"all": ALL, "10": 10, "60": 60}
+
 
 @dataclass(frozen=True, slots=True)
 class Durations:
@@ -52,7 +54,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
+    """``busy`` from 0 to 1; all of the last ten seconds."""
+
     name: str
+    pool: str
     busy: float
     batches: float
     requests: float
@@ -109,6 +114,7 @@ class Answers:
     slowlog: Any = None
     latency: Any = None
     queues: Any = None
+    threads: Any = None
     findings: Any = None
 
 
@@ -154,8 +160,15 @@ class Snapshot:
 
 
 def snapshot(answers: Answers, before: Snapshot | None) -> Snapshot:
-    """Read ``answers``; what grows is compared with ``before``, of the same server. Raises
-    ValueError for what is no reply of these commands."""
+    """Read ``answers``; what grows is compared with ``before``, if that is of the same run of the
+    server. Raises ValueError for what is no reply of these commands."""
+    try:
+        return _read(answers, before)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
+def _read(answers: Answers, before: Snapshot | None) -> Snapshot:
     info = parse_info(answers.info)
     if before is not None and (
         answers.time <= before.time or info.get("run_id") != before.info.get("run_id")
@@ -169,7 +182,7 @@ def snapshot(answers: Answers, before: Snapshot | None) -> Snapshot:
         slow=[_slow_entry(entry) for entry in answers.slowlog or ()],
         stages=list(_stages(answers.latency)),
         queues=list(_queues(answers.queues)),
-        threads=[],
+        threads=list(_threads(answers.threads)),
         findings=list(_findings(answers.findings)),
         seconds=seconds,
         since=_growth(before.info, info) if before else {},
@@ -248,23 +261,20 @@ def _number(text: str) -> float:
 
 def _slow_entry(entry: Sequence[Any]) -> SlowEntry:
     """Read an entry of SLOWLOG GET: four elements before Redis 4, six since, seven of ours."""
-    try:
-        number, time, usec, words, *more = entry
-        client = clean(str(more[0])) if more else ""
-        stages = mapping(more[2]) if len(more) > 2 else {}
-        return SlowEntry(
-            number=int(number),
-            time=int(time),
-            usec=int(usec),
-            words=[clean(str(word)) for word in words],
-            client=client,
-            stages={clean(str(name)): int(spent) for name, spent in stages.items()},
-        )
-    except TypeError as error:
-        raise ValueError(f"no entry of the slow log: {error}") from None
+    number, time, usec, words, *more = entry
+    client = clean(str(more[0])) if more else ""
+    stages = _mapping(more[2]) if len(more) > 2 else {}
+    return SlowEntry(
+        number=int(number),
+        time=int(time),
+        usec=int(usec),
+        words=[clean(str(word)) for word in words],
+        client=client,
+        stages={clean(str(name)): int(spent) for name, spent in stages.items()},
+    )
 
 
-def mapping(reply: Any) -> dict[str, Any]:
+def _mapping(reply: Any) -> dict[str, Any]:
     """A map: one in RESP3, names and values in turn in RESP2."""
     if isinstance(reply, dict):
         return reply
@@ -274,12 +284,54 @@ def mapping(reply: Any) -> dict[str, Any]:
 
 
 def _stages(reply: Any) -> Iterator[Stage]:
-    yield from ()
+    for name, rows in _entries(reply):
+        for row in map(_mapping, rows):
+            spent = {window: _durations(row[key]) for key, window in _WINDOWS.items() if key in row}
+            yield Stage(name, clean(str(row["lane"])), clean(str(row["pool"])), spent)
+
+
+def _durations(reply: Any) -> Durations:
+    figures = _mapping(reply)
+    return Durations(
+        int(figures["count"]),
+        *(figures[name] / 1000 for name in ("sum_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns")),
+    )
 
 
 def _queues(reply: Any) -> Iterator[Queue]:
-    yield from ()
+    for name, figures in _entries(reply):
+        row = _mapping(figures)
+        yield Queue(
+            name=name,
+            requests=int(row["requests"]),
+            bytes=int(row["bytes"]),
+            peak=int(row["peak_requests"]),
+            capacity=int(row["capacity_requests"]),
+            refused=int(row["refused"]),
+            paused=int(row["paused"]),
+        )
+
+
+def _threads(reply: Any) -> Iterator[Thread]:
+    for name, figures in _entries(reply):
+        row = _mapping(figures)
+        yield Thread(
+            name=name,
+            pool=clean(str(row["pool"])),
+            busy=float(row["busy"]),
+            batches=float(row["batches"]),
+            requests=float(row["requests"]),
+            connections=int(row["connections"]),
+        )
 
 
 def _findings(reply: Any) -> Iterator[Finding]:
-    yield from ()
+    for row in map(_mapping, reply or ()):
+        texts = [clean(str(row[name])) for name in ("cause", "stage", "seen", "advice")]
+        cause, stage, seen, advice = texts
+        yield Finding(cause, stage, float(row["share"]), seen, advice)
+
+
+def _entries(reply: Any) -> Iterator[tuple[str, Any]]:
+    if reply is not None:
+        yield from ((clean(str(name)), value) for name, value in _mapping(reply).items())

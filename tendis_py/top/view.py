@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tendis_py.top import plain
-from tendis_py.top.listing import Column, Facts, Listing, Sparkline
+from tendis_py.top.listing import Column, Facts, Listing, Sparkline, bar
 from tendis_py.top.snapshot import ALL, Command, Durations, Finding, Snapshot
 from tendis_py.top.words import count, duration, percent, size, span
 
@@ -24,6 +24,20 @@ HISTORY = 120
 COMMANDS = 12
 SLOW_ENTRIES = 8
 WORDS_OF_SLOW = 120
+
+PARTS = frozenset(("reads", "fsync"))
+"""Stages whose time is within that of the stage before them."""
+
+MODELS = {
+    "tendis": "tendis: reactors read, parse and answer; while nothing is under way they "
+    "execute, too, otherwise executors do; slow commands have a thread of their own.",
+    "kvrocks": "kvrocks: each thread accepts, reads, executes and answers its own connections.",
+    "memcached": "memcached: connections are dealt in turn to threads, each of which does all for "
+    "its own.",
+    "redis": "redis: one thread does everything.",
+    "redis-io": "redis-io: many threads read and answer, one executes, by rounds with one commit "
+    "each.",
+}
 
 WINDOWS = {10: "last 10 s", 60: "last minute", ALL: "since the start"}
 ORDERS = ("time", "calls", "slowest")
@@ -105,6 +119,121 @@ def _throughput(view: View, seen: Snapshot) -> RenderableType:
         ("expired/s", count(seen.rate("expired_keys"))),
     ]
     return Group(Sparkline(view.throughput), Facts(rows))
+
+
+def _stages(view: View, seen: Snapshot) -> RenderableType:
+    found = [
+        (stage, stage.windows[view.window])
+        for stage in seen.stages
+        if stage.windows.get(view.window, Durations()).count
+    ]
+    whole = sum(spent.sum for stage, spent in found if stage.name not in PARTS) or 1.0
+    columns = [
+        Column("stage", is_text=True),
+        Column("lane", 3, is_text=True),
+        Column("pool", 4, is_text=True),
+        Column("share"),
+        Column("", 2, is_text=True),
+        Column("batches", 6),
+        Column("mean", 5),
+        Column("p50", 1),
+        Column("p99"),
+        Column("p99.9", 3),
+        Column("max", 4),
+    ]
+    rows = [
+        [
+            f"of which {stage.name}" if stage.name in PARTS else stage.name,
+            stage.lane,
+            stage.pool,
+            percent(spent.sum / whole),
+            bar(spent.sum / whole, colour="cyan"),
+            count(spent.count),
+            duration(spent.sum / spent.count),
+            *_durations(spent, "p50", "p99", "p999", "max"),
+        ]
+        for stage, spent in found
+    ]
+    if not rows:
+        return Text("No request has come.", "dim")
+    return Listing(columns, rows)
+
+
+def _queues(view: View, seen: Snapshot) -> RenderableType:
+    columns = [
+        Column("queue", is_text=True),
+        Column("waiting"),
+        Column("", 1, is_text=True),
+        Column("room", 2),
+        Column("peak", 3),
+        Column("bytes", 5),
+        Column("refused", 4),
+        Column("paused", 6),
+    ]
+    rows = [
+        [
+            queue.name.replace("_", " "),
+            count(queue.requests),
+            bar(queue.requests / queue.capacity) if queue.capacity else "",
+            count(queue.capacity) if queue.capacity else "any",
+            count(queue.peak),
+            size(queue.bytes),
+            count(queue.refused),
+            count(queue.paused),
+        ]
+        for queue in seen.queues
+    ]
+    return Listing(columns, rows)
+
+
+def _threads(view: View, seen: Snapshot) -> RenderableType:
+    columns = [
+        Column("thread", is_text=True),
+        Column("busy"),
+        Column("", 1, is_text=True),
+        Column("requests/s"),
+        Column("batches/s", 3),
+        Column("clients", 2),
+    ]
+    rows = [
+        [
+            thread.name,
+            percent(thread.busy),
+            bar(thread.busy),
+            count(thread.requests),
+            count(thread.batches),
+            count(thread.connections) if thread.pool == "reactor" else "",
+        ]
+        for thread in seen.threads
+    ]
+    model = seen.info.get("threading_model", "")
+    return Group(Text(MODELS.get(model, ""), "dim"), Listing(columns, rows))
+
+
+def _engine(view: View, seen: Snapshot) -> RenderableType:
+    number = seen.number
+    level0 = sum(
+        seen.pairs(name).get("level0_files", 0) for name in seen.info if name.startswith("cf_")
+    )
+    return Facts(
+        [
+            ("memtables", size(number("memtable_bytes"))),
+            ("waiting to be flushed", count(number("immutable_memtables"))),
+            ("level 0 files", count(level0)),
+            ("behind in compaction", size(number("pending_compaction_bytes"))),
+            ("stalls", f"{count(number('stalls'))}, {number('stalled_seconds'):.1f} s"),
+            ("stopped", "yes" if number("write_stopped") else "no"),
+            ("block cache", _of(number("block_cache_bytes"), number("block_cache_capacity"))),
+            ("row cache", _of(number("mem_row_cache"), number("mem_row_cache_limit"))),
+            ("log", size(number("log_bytes"))),
+            ("files", size(number("live_sst_bytes"))),
+            ("to reclaim", count(number("garbage_collections") + number("garbage_databases"))),
+        ]
+    )
+
+
+def _of(used: float, limit: float) -> str:
+    return f"{size(used)} of {size(limit)}" if limit else size(used)
 
 
 def _commands(view: View, seen: Snapshot) -> RenderableType:
@@ -222,7 +351,7 @@ def _memory(view: View, seen: Snapshot) -> RenderableType:
     )
     return Facts(
         [
-            ("used", size(number("used_memory")) + (f" of {size(limit)}" if limit else "")),
+            ("used", _of(number("used_memory"), limit)),
             ("resident", size(number("used_memory_rss"))),
             ("peak", size(number("used_memory_peak"))),
             ("keys", count(keys)),
@@ -231,15 +360,21 @@ def _memory(view: View, seen: Snapshot) -> RenderableType:
     )
 
 
-def _is_plain(seen: Snapshot) -> bool:
-    return not seen.is_ours
-
-
 PANELS = (
     Panel("bottleneck", lambda view: "Bottleneck", _bottleneck, is_wide=True),
     Panel("throughput", lambda view: "Throughput", _throughput),
+    Panel(
+        "stages",
+        lambda view: f"Stages, {WINDOWS[view.window]}",
+        _stages,
+        lambda seen: bool(seen.stages),
+        is_wide=True,
+    ),
+    Panel("queues", lambda view: "Queues", _queues, lambda seen: bool(seen.queues)),
+    Panel("threads", lambda view: "Threads", _threads, lambda seen: bool(seen.threads)),
     Panel("commands", lambda view: f"Commands, by {view.order}", _commands, is_wide=True),
     Panel("clients", lambda view: "Clients", _clients),
     Panel("memory", lambda view: "Memory", _memory),
+    Panel("engine", lambda view: "RocksDB", _engine, lambda seen: "memtable_bytes" in seen.info),
     Panel("slowlog", lambda view: "Slow log", _slow_log, is_wide=True),
 )

@@ -24,6 +24,7 @@ _SECTIONS = (
 _OURS = (
     ("STAGES", "LATENCY"),
     ("STAGES", "QUEUES"),
+    ("STAGES", "THREADS"),
     ("STAGES", "FINDINGS"),
 )
 
@@ -50,10 +51,7 @@ class Observer:
         info, slowlog, *ours = await self._client.ask(*self._questions)
         if isinstance(info, hiredis.ReplyError):
             raise Refused(str(info))
-        latency, queues, findings = map(_value, ours or [None] * 3)
-        answers = Answers(
-            trio.current_time(), str(info), _value(slowlog), latency, queues, findings
-        )
+        answers = Answers(trio.current_time(), str(info), *map(_value, [slowlog, *ours]))
         try:
             self._before = snapshot(answers, self._before)
         except ValueError as error:
