@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, TypeVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Footer, Static
 
@@ -18,7 +19,7 @@ from tendis_py.top.watch import Lost, Watcher
 Choice = TypeVar("Choice")
 
 TWO_COLUMNS = 130
-"""From this width on panels that need not be wide stand side by side."""
+"""From this width on two panels stand side by side."""
 
 
 class Seen(Message):
@@ -46,10 +47,11 @@ class TopApp(App[None]):
     ]
     CSS = """
     #heading { height: auto; padding: 0 1; background: $panel; }
-    #panels { layout: grid; grid-size: 1; grid-rows: auto; grid-gutter: 0 1; }
-    .panel { height: auto; border: round $surface-lighten-2; padding: 0 1; }
-    .-two-columns #panels { grid-size: 2; }
-    .-two-columns .wide { column-span: 2; }
+    Vertical { height: auto; }
+    #columns { height: auto; layout: vertical; }
+    .-two-columns #columns { layout: horizontal; }
+    .-two-columns #left, .-two-columns #right { width: 1fr; }
+    .panel { height: auto; border: round $primary; border-title-color: $text; padding: 0 1; }
     """
 
     def __init__(self, target: Target, interval: float, view: View) -> None:
@@ -66,8 +68,12 @@ class TopApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
         with VerticalScroll(id="panels"):
-            for panel in PANELS:
-                yield Static(id=panel.name, classes="panel wide" if panel.is_wide else "panel")
+            yield from _panels("top")
+            with Container(id="columns"):
+                for side in ("left", "right"):
+                    with Vertical(id=side):
+                        yield from _panels(side)
+            yield from _panels("bottom")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -113,6 +119,12 @@ class TopApp(App[None]):
             if seen is not None and widget.display:
                 widget.border_title = panel.title(self.view)
                 widget.update(panel.draw(self.view, seen))
+
+
+def _panels(place: str) -> Iterator[Static]:
+    for panel in PANELS:
+        if panel.place == place:
+            yield Static(id=panel.name, classes="panel")
 
 
 def _next(choices: list[Choice], chosen: Choice) -> Choice:

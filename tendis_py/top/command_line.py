@@ -108,10 +108,13 @@ def _print(view: View) -> None:
     console = Console(
         width=width or (None if sys.stdout.isatty() else PAPER_WIDTH), highlight=False, markup=False
     )
-    assert view.seen is not None
-    console.print(heading(view))
-    for panel in PANELS:
-        if panel.applies(view.seen):
-            console.print()
-            console.print(Text(panel.title(view), "bold"))
-            console.print(Padding(panel.draw(view, view.seen), (0, 0, 0, 2), expand=False))
+    seen = view.seen
+    assert seen is not None
+    with console.capture() as capture:
+        console.print(heading(view))
+        for panel in PANELS:
+            if panel.applies(seen):
+                console.print()
+                console.print(Text(panel.title(view), "bold"))
+                console.print(Padding(panel.draw(view, seen), (0, 0, 0, 2)))
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))

@@ -11,6 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 GAP = 2
+TEXT_WIDTH = 24
+"""So much of a text is to be seen before numbers are left out for it."""
+
 BAR_WIDTH = 10
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -61,7 +64,9 @@ class Listing:
         return kept
 
     def _width(self, index: int) -> int:
-        return max(map(_cell_width, self._column(index)))
+        """What a column needs."""
+        width = max(map(_cell_width, self._column(index)))
+        return min(width, TEXT_WIDTH) if self.columns[index].is_text else width
 
     def _column(self, index: int) -> Iterator[Cell]:
         yield self.columns[index].title
@@ -109,7 +114,7 @@ def bar(fraction: float, colour: str = "") -> Text:
     """A bar that is full at 1; without a ``colour`` of its own it warns from three quarters on."""
     filled = min(BAR_WIDTH, max(0, round(fraction * BAR_WIDTH)))
     warning = "red" if fraction >= 0.9 else "yellow" if fraction >= 0.75 else "green"
-    return Text("█" * filled, colour or warning) + Text("░" * (BAR_WIDTH - filled), "dim")
+    return Text.assemble(("█" * filled, colour or warning), ("░" * (BAR_WIDTH - filled), "dim"))
 
 
 def _cell_width(cell: Cell) -> int:

@@ -9,12 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tendis_py.top import plain
-from tendis_py.top.listing import Column, Facts, Listing, Sparkline, bar
+from tendis_py.top.listing import Cell, Column, Facts, Listing, Sparkline, bar
 from tendis_py.top.snapshot import ALL, Command, Durations, Finding, Snapshot
 from tendis_py.top.words import count, duration, percent, size, span
 
@@ -64,14 +65,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """``draw`` is asked only for a snapshot that the panel ``applies`` to. One that ``is_wide`` has
-    the whole width of the screen."""
+    """``draw`` is asked only for a snapshot that the panel ``applies`` to. Where there is room,
+    what goes ``left`` stands beside what goes ``right``; the others have the whole width."""
 
     name: str
+    place: Literal["top", "left", "right", "bottom"]
     title: Callable[[View], str]
     draw: Callable[[View, Snapshot], RenderableType]
     applies: Callable[[Snapshot], bool] = lambda seen: True
-    is_wide: bool = False
 
 
 def heading(view: View) -> Text:
@@ -86,7 +87,8 @@ def heading(view: View) -> Text:
     if seen is not None:
         line.append(f"   up {span(seen.number('uptime_in_seconds'))}")
         line.append(f"   {count(seen.rate('total_commands_processed'))} requests/s", "bold")
-        line.append(f"   {count(seen.number('connected_clients'))} clients")
+        clients = seen.number("connected_clients")
+        line.append(f"   {count(clients)} client{'' if clients == 1 else 's'}")
     return line
 
 
@@ -141,7 +143,7 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
         Column("p99.9", 3),
         Column("max", 4),
     ]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             f"of which {stage.name}" if stage.name in PARTS else stage.name,
             stage.lane,
@@ -170,7 +172,7 @@ def _queues(view: View, seen: Snapshot) -> RenderableType:
         Column("refused", 4),
         Column("paused", 6),
     ]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             queue.name.replace("_", " "),
             count(queue.requests),
@@ -195,7 +197,7 @@ def _threads(view: View, seen: Snapshot) -> RenderableType:
         Column("batches/s", 3),
         Column("clients", 2),
     ]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             thread.name,
             percent(thread.busy),
@@ -301,7 +303,7 @@ def _slow_log(view: View, seen: Snapshot) -> RenderableType:
     columns = [
         Column("age", 3),
         Column("took"),
-        *([Column("of which", 4, is_text=True)] if with_stages else []),
+        *([Column("longest stage", 4, is_text=True)] if with_stages else []),
         Column("client", 5, is_text=True),
         Column("request", is_text=True),
     ]
@@ -361,20 +363,27 @@ def _memory(view: View, seen: Snapshot) -> RenderableType:
 
 
 PANELS = (
-    Panel("bottleneck", lambda view: "Bottleneck", _bottleneck, is_wide=True),
-    Panel("throughput", lambda view: "Throughput", _throughput),
+    Panel("bottleneck", "top", lambda view: "Bottleneck", _bottleneck),
     Panel(
         "stages",
+        "top",
         lambda view: f"Stages, {WINDOWS[view.window]}",
         _stages,
         lambda seen: bool(seen.stages),
-        is_wide=True,
     ),
-    Panel("queues", lambda view: "Queues", _queues, lambda seen: bool(seen.queues)),
-    Panel("threads", lambda view: "Threads", _threads, lambda seen: bool(seen.threads)),
-    Panel("commands", lambda view: f"Commands, by {view.order}", _commands, is_wide=True),
-    Panel("clients", lambda view: "Clients", _clients),
-    Panel("memory", lambda view: "Memory", _memory),
-    Panel("engine", lambda view: "RocksDB", _engine, lambda seen: "memtable_bytes" in seen.info),
-    Panel("slowlog", lambda view: "Slow log", _slow_log, is_wide=True),
+    Panel("commands", "top", lambda view: f"Commands, by {view.order}", _commands),
+    Panel("throughput", "left", lambda view: "Throughput", _throughput),
+    Panel("queues", "left", lambda view: "Queues", _queues, lambda seen: bool(seen.queues)),
+    Panel("clients", "left", lambda view: "Clients", _clients),
+    Panel("threads", "right", lambda view: "Threads", _threads, lambda seen: bool(seen.threads)),
+    Panel("memory", "right", lambda view: "Memory", _memory),
+    Panel(
+        "engine",
+        "right",
+        lambda view: "RocksDB",
+        _engine,
+        lambda seen: "memtable_bytes" in seen.info,
+    ),
+    Panel("slowlog", "bottom", lambda view: "Slow log", _slow_log),
 )
+"""In the order in which they are read."""

@@ -19,7 +19,7 @@ RETRY_SECONDS = 5.0
 
 _SECTIONS = (
     *("server", "clients", "memory", "persistence", "stats", "cpu", "keyspace"),
-    *("commandstats", "latencystats", "stages", "rocksdb"),
+    *("commandstats", "latencystats", "rocksdb"),
 )
 _OURS = (
     ("STAGES", "LATENCY"),
