@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 DEFAULT_HOST = "127.0.0.1"
@@ -70,7 +71,7 @@ def _parse_plain(address: str) -> tuple[str, int, str]:
     if "/" in address:
         return DEFAULT_HOST, DEFAULT_PORT, address
     if address.count(":") > 1 and not address.startswith("["):
-        return address, DEFAULT_PORT, ""  # an IPv6 address as it is
+        return str(ip_address(address)), DEFAULT_PORT, ""
     match = _HOST_PORT.fullmatch(address)
     if match is None:
         raise ValueError(f"{address}: neither HOST:PORT nor the path of a unix socket")

@@ -126,14 +126,10 @@ async def _introduce(client: Client, target: Target) -> None:
             raise Refused(str(answer))
 
 
-def _reason(error: OSError) -> str:
-    """The system's words for why a connection failed: trio puts them into a group or a cause when
-    there were several addresses to try."""
-    cause = error.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        return str(cause.exceptions[0].args[-1])
-    if isinstance(cause, OSError):
-        error = cause
-    if error.errno is not None and error.errno > 0:
+def _reason(error: BaseException) -> str:
+    """The system's words for why a connection failed; of several, to the first address."""
+    if isinstance(error.__cause__, BaseExceptionGroup):
+        error = error.__cause__.exceptions[0]
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
-    return error.strerror or str(error)  # of a name that is not found
+    return str(error.args[-1])  # of a name that is not found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
 from rich.text import Text
 
 GAP = 2
@@ -39,39 +38,48 @@ class Listing:
         self.rows = rows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        kept = self._fitting(options.max_width)
-        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-        for index in kept:
-            column = self.columns[index]
-            table.add_column(
-                column.title,
-                justify="left" if column.is_text else "right",
-                no_wrap=True,
-                overflow="ellipsis",
-                min_width=None if column.is_text else self._width(index),
-            )
-        for row in self.rows:
-            table.add_row(*(row[index] for index in kept))
-        yield table
+        widths = self._fitting(options.max_width)
+        titles = [Text(column.title, "bold") for column in self.columns]
+        for row in (titles, *self.rows):
+            yield Text(" " * GAP).join(self._cell(row, index, widths[index]) for index in widths)
 
-    def _fitting(self, width: int) -> list[int]:
-        kept = list(range(len(self.columns)))
-        for index in sorted(kept, key=lambda index: -self.columns[index].rank):
-            taken = sum(map(self._width, kept)) + GAP * (len(kept) - 1)
-            if taken <= width or not self.columns[index].rank:
+    def _cell(self, row: Sequence[Cell], index: int, width: int) -> Text:
+        cell = row[index]
+        text = cell.copy() if isinstance(cell, Text) else Text(cell)
+        text.truncate(width, overflow="ellipsis")
+        text.align("left" if self.columns[index].is_text else "right", width)
+        return text
+
+    def _fitting(self, room: int) -> dict[int, int]:
+        """The columns that are shown, with their widths."""
+        widths = {index: self._width(index) for index in range(len(self.columns))}
+        needs = {
+            index: min(width, TEXT_WIDTH) if self.columns[index].is_text else width
+            for index, width in widths.items()
+        }
+        for index in sorted(widths, key=lambda index: -self.columns[index].rank):
+            if not self.columns[index].rank or _taken(needs) <= room:
                 break
-            kept.remove(index)
-        return kept
+            del widths[index], needs[index]
+        texts = [index for index in widths if self.columns[index].is_text]
+        while texts and _taken(widths) > room:
+            widest = max(texts, key=lambda index: widths[index])
+            if widths[widest] <= 1:
+                break
+            widths[widest] = min(widths[widest] - 1, room)
+        return widths
 
     def _width(self, index: int) -> int:
-        """What a column needs."""
-        width = max(map(_cell_width, self._column(index)))
-        return min(width, TEXT_WIDTH) if self.columns[index].is_text else width
+        return max(map(_cell_width, self._column(index)))
 
     def _column(self, index: int) -> Iterator[Cell]:
         yield self.columns[index].title
         for row in self.rows:
             yield row[index]
+
+
+def _taken(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + GAP * (len(widths) - 1)
 
 
 class Facts:

@@ -76,9 +76,9 @@ class Panel:
 
 
 def heading(view: View) -> Text:
-    """One line: which server, for how long it has been up; or that it is gone."""
+    """Which server, for how long it has been up; or that it is gone."""
     seen = view.seen
-    line = Text(no_wrap=True, overflow="ellipsis")
+    line = Text()
     if seen is not None:
         line.append(seen.product, "bold").append(" at ")
     line.append(view.target, "" if seen else "bold")
