@@ -37,10 +37,11 @@ from tendis_py.errors import (
 from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import NULL_ARRAY, QUEUED, Payload
-from tendis_py.resp.requests import Request
+from tendis_py.resp.requests import Request, request_bytes
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters
+from tendis_py.services.global_gates import ALL_CLOSED
 from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
 from tendis_py.session import Session
@@ -109,6 +110,14 @@ class Dispatcher:
         self._global_gates = services.global_gates
         self._trial: list[Callable[[], None]] | None = None
         """How to count what has run of a unit that may have to be begun again."""
+        self._notes_keys = False
+        """Whether HOTKEYS is told of each command."""
+
+    def look_closely(self, wants: bool) -> None:
+        """Whether HOTKEYS is told of each of the requests that follow, which then run one by
+        one."""
+        self._notes_keys = wants
+        self._global_gates = ALL_CLOSED if wants else self.services.global_gates
 
     def replace_transaction(self) -> StorageTransaction:
         """Go on with a fresh transaction, which is returned; the old one is another's now."""
@@ -303,7 +312,21 @@ class Dispatcher:
             self._trial.append(
                 partial(self._count, session, command, request, read, started - read, elapsed)
             )
+        if self._notes_keys:
+            self._note_keys(command, request, elapsed, payload)
         return payload
+
+    def _note_keys(
+        self, command: Command, request: Request, elapsed: int, payload: Payload
+    ) -> None:
+        keys = command.keys_in(request)
+        if keys:
+            note = self.services.hotkeys.note
+            net_bytes = request_bytes(request) + len(payload)
+            if self._trial is None:
+                note(keys, elapsed, net_bytes)
+            else:
+                self._trial.append(partial(note, keys, elapsed, net_bytes))
 
     def _count(
         self,
@@ -461,7 +484,9 @@ class Dispatcher:
                 for name, group in groupby(requests[cut], _name_of):
                     run = list(group)
                     command = _table.get(name) or _lookup(run[0])
-                    if len(run) >= SHORTEST_RUN and not (services.observers or services.witnesses):
+                    if len(run) >= SHORTEST_RUN and not (
+                        services.observers or services.witnesses or self._notes_keys
+                    ):
                         together = self._take_within(command, session, run)
                         if together is not None:
                             payloads += together

@@ -173,6 +173,7 @@ class Maintenance:
             self._services.rates.sample()
             self._services.keyspace.orders.trim()
             self._services.memory.use()  # the peak must not go unseen
+            self._services.hotkeys.look()
 
     async def _observe(self) -> None:
         while True:

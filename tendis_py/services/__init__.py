@@ -15,6 +15,8 @@ from tendis_py.services.disk import Disk
 from tendis_py.services.figures import Figures
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
+from tendis_py.services.hotkeys import HotKeys
+from tendis_py.services.key_sampler import KeySampler
 from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
 from tendis_py.services.monitors import Monitors
@@ -79,6 +81,8 @@ class Services:
         self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
+        self.hotkeys = HotKeys(clock)
+        self.key_sampler = KeySampler()
         self.started = clock.now_seconds()
         """Unix time, in seconds."""
         self.stats = Stats(self.clients)

@@ -25,11 +25,11 @@ NOTHING = "none"
 SECONDS = 10
 """The window that is looked at."""
 
-PARTS = {"reads": "execute", "fsync": "commit"}
+PARTS = {"engine": "execute"}
 """Stage → the one whose time includes its time."""
 
-WAITS = frozenset(("socket", "queue", "lock", "respond"))
-"""Stages in which a request only waits for somebody else's work."""
+WAITS = frozenset(("socket", "pending", "queue", "lock", "respond", "outbox"))
+"""Stages in which a request only waits for somebody else's work, or the client's."""
 
 POOLS = frozenset(("reactor", "executor", "slow"))
 """Whose stages are a request's own time; what others do goes on beside."""
@@ -178,14 +178,16 @@ _WORDS = {
     "accept": "accepting the connection",
     "socket": "waiting in the socket to be read",
     "parse": "reading and parsing",
+    "pending": "waiting for earlier requests of the same connection",
     "queue": "waiting in the work queue",
     "lock": "waiting for keys that other requests hold",
     "execute": "running the commands",
-    "reads": "reading from RocksDB",
+    "engine": "reading from RocksDB",
     "commit": "writing to RocksDB",
     "fsync": "waiting for the disk to have the log",
     "respond": "waiting for the reactor to send the reply",
     "write": "sending the replies",
+    "outbox": "waiting for clients to read the rest of long replies",
 }
 
 
@@ -204,7 +206,7 @@ def _slow_fsync(case: _Case) -> Iterator[Weighed]:
             "fsync",
             case.share("fsync"),
             f"{percent(work)} of the time in which requests are worked on goes into fsync of the "
-            f"log: {counted(spent.count, 'time')} in {SECONDS} s, {spent}.",
+            f"log: {spent}; {counted(spent.count, 'request')} waited for it in {SECONDS} s.",
             "appendfsync everysec does it in the background, at the risk of the last second's "
             "writes when the machine fails; or put dir on a disk that syncs faster (with a "
             "protected write cache). Pipelines and more clients at once share one fsync.",
@@ -213,21 +215,23 @@ def _slow_fsync(case: _Case) -> Iterator[Weighed]:
 
 
 def _slow_reads(case: _Case) -> Iterator[Weighed]:
-    spent = case.of("reads")
-    work = case.work_share("reads")
+    spent = case.of("engine")
+    work = case.work_share("engine")
     if work < NOTABLE or spent.mean_ns < SLOW_READS_NS:
         return
     now = case.observation
     asked = now.row_cache_hits + now.row_cache_misses
-    missed = f", {percent(now.row_cache_misses / asked)} of rows not in the row cache" * bool(asked)
+    missed = ""
+    if asked:
+        missed = f", {percent(now.row_cache_misses / asked)} of rows not in the row cache"
     yield (
         work,
         Finding(
             "disk_read",
-            "reads",
-            case.share("reads"),
+            "engine",
+            case.share("engine"),
             f"{percent(work)} of the time in which requests are worked on goes into reading from "
-            f"RocksDB: {spent} a batch{missed}.",
+            f"RocksDB: {spent}{missed}.",
             "Raise cache-size (rows) and block-cache-size (blocks of files) so that what is asked "
             "for often stays in memory; or put dir on a faster disk. More executor-threads (with "
             "io-threads in models without executors) let more reads go on at once.",
@@ -275,27 +279,25 @@ def _contended_keys(case: _Case) -> Iterator[Weighed]:
     spent, share = case.of("lock"), case.share("lock")
     if share < NOTABLE or spent.mean_ns < SLOW_LOCK_NS:
         return
-    locks = case.observation.locks
-    keys = [(key, part) for key, part in locks.keys if key][:3]
-    named = ", ".join(f'"{key}" ({percent(part)} of the waiting)' for key, part in keys)
-    everything = dict(locks.keys).get("", 0.0)
-    if not named or everything > 0.5:
-        named = f"all keys at once ({percent(everything)} of the waiting)" + f", {named}" * bool(
-            named
-        )
+    keys = case.observation.contended_keys
+    named = ", ".join(f'"{key}" ({percent(part)} of the waiting)' for key, part in keys[:3])
+    known = sum(part for _, part in keys)
+    if known < 0.5:
+        named = f"all keys at once, or many{f'; {named}' * bool(named)}"
     longest = max(case.observation.commands, key=_holding_ns, default=None)
     by = ""
     if longest is not None:
         name = longest.name.replace("|", " ").upper()
         by = f" The longest to hold keys: {name}, {duration(_mean_ns(longest))} a call."
     yield (
-        share * (1 - everything / 2),
+        share if known >= 0.5 else share / 2,
         Finding(
             "lock",
             "lock",
             share,
-            f"{percent(share)} of the requests' time is waiting for keys that others hold: {spent} "
-            f"a batch, {counted(locks.waiting, 'claim')} waiting now. Waited for: {named}.{by}",
+            f"{percent(share)} of the requests' time is waiting for keys that others hold: "
+            f"{spent}, and {counted(case.observation.locks.waiting, 'claim')} waiting now. Waited "
+            f"for: {named}.{by}",
             "Spread what is written over several keys, keep transactions and commands on shared "
             "keys short, and large ones on keys of their own. A claim is held up to the commit: a "
             "slow fsync lengthens it.",
@@ -365,8 +367,8 @@ def _unread_replies(case: _Case) -> Iterator[Weighed]:
         0.2,
         Finding(
             "slow_reader",
-            "write",
-            0.0,
+            "outbox",
+            case.share("outbox"),
             f"{counted(len(readers), 'client does', 'clients do')} not read what is sent: "
             f"{listed}.",
             "Their requests wait and their replies take memory; others are not held up. Look at "

@@ -113,13 +113,11 @@ class EngineFigures:
 @dataclass(frozen=True, slots=True)
 class LockFigures:
     """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
-    reset. ``keys``: which were waited for lately, as text, and what part of that waiting each has
-    cost, the most first; "" stands for all keys at once."""
+    reset."""
 
     held: int = 0
     waiting: int = 0
     contended: int = 0
-    keys: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,9 @@ class ReaderFigures:
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
-    by the sweep; ``garbage`` deleted collections that wait to be reclaimed."""
+    by the sweep; ``garbage`` deleted collections that wait to be reclaimed. ``hot_keys``: the share
+    of all requests that is about each, by a sample; ``contended_keys``: its share of all waiting
+    for locks; both of the last ten seconds, keys as text."""
 
     time: float
     uptime: int
@@ -168,7 +168,7 @@ class Observation:
     slow_readers: Sequence[ReaderFigures] = ()
     """At most ten, those with the most unsent first."""
     hot_keys: Sequence[tuple[str, float]] = ()
-    """Keys as text, and the part of the requests sampled lately that names each; the most first."""
+    contended_keys: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from tendis_py.services.observation import (
     StageFigures,
     ThreadFigures,
 )
-from tendis_py.services.shown import shown
 from tendis_py.services.slow_readers import slow_readers
 from tendis_py.services.stages import STAGES
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 0.1
 RATE_SECONDS = 10
 
-_LOCKED_KEYS = 10
 _PERCENTS = (50, 90, 99, 99.9)
 
 
@@ -87,7 +85,6 @@ class Observatory:
         with self._lock:
             self._moments.clear()
             self._latest = None
-            self._services.keyspace.locks.forget_waits()
             self._engine_before = self._services.holdings.now().engine
 
     def _observe(self) -> Observation:
@@ -122,8 +119,10 @@ class Observatory:
             commands=list(self._commands(before, now)),
             engine=self._engine(),
             cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
-            locks=self._locks(records["locks"]) if "locks" in records else LockFigures(),
+            locks=LockFigures(**records.get("locks", {})),
             slow_readers=slow_readers(services.clients, services.stats, services.clock.monotonic()),
+            hot_keys=services.key_sampler.hot(),
+            contended_keys=services.key_sampler.contended(),
         )
 
     def _moment(self) -> _Moment:
@@ -163,15 +162,6 @@ class Observatory:
         for name in self._services.stats.batches():
             pool = name.partition("-")[0]
             yield ThreadFigures(name, pool, 0.0, 0.0, 0.0, connections.get(name, 0))
-
-    def _locks(self, record: Mapping[str, Any]) -> LockFigures:
-        keys = self._services.keyspace.locks.contended_keys(_LOCKED_KEYS)
-        return LockFigures(
-            record["held"],
-            record["waiting"],
-            record["contended"],
-            [("" if key is None else shown(key), share) for key, share in keys],
-        )
 
     def _engine(self) -> EngineFigures:
         found, before = self._services.holdings.now().engine, self._engine_before

@@ -24,6 +24,8 @@ class ExecutorPool:
         self.queue = queue
         self.executors = executors
         self._loop = self._by_rounds if rounds else self._one_by_one
+        for executor in executors:
+            executor.again = queue.force
         self._threads = [
             threading.Thread(target=self._loop, args=(executor,), name=executor.times.name)
             for executor in executors
@@ -42,9 +44,9 @@ class ExecutorPool:
     def _one_by_one(self, executor: Executor) -> None:
         take, finished = self.queue.take, self.queue.finished
         while (work := take()) is not None:
-            _do(executor, work)
+            is_done = _do(executor, work)
             finished()
-            if isinstance(work, Batch):
+            if is_done and isinstance(work, Batch):
                 work.responses.post(work)
                 drain(work.spent)
             del work  # with its replies, lest they stay until there is more to do
@@ -70,12 +72,13 @@ class ExecutorPool:
         return round_[-1] is not None
 
 
-def _do(executor: Executor, work: Work) -> None:
+def _do(executor: Executor, work: Work) -> bool:
+    """Whether it is done; else it comes again."""
     if isinstance(work, Job):
-        executor.do_job(work)
-        return
+        return executor.do_job(work)
     with _answering([work]):
-        executor.execute(work)
+        return executor.execute(work)
+    return True
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from itertools import compress
 from time import perf_counter_ns
 
@@ -40,7 +41,7 @@ from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
 from tendis_py.stages.waiting import Waiting
-from tendis_py.stages.work import DEFERRED, Batch, Job, WorkQueue
+from tendis_py.stages.work import DEFERRED, Batch, Job, Work, WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Reactor:
         self._services = services
         self._monotonic = services.clock.monotonic
         self._executor = executor
+        executor.again = lambda work: self.responses.post(partial(self._do, work))
         self._times = executor.times
         self._traffic = services.stats.new_traffic(name)
         self._submission = submission
@@ -152,7 +154,7 @@ class Reactor:
 
     def submit_job(self, job: Job) -> None:
         """Run background work here, between turns."""
-        self.responses.post(lambda: self._executor.do_job(job))
+        self.responses.post(partial(self._do, job))
 
     def space(self) -> None:
         """The work queue has room again."""
@@ -424,9 +426,15 @@ class Reactor:
             self._held.append(batch)
 
     def _execute(self, batch: Batch) -> None:
-        self._executor.execute(batch)
-        self._inline += 1
-        self._respond(batch)
+        if self._executor.execute(batch):
+            self._inline += 1
+            self._respond(batch)
+
+    def _do(self, work: Work) -> None:
+        if isinstance(work, Job):
+            self._executor.do_job(work)
+        else:
+            self._execute(work)
 
     def _submit_slow(self, batch: Batch) -> None:
         """A request for the slow lane, or to be executed alone where there is none."""

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,9 @@ ALL_SETTLED = (sys.maxsize, 0)
 class Batch:
     """Requests of many connections, read in one turn of one reactor.
 
-    Stage stamps are ``perf_counter_ns``: read, queued, taken (by the thread that executes it, which
-    then waits for locks), started, executed, committed, replied, written; 0 for a stage that the
-    batch skipped.
+    Stage stamps are ``perf_counter_ns``: read, queued, taken (by a thread that is to execute it; it
+    then waits for locks, in no thread), started, executed, committed, replied, written; 0 for a
+    stage that the batch skipped.
     """
 
     __slots__ = (
@@ -121,6 +122,24 @@ class Batch:
             )
         return self._plan
 
+    def take_apart(self, is_free: Callable[[set[bytes] | None], bool]) -> list[Batch]:
+        """Keep the items whose keys are free, and return a batch for each of the others; the first
+        is kept if there is no such item."""
+        plans = [plan(one.session, requests) for one, requests in self.items]
+        kept = [is_free(one.keys) for one in plans]
+        if not any(kept):
+            kept[0] = True
+        others: list[Batch] = []
+        for item, needs, stays in zip(self.items, plans, kept, strict=True):
+            if not stays:
+                other = Batch(self.responses, [item], 0, self.read, needs=needs)
+                other.queued, other.taken = self.queued, self.taken
+                others.append(other)
+        self.items = list(compress(self.items, kept))
+        self.requests -= sum(other.requests for other in others)
+        self._plan = union(list(compress(plans, kept)))
+        return others
+
     def forget_requests(self) -> None:
         """They are done, and may be large: whoever keeps the batch does not keep them."""
         self.items = []
@@ -171,7 +190,7 @@ class Job:
     held; its writes are one commit. ``done`` is called afterwards, from the executing thread.
     """
 
-    __slots__ = ("done", "keys", "work")
+    __slots__ = ("claim", "done", "keys", "work")
 
     def __init__(
         self,
@@ -182,6 +201,7 @@ class Job:
         self.work = work
         self.keys = keys
         self.done = done
+        self.claim: Claim | None = None
 
 
 Work = Batch | Job
@@ -253,7 +273,7 @@ class WorkQueue:
         self._work.append(work)
         self.busy += 1
         if isinstance(work, Batch):
-            if not work.started:
+            if not (work.taken or work.started):
                 work.queued = perf_counter_ns()
             self._requests += work.requests
             self._bytes += work.bytes
