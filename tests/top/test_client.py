@@ -41,6 +41,7 @@ def ask(server: Server, *requests: tuple[str, ...]) -> list[Any]:
 
 def saying(*chunks: bytes, closes: bool = False) -> Server:
     async def server(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
         for chunk in chunks:
             await stream.send_all(chunk)
         if closes:

@@ -116,7 +116,7 @@ def test_stages_have_their_shares_without_what_is_part_of_another() -> None:
         ["queue", "fast", "executor", "75"],
         ["execute", "fast", "executor", "25"],
     ]
-    assert rows[0].split("░")[-1].strip() == "4  75.0 µs  50.0 µs  99.0 µs  100 µs  101 µs"
+    assert rows[0].split("░")[-1].strip() == "4  75.0 µs  50.0 µs  99.0 µs   100 µs   101 µs"
     assert rows[2].startswith("of which reads")
     assert len(rows) == 3
     assert "No request" in panel("stages", seen(stages=stages), view=View("h:1", window=0))
