@@ -30,8 +30,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pidfile": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "types", "services", "storage"),
-        *("pidfile", "config", "log", *LEAVES),
+        *("traces", "pidfile", "config", "log", *LEAVES),
     },
+    "traces": {"services", "log", *LEAVES},
     "threading_model": {"stages"},
     "maintenance": {"services", "storage", *LEAVES},
     "stages": {
@@ -69,6 +70,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "socket": ("server", "stages", "load"),
     "select": ("stages",),
     "asyncio": (),
+    "opentelemetry": ("traces",),
 }
 """Outside package → the modules that may import it."""
 
