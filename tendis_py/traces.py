@@ -44,7 +44,7 @@ Attributes = Mapping[str, str | int | float]
 
 
 class Traces:
-    """A ``services.tracing.Sink``: exports what it is called with, in any thread, until ``stop``."""
+    """A ``services.tracing.Sink``: exports what it is called with, in any thread."""
 
     def __init__(self, exporter: SpanExporter, server: Attributes) -> None:
         """``server``: what distinguishes this one, attributes of its resource. What the environment

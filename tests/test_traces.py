@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_a_request_is_a_span_with_its_stages(watched: Watched) -> None:
     assert [name for name in names if name not in ("queue", "lock")] == [
         *("parse", "execute", "commit", "respond", "write")
     ]
-    for one, following in zip(stages, stages[1:], strict=False):
+    for one, following in pairwise(stages):
         assert one.end_time == following.start_time
     assert (root.start_time, root.end_time) == (stages[0].start_time, stages[-1].end_time)
     assert {one.context.trace_id for one in stages} == {root.context.trace_id}
@@ -101,8 +102,7 @@ def test_a_request_is_a_span_with_its_stages(watched: Watched) -> None:
 
 def test_errors_and_pipelines(watched: Watched) -> None:
     with watched.client() as client:
-        client.send(["SET", "k", "v"], ["LPOP", "k"])
-        client.replies(2)
+        client.pipeline([[b"SET", b"k", b"v"], [b"LPOP", b"k"]])
     root, _ = watched.spans("LPOP")
     assert root.attributes is not None
     assert root.status.status_code is StatusCode.ERROR
@@ -113,10 +113,10 @@ def test_errors_and_pipelines(watched: Watched) -> None:
 
 def test_who_waits_is_traced_to_the_end(watched: Watched) -> None:
     with watched.client() as waits, watched.client() as pushes:
-        waits.send(["BLPOP", "l", "0"])
+        waits.request("BLPOP", "l", "0")
         wait_until(lambda: "blocked_clients:1" in info(pushes), "it waits")
         pushes.command("RPUSH", "l", "x")
-        waits.replies(1)
+        waits.reply()
     watched.spans("RPUSH")
 
 
@@ -126,8 +126,7 @@ def info(client: RawClient) -> str:
 
 def test_a_slow_command_behind_others(watched: Watched) -> None:
     with watched.client() as client:
-        client.send(["SET", "k", "v"], ["KEYS", "*"], ["GET", "k"])
-        client.replies(3)
+        client.pipeline([[b"SET", b"k", b"v"], [b"KEYS", b"*"], [b"GET", b"k"]])
     for command in ("SET", "KEYS", "GET"):
         root, stages = watched.spans(command)
         assert root.start_time == stages[0].start_time
