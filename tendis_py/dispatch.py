@@ -42,7 +42,7 @@ from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.global_gates import ALL_CLOSED
-from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
+from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
 from tendis_py.session import Session
 from tendis_py.storage.changes import Change, Place
@@ -258,7 +258,7 @@ class Dispatcher:
                     undo.clear()
             now = perf_counter_ns()
             elapsed = now - started
-            step = elapsed >> 7
+            step = elapsed >> SHIFT
             buckets = all_buckets[command]
             buckets[step if step < LINEAR else tail_bucket(step)] += 1
             buckets[SUM] += elapsed

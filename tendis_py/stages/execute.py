@@ -30,7 +30,6 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
-from tendis_py.services.stages import StageTimes
 from tendis_py.stages.tracing import Sampler
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
@@ -65,8 +64,8 @@ class Executor:
         self.keyspace = services.keyspace
         self._time_ns = services.clock.time_ns
         self.locking = locking
-        self.times = StageTimes(name)
-        services.stats.stage_times.append(self.times)
+        self.times = services.stats.new_thread(name)
+        self._reads = self.keyspace.engine.reads
         counters = services.stats.new_counters()
         self.tx = Transaction(self.keyspace, counters)
         self.tx.fast_rows = FAST_ROWS if has_slow_lane else 0
@@ -102,6 +101,8 @@ class Executor:
                 return True
             if not self._claim(batch, keys):
                 return False
+        if batch.is_slow and batch.claim is not None and self._only_reads(batch):
+            return self._execute_on_view(batch)
         self._begin()
         self._run(batch)
         self._finish([batch], self.tx)
@@ -111,6 +112,46 @@ class Executor:
         assert batch.claim is not None
         now = perf_counter_ns()
         self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
+
+    def _only_reads(self, batch: Batch) -> bool:
+        """Whether its request, which runs alone, reads some keys, and nobody minds when."""
+        ((connection, requests),) = batch.items
+        command = REGISTRY.find(requests[0])
+        return (
+            command is not None
+            and command.reads_only
+            and not batch.is_viewed
+            and connection.session.plain
+            and not self.services.global_gates.one_by_one
+        )
+
+    def _execute_on_view(self, batch: Batch) -> bool:
+        """As ``execute``, on the keyspace as it is now: the keys are others' meanwhile. Comes
+        ``again``, to have them to itself, if it can't be read so."""
+        claim, batch.claim = batch.claim, None
+        batch.is_viewed = True
+        counters, own = self.tx.counters, self.tx
+        hits, misses = counters.hits, counters.misses
+        with self.keyspace.engine.kept_open:
+            self.tx = Transaction(self.keyspace.view(), counters)
+            assert claim is not None
+            self.keyspace.locks.release(claim)
+            self.tx.pace = own.pace
+            self.dispatcher.context.tx = self.tx
+            try:
+                self._begin()
+                self._run(batch)
+                self.tx.rollback()
+                is_done = not batch.slow_next
+                if is_done:
+                    self._finish([batch], self.tx)
+            finally:
+                self.tx = self.dispatcher.context.tx = own
+        if not is_done:
+            counters.hits, counters.misses = hits, misses
+            batch.replies, batch.slow_next = [], ()
+            self.again(batch)
+        return is_done
 
     def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
         """Whether the batch has its ``keys`` now. Of several clients only those wait who want what
@@ -141,6 +182,8 @@ class Executor:
         for batch in batches:
             batch.taken = perf_counter_ns()
             self._run(batch)
+        for batch in batches:
+            batch.executed = batches[-1].executed
         self._finish(batches, self.tx)
         self._round = []
 
@@ -176,6 +219,8 @@ class Executor:
         self.tx.begin(self._time_ns() // 1_000_000)
 
     def _run(self, batch: Batch) -> None:
+        batch.pool = self.times.pool
+        read_before = self._reads.ns
         batch.started = perf_counter_ns()
         self._running = batch
         hotkeys = self.services.hotkeys
@@ -217,6 +262,11 @@ class Executor:
         if batch.started >= self._look_at:
             self._look(batch)
         batch.executed = perf_counter_ns()
+        batch.engine_ns = self._reads.ns - read_before
+        times = self.times
+        times.batches += 1
+        times.requests += 1 if is_slow else batch.requests
+        times.execute_ns += batch.executed - batch.started
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
@@ -245,7 +295,9 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
+        logged = 0
         if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
+            logged = perf_counter_ns()
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
@@ -262,6 +314,7 @@ class Executor:
                 batch.traced = self._sampler.pick(batch)
         committed = perf_counter_ns()
         for batch in batches:
+            batch.logged = logged
             batch.committed = committed
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
@@ -270,7 +323,6 @@ class Executor:
                 self._log_slow(batch)
             if batch.slow_next:
                 batch.defer_slow()
-            self.times.record(batch)
         self.keyspace.cache.trim()
         self._running = None
         for batch in batches:

@@ -90,7 +90,6 @@ def wait_for(moved: MovedTime, cause: str, *words: str) -> None:
     with moved.client() as client:
 
         def named() -> bool:
-            moved.server.services.observatory.sample()
             seen[0] = findings(client)
             first = seen[0][0]
             return first["cause"] == cause and all(word in first["seen"] for word in words)
@@ -204,7 +203,7 @@ def test_slow_reader(patient: MovedTime) -> None:
         for _ in range(4):
             lazy.request("GET", "big")
         wait_until(lambda: _unsent(patient, address) > 2_000_000, "replies wait")
-        patient.pass_time(5.0)
+        patient.clock.advance(5.0)
         wait_for(patient, "slow_reader", f'{address} "lazy"', "last command GET")
         for _ in range(4):
             assert len(lazy.reply()) > 4_000_000
