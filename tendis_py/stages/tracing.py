@@ -1,8 +1,8 @@
 """Which requests of a batch are traced, and what became of them when it is answered.
 
 A request is picked once its batch has run, with the odds that ``otel-sample-ratio`` gives it; its
-time is made of the batch's stamps, as the figures of the stages are. One that waits (BLPOP) is
-looked at when it has run to its end.
+time is made of the batch's stamps, as the figures of the stages are. One that waits for others
+(BLPOP) is left out: that time is theirs.
 """
 
 from __future__ import annotations

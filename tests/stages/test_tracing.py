@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +16,11 @@ from tendis_py.stages.work import Batch
 from tests.support.dispatching import NoPeer
 
 Lines = Sequence[str]
+
+
+class Client:
+    def __init__(self, session: Session) -> None:
+        self.session = session
 
 
 def tracing(ratio: float) -> Tracing:
@@ -32,7 +36,7 @@ def batch_of(*clients: tuple[Lines, bytes, int]) -> Batch:
     replies: list[Any] = []
     for lines, payload, left in clients:
         session = Session(NoPeer(), unix=True)
-        connection = SimpleNamespace(session=session)
+        connection = Client(session)
         requests = [line.encode().split() for line in lines]
         items.append((connection, requests))
         replies.append((connection, payload, requests[len(requests) - left :] if left else None))
@@ -72,7 +76,7 @@ def test_what_has_not_run_comes_another_time() -> None:
     assert picked(batch) == [("GET", "")]
 
 
-def test_who_waits_comes_another_time() -> None:
+def test_who_waits_for_others_is_left_out() -> None:
     batch = batch_of((["GET a", "BLPOP l 0"], b"$-1\r\n", 0))
     batch.blocked = {batch.items[0][0]: None}  # type: ignore[dict-item]
     assert picked(batch) == [("GET", "")]
