@@ -250,7 +250,7 @@ class CollectorUrl(Text):
     __slots__ = ()
 
     def parse_word(self, word: str) -> str:
-        if word and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", word):
+        if word and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", word):
             raise ValueError("argument must be an http:// or https:// URL")
         return word
 
