@@ -34,6 +34,8 @@ from tendis_py.config.syntax import decode, split_words
 LIMITS = BufferLimits(BufferLimit(0, 0, 0), BufferLimit(1, 2, 3), BufferLimit(4, 5, 6))
 NOT_INTEGER = "argument couldn't be parsed into an integer"
 NOT_MEMORY = "argument must be a memory value"
+NOT_URL = "argument must be an http:// or https:// URL"
+NOT_NUMBER = "argument couldn't be parsed into a number"
 NO_URLS = ("h:4318", "ftp://h", "http://", "http://h/?a", "http://h h", "http://me:pw@h")
 NEGATIVE = "argument must be greater or equal to 0"
 
@@ -80,7 +82,7 @@ def test_accepts(kind: Kind[Any], words: list[str], value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "words", "reason"),
     [
-        *[(CollectorUrl(), [word], "argument must be an http") for word in NO_URLS],
+        *[(CollectorUrl(), [word], NOT_URL) for word in NO_URLS],
         *[
             (Ratio(), [word], "couldn't be parsed into a number")
             for word in ("", "-1", "nan", "1x")

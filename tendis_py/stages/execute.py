@@ -227,7 +227,7 @@ class Executor:
         if hotkeys.active or self._looks_closely:
             self._looks_closely = hotkeys.draws()
             self.dispatcher.look_closely(self._looks_closely)
-        self.dispatcher.claim = batch.claim
+        self.dispatcher.unblocking.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
@@ -376,7 +376,7 @@ class Executor:
             change = self.tx.end_unit()
             self.tx.commit()
             if change is not None and self.services.waiters.sessions:
-                self.dispatcher.nudge(change)
+                self.dispatcher.unblocking.nudge(change)
             self.tx.release()
         except Exception as failure:
             if isinstance(failure, WriteFailedError):
