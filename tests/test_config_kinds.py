@@ -83,10 +83,7 @@ def test_accepts(kind: Kind[Any], words: list[str], value: object) -> None:
     ("kind", "words", "reason"),
     [
         *[(CollectorUrl(), [word], NOT_URL) for word in NO_URLS],
-        *[
-            (Ratio(), [word], "couldn't be parsed into a number")
-            for word in ("", "-1", "nan", "1x")
-        ],
+        *[(Ratio(), [word], NOT_NUMBER) for word in ("", "-1", "nan", "1x")],
         (Ratio(), ["1.01"], "argument must be between 0 and 1 inclusive"),
         (Integer(), [], "wrong number of arguments"),
         (Integer(), ["1", "2"], "wrong number of arguments"),
