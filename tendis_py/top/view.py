@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tendis_py.top import plain
 from tendis_py.top.listing import Cell, Column, Facts, Listing, Sparkline, bar
-from tendis_py.top.snapshot import ALL, Command, Durations, Finding, Snapshot
+from tendis_py.top.snapshot import ALL, Command, Durations, Finding, Snapshot, Stage
 from tendis_py.top.words import count, duration, percent, size, span
 
 HISTORY = 120
@@ -26,8 +26,11 @@ COMMANDS = 12
 SLOW_ENTRIES = 8
 WORDS_OF_SLOW = 120
 
-PARTS = frozenset(("reads", "fsync"))
+PARTS = frozenset(("engine",))
 """Stages whose time is within that of the stage before them."""
+
+BACKGROUND = "background"
+"""The pool of what no request waits for."""
 
 MODELS = {
     "tendis": "tendis: reactors read, parse and answer; while nothing is under way they "
@@ -129,14 +132,14 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
         for stage in seen.stages
         if stage.windows.get(view.window, Durations()).count
     ]
-    whole = sum(spent.sum for stage, spent in found if stage.name not in PARTS) or 1.0
+    whole = sum(spent.sum for stage, spent in found if _is_own(stage)) or 1.0
     columns = [
         Column("stage", is_text=True),
         Column("lane", 3, is_text=True),
         Column("pool", 4, is_text=True),
         Column("share"),
         Column("", 2, is_text=True),
-        Column("batches", 6),
+        Column("requests", 6),
         Column("mean", 5),
         Column("p50", 1),
         Column("p99"),
@@ -148,8 +151,7 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
             f"of which {stage.name}" if stage.name in PARTS else stage.name,
             stage.lane,
             stage.pool,
-            percent(spent.sum / whole),
-            bar(spent.sum / whole, colour="cyan"),
+            *_share(stage, spent.sum / whole),
             count(spent.count),
             duration(spent.sum / spent.count),
             *_durations(spent, "p50", "p99", "p999", "max"),
@@ -159,6 +161,17 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
     if not rows:
         return Text("No request has come.", "dim")
     return Listing(columns, rows)
+
+
+def _is_own(stage: Stage) -> bool:
+    """Whether requests spend time in it that is in no other stage."""
+    return stage.name not in PARTS and stage.pool != BACKGROUND
+
+
+def _share(stage: Stage, fraction: float) -> tuple[Cell, Cell]:
+    if stage.pool == BACKGROUND:
+        return "-", ""
+    return percent(fraction), bar(fraction, colour="cyan")
 
 
 def _queues(view: View, seen: Snapshot) -> RenderableType:

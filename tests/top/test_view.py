@@ -106,19 +106,21 @@ def test_stages_have_their_shares_without_what_is_part_of_another() -> None:
     stages = [
         Stage("queue", "fast", "executor", {10: Durations(4, 300, 50, 99, 100, 101)}),
         Stage("execute", "fast", "executor", {10: Durations(4, 100, 20, 30, 40, 50)}),
-        Stage("reads", "fast", "executor", {10: Durations(4, 50, 20, 30, 40, 50)}),
+        Stage("engine", "fast", "executor", {10: Durations(4, 50, 20, 30, 40, 50)}),
+        Stage("fsync", "background", "background", {10: Durations(1, 9000, 9, 9, 9, 9)}),
         Stage("lock", "fast", "executor", {10: Durations(), 60: Durations(1, 1, 1, 1, 1, 1)}),
     ]
     head, *rows = panel("stages", seen(stages=stages)).splitlines()
-    titles = ["stage", "lane", "pool", "share", "batches", "mean", "p50", "p99", "p99.9", "max"]
+    titles = ["stage", "lane", "pool", "share", "requests", "mean", "p50", "p99", "p99.9", "max"]
     assert head.split() == titles
     assert [row.split()[:4] for row in rows[:2]] == [
         ["queue", "fast", "executor", "75"],
         ["execute", "fast", "executor", "25"],
     ]
     assert rows[0].split("░")[-1].strip() == "4  75.0 µs  50.0 µs  99.0 µs   100 µs   101 µs"
-    assert rows[2].startswith("of which reads")
-    assert len(rows) == 3
+    assert rows[2].startswith("of which engine")
+    assert rows[3].split()[:4] == ["fsync", "background", "background", "-"]
+    assert len(rows) == 4
     assert "No request" in panel("stages", seen(stages=stages), view=View("h:1", window=0))
     assert panel("stages", seen(stages=stages), view=View("h:1", window=60)).count("lock") == 1
 
