@@ -40,6 +40,8 @@ OURS = {
     "otel-sample-ratio",
     "cache-size",
     "rocksdb",
+    "dashboard-port",
+    "dashboard-bind",
     "work-queue-max-requests",
     "work-queue-max-bytes",
 }

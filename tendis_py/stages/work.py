@@ -19,6 +19,8 @@ from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
+    from tendis_py.services.counters import Named
+    from tendis_py.services.total_times import Several
     from tendis_py.services.tracing import TracedRequest
     from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
@@ -60,6 +62,8 @@ class Batch:
         "logged",
         "pool",
         "queued",
+        "ran",
+        "ran_apart",
         "read",
         "replied",
         "replies",
@@ -98,6 +102,9 @@ class Batch:
         self.committed = self.replied = self.written = self.engine_ns = 0
         self.replies: list[Answer[Connection]] = []
         self.slow: Sequence[SlowCommand] = ()
+        self.ran: Sequence[Named] = ()
+        self.ran_apart: Sequence[Several] = ()
+        """What ``TotalTimes.record`` is told."""
         self._plan = needs
         self.lane = lane
         self.pool = ""
