@@ -45,7 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         *LEAVES,
     },
-    "dispatch": {"runs", "gates", "commands", "services", "session", "storage", "resp", *LEAVES},
+    "dispatch": {
+        *("runs", "gates", "unblocking", "commands", "services", "session", "storage", "resp"),
+        *LEAVES,
+    },
+    "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
     "commands": {"types", "storage", "services", "session", "resp", "config", "log", *LEAVES},

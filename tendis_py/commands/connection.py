@@ -22,7 +22,7 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.numbers import strict_integer
-from tendis_py.resp.replies import OK, Reply
+from tendis_py.resp.replies import OK, Replies, Reply
 
 DEFAULT_USER = b"default"
 """The only user there is."""
@@ -127,11 +127,17 @@ def _hello_options(args: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes
     return credentials, name
 
 
+def _ping_run(ctx: Context, requests: list[list[bytes]]) -> Replies | None:
+    """Unless one of them has a message."""
+    return ["PONG"] * len(requests) if all(len(request) == 1 for request in requests) else None
+
+
 @_command(
     "ping",
     -1,
     since="1.0.0",
     flags="fast",
+    run=_ping_run,
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
     syntax="[message]",
 )

@@ -129,6 +129,8 @@ class Command:
     """The position of an argument that may come as Pieces; 0 for none."""
     may_write: bool = False
     """Whether CLIENT PAUSE WRITE holds it back, and an EXEC of it."""
+    reads_only: bool = False
+    """Whether all it does is to read keys and answer, at once."""
     is_queued: bool = True
     """Whether it waits for EXEC within a transaction."""
     runs_once: bool = False
@@ -347,6 +349,7 @@ def command(
         if len(specs) == 1 and specs[0].is_one_key:
             made.single_key = specs[0].first
         made.may_write = not words.isdisjoint(("write", "may_replicate"))
+        made.reads_only = "readonly" in words and not words & {"blocking", "may_replicate"}
         made.is_queued = name not in NOT_QUEUED and "no_multi" not in words
         made.runs_once = name not in _REPEATABLE and (alters_session or lane is Lane.CONTROL)
         made.low = abs(arity)
@@ -360,7 +363,14 @@ def command(
 
 
 def container(
-    name: str, *, group: str, since: str, summary: str, flags: str = "", categories: str = ""
+    name: str,
+    *,
+    group: str,
+    since: str,
+    summary: str,
+    flags: str = "",
+    categories: str = "",
+    origin: str = "",
 ) -> None:
     """Declare a command that only has subcommands; those follow with ``@command("name|sub")``.
 
@@ -380,6 +390,7 @@ def container(
         complexity="Depends on subcommand.",
         categories=f"-{_GROUP_CATEGORY.get(group, group)} {categories}",
         lane=Lane.CONTROL,
+        origin=origin,
     )(no_subcommand)
 
 

@@ -15,10 +15,13 @@ from tendis_py.services.disk import Disk
 from tendis_py.services.figures import Figures
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
+from tendis_py.services.hotkeys import HotKeys
+from tendis_py.services.key_sampler import KeySampler
 from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
 from tendis_py.services.monitors import Monitors
 from tendis_py.services.notifications import Notifications
+from tendis_py.services.observatory import Observatory
 from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
 from tendis_py.services.rates import Rates
@@ -78,6 +81,8 @@ class Services:
         self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
+        self.hotkeys = HotKeys(clock)
+        self.key_sampler = KeySampler()
         self.started = clock.now_seconds()
         """Unix time, in seconds."""
         self.stats = Stats(self.clients)
@@ -98,6 +103,7 @@ class Services:
         self.all_turns: Callable[[], int] = int
         """How many turns the reactors have made since the start. Set by the server."""
         self._turns_before = 0
+        self.observatory = Observatory(self)
         self.reset_peaks: Callable[[], None] = _nothing
         """Have the queues forget what they held at the most. Set by the server."""
         self.shutdown: Callable[..., None] = _no_server
@@ -132,6 +138,7 @@ class Services:
         self._turns_before = self.all_turns()
         self.rates.reset()
         self.saving.reset()
+        self.observatory.reset()
 
 
 def _stalls(engine: Engine) -> dict[str, Any]:

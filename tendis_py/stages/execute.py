@@ -9,7 +9,10 @@ finds nothing else under way.
 from __future__ import annotations
 
 import logging
+import random
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from itertools import takewhile
 from time import perf_counter_ns
 
@@ -24,9 +27,10 @@ from tendis_py.errors import (
 )
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import Payload
+from tendis_py.resp.requests import Request
 from tendis_py.services import Services
-from tendis_py.services.stages import StageTimes
-from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job
+from tendis_py.services.key_sampler import LOOK_NS
+from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
@@ -34,7 +38,8 @@ log = logging.getLogger(__name__)
 
 
 class Locking(Enum):
-    """NONE: this is the only executing thread. KEYS: claim the batch's keys, wait for them."""
+    """NONE: this is the only executing thread. KEYS: claim the batch's keys; what has to wait for
+    them waits aside."""
 
     NONE = "none"
     KEYS = "keys"
@@ -58,8 +63,8 @@ class Executor:
         self.keyspace = services.keyspace
         self._time_ns = services.clock.time_ns
         self.locking = locking
-        self.times = StageTimes(name)
-        services.stats.stage_times.append(self.times)
+        self.times = services.stats.new_thread(name)
+        self._reads = self.keyspace.engine.reads
         counters = services.stats.new_counters()
         self.tx = Transaction(self.keyspace, counters)
         self.tx.fast_rows = FAST_ROWS if has_slow_lane else 0
@@ -68,28 +73,105 @@ class Executor:
             self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
         )
         self._everything = Claim(None)
+        self.again: Callable[[Work], None] = _nowhere
+        """Called with work that has the keys now that it had to wait for, or is to ask for them;
+        in whichever thread. Set by whoever has this execute."""
+        self._looks_closely = False
+        self._look_at = self._looked_after = 0
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
 
-    def execute(self, batch: Batch) -> None:
-        """Run the requests, commit and make durable; ``batch.replies`` is complete on return."""
+    def execute(self, batch: Batch) -> bool:
+        """Run the requests, commit and make durable: ``batch.replies`` is complete then. False if
+        keys are another's: nothing has happened, and it comes ``again`` once it has them."""
         if batch.transaction is not None:
             self._finish([batch], batch.transaction)
-            return
-        batch.taken = perf_counter_ns()
-        if self.locking is Locking.KEYS:
+            return True
+        if not batch.taken:
+            batch.taken = perf_counter_ns()
+        if batch.claim is not None:
+            self._note_wait(batch)
+        elif self.locking is Locking.KEYS:
             keys = batch.plan().keys
-            if keys is None or keys:
-                if keys and self.services.waiters.sessions:
-                    keys = self.services.waiters.widen(keys)
-                batch.claim = self.keyspace.locks.acquire(keys)
-            else:
+            if keys is not None and not keys:
                 self.execute_control(batch)
-                return
+                return True
+            if not self._claim(batch, keys):
+                return False
+        if batch.is_slow and batch.claim is not None and self._only_reads(batch):
+            return self._execute_on_view(batch)
         self._begin()
         self._run(batch)
         self._finish([batch], self.tx)
+        return True
+
+    def _note_wait(self, batch: Batch) -> None:
+        assert batch.claim is not None
+        now = perf_counter_ns()
+        self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
+
+    def _only_reads(self, batch: Batch) -> bool:
+        """Whether its request, which runs alone, reads some keys, and nobody minds when."""
+        ((connection, requests),) = batch.items
+        command = REGISTRY.find(requests[0])
+        return (
+            command is not None
+            and command.reads_only
+            and not batch.is_viewed
+            and connection.session.plain
+            and not self.services.global_gates.one_by_one
+        )
+
+    def _execute_on_view(self, batch: Batch) -> bool:
+        """As ``execute``, on the keyspace as it is now: the keys are others' meanwhile. Comes
+        ``again``, to have them to itself, if it can't be read so."""
+        claim, batch.claim = batch.claim, None
+        batch.is_viewed = True
+        counters, own = self.tx.counters, self.tx
+        hits, misses = counters.hits, counters.misses
+        with self.keyspace.engine.kept_open:
+            self.tx = Transaction(self.keyspace.view(), counters)
+            assert claim is not None
+            self.keyspace.locks.release(claim)
+            self.tx.pace = own.pace
+            self.dispatcher.context.tx = self.tx
+            try:
+                self._begin()
+                self._run(batch)
+                self.tx.rollback()
+                is_done = not batch.slow_next
+                if is_done:
+                    self._finish([batch], self.tx)
+            finally:
+                self.tx = self.dispatcher.context.tx = own
+        if not is_done:
+            counters.hits, counters.misses = hits, misses
+            batch.replies, batch.slow_next = [], ()
+            self.again(batch)
+        return is_done
+
+    def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
+        """Whether the batch has its ``keys`` now. Of several clients only those wait who want what
+        is another's."""
+        if len(batch.items) > 1 and not self._are_free(keys):
+            for other in batch.take_apart(self._are_free):
+                self.again(other)
+            keys = batch.plan().keys
+        return self._ask(batch, self._widened(keys))
+
+    def _ask(self, work: Work, keys: set[bytes] | None) -> bool:
+        work.claim = claim = Claim(keys, partial(self.again, work))
+        return self.keyspace.locks.ask(claim)
+
+    def _are_free(self, keys: set[bytes] | None) -> bool:
+        return self.keyspace.locks.are_free(self._widened(keys))
+
+    def _widened(self, keys: set[bytes] | None) -> set[bytes] | None:
+        """With what is needed to serve those who wait for one of them."""
+        if keys and self.services.waiters.sessions:
+            return self.services.waiters.widen(keys)
+        return keys
 
     def execute_round(self, batches: list[Batch]) -> None:
         """As ``execute`` for several batches, all in one commit. For the only executing thread."""
@@ -98,6 +180,8 @@ class Executor:
         for batch in batches:
             batch.taken = perf_counter_ns()
             self._run(batch)
+        for batch in batches:
+            batch.executed = batches[-1].executed
         self._finish(batches, self.tx)
         self._round = []
 
@@ -133,9 +217,15 @@ class Executor:
         self.tx.begin(self._time_ns() // 1_000_000)
 
     def _run(self, batch: Batch) -> None:
+        batch.pool = self.times.pool
+        read_before = self._reads.ns
         batch.started = perf_counter_ns()
         self._running = batch
-        self.dispatcher.claim = batch.claim
+        hotkeys = self.services.hotkeys
+        if hotkeys.active or self._looks_closely:
+            self._looks_closely = hotkeys.draws()
+            self.dispatcher.look_closely(self._looks_closely)
+        self.dispatcher.unblocking.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
@@ -167,12 +257,31 @@ class Executor:
                     batch.blocked[connection] = self.dispatcher.waits
                     batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
+        if batch.started >= self._look_at:
+            self._look(batch)
         batch.executed = perf_counter_ns()
+        batch.engine_ns = self._reads.ns - read_before
+        times = self.times
+        times.batches += 1
+        times.requests += 1 if is_slow else batch.requests
+        times.execute_ns += batch.executed - batch.started
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
         if is_slow and taken:
             batch.spent = requests[0]
+
+    def _look(self, batch: Batch) -> None:
+        """Note what one of the requests is about, for all that have run since the last look."""
+        self._look_at = batch.started + LOOK_NS
+        ran = self.dispatcher.counters.processed
+        request = _any_request(batch)
+        command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
+        keys = [] if command is None else command.keys_in(request)
+        self.services.key_sampler.note(
+            random.choice(keys) if keys else None, ran - self._looked_after, batch.started
+        )
+        self._looked_after = ran
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         try:
@@ -184,7 +293,9 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
+        logged = 0
         if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
+            logged = perf_counter_ns()
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
@@ -198,6 +309,7 @@ class Executor:
                 batch.tell()
         committed = perf_counter_ns()
         for batch in batches:
+            batch.logged = logged
             batch.committed = committed
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
@@ -206,7 +318,6 @@ class Executor:
                 self._log_slow(batch)
             if batch.slow_next:
                 batch.defer_slow()
-            self.times.record(batch)
         self.keyspace.cache.trim()
         self._running = None
         for batch in batches:
@@ -248,12 +359,11 @@ class Executor:
                 },
             )
 
-    def do_job(self, job: Job) -> None:
-        """Do background work in this thread, as one commit."""
-        claim: Claim | None = None
+    def do_job(self, job: Job) -> bool:
+        """Do background work in this thread, as one commit. False as in ``execute``."""
         error: BaseException | None = None
-        if self.locking is Locking.KEYS:
-            claim = self.keyspace.locks.acquire(job.keys)
+        if self.locking is Locking.KEYS and job.claim is None and not self._ask(job, job.keys):
+            return False
         self._running = None
         try:
             self._begin()
@@ -261,7 +371,7 @@ class Executor:
             change = self.tx.end_unit()
             self.tx.commit()
             if change is not None and self.services.waiters.sessions:
-                self.dispatcher.nudge(change)
+                self.dispatcher.unblocking.nudge(change)
             self.tx.release()
         except Exception as failure:
             if isinstance(failure, WriteFailedError):
@@ -272,6 +382,24 @@ class Executor:
             self.tx.release(settled_only=True)
             error = failure
         finally:
-            if claim is not None:
-                self.keyspace.locks.release(claim)
+            if job.claim is not None:
+                self.keyspace.locks.release(job.claim)
+                job.claim = None
         job.done(error)
+        return True
+
+
+def _nowhere(work: Work) -> None:
+    raise RuntimeError("nobody takes work that has to wait")
+
+
+def _any_request(batch: Batch) -> Request:
+    """One of those of ``batch``, each as likely as the others."""
+    if batch.is_slow:
+        return batch.items[0][1][0]
+    place = random.randrange(batch.requests)
+    for _, requests in batch.items:
+        if place < len(requests):
+            return requests[place]
+        place -= len(requests)
+    raise AssertionError("a batch has as many requests as its items")

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter_ns
 
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.work import Batch, Job, Work, WorkQueue
@@ -24,6 +25,8 @@ class ExecutorPool:
         self.queue = queue
         self.executors = executors
         self._loop = self._by_rounds if rounds else self._one_by_one
+        for executor in executors:
+            executor.again = queue.force
         self._threads = [
             threading.Thread(target=self._loop, args=(executor,), name=executor.times.name)
             for executor in executors
@@ -42,11 +45,13 @@ class ExecutorPool:
     def _one_by_one(self, executor: Executor) -> None:
         take, finished = self.queue.take, self.queue.finished
         while (work := take()) is not None:
-            _do(executor, work)
+            began = perf_counter_ns()
+            is_done = _do(executor, work)
             finished()
-            if isinstance(work, Batch):
+            if is_done and isinstance(work, Batch):
                 work.responses.post(work)
                 drain(work.spent)
+            executor.times.busy_ns += perf_counter_ns() - began
             del work  # with its replies, lest they stay until there is more to do
 
     def _by_rounds(self, executor: Executor) -> None:
@@ -55,6 +60,7 @@ class ExecutorPool:
 
     def _do_round(self, executor: Executor, round_: list[Work | None]) -> bool:
         """Whether there is another one to come."""
+        began = perf_counter_ns()
         batches = [work for work in round_ if isinstance(work, Batch)]
         if batches:
             with _answering(batches):
@@ -67,15 +73,17 @@ class ExecutorPool:
         for batch in batches:
             batch.responses.post(batch)
             drain(batch.spent)
+        executor.times.busy_ns += perf_counter_ns() - began
         return round_[-1] is not None
 
 
-def _do(executor: Executor, work: Work) -> None:
+def _do(executor: Executor, work: Work) -> bool:
+    """Whether it is done; else it comes again."""
     if isinstance(work, Job):
-        executor.do_job(work)
-        return
+        return executor.do_job(work)
     with _answering([work]):
-        executor.execute(work)
+        return executor.execute(work)
+    return True
 
 
 @contextmanager

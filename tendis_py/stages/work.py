@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,10 @@ ALL_SETTLED = (sys.maxsize, 0)
 class Batch:
     """Requests of many connections, read in one turn of one reactor.
 
-    Stage stamps are ``perf_counter_ns``: read, queued, taken (by the thread that executes it, which
-    then waits for locks), started, executed, committed, replied, written; 0 for a stage that the
-    batch skipped.
+    Stage stamps are ``perf_counter_ns``: read, queued, taken (by a thread that is to execute it; it
+    then waits for locks, in no thread), started, executed, logged (what is left is fsync),
+    committed, replied, written; 0 for a stage that the batch skipped. ``lane`` and ``pool`` say
+    whose figures these are (``services.stages``), ``engine_ns`` how long it has read from RocksDB.
     """
 
     __slots__ = (
@@ -47,10 +49,15 @@ class Batch:
         "claim",
         "committed",
         "deferred",
+        "engine_ns",
         "executed",
         "held",
         "is_slow",
+        "is_viewed",
         "items",
+        "lane",
+        "logged",
+        "pool",
         "queued",
         "read",
         "replied",
@@ -75,7 +82,7 @@ class Batch:
         read: int,
         *,
         needs: Plan | None = None,
-        is_slow: bool = False,
+        lane: str = "fast",
     ) -> None:
         self.responses = responses
         self.items = items
@@ -85,14 +92,18 @@ class Batch:
             self.requests = sum([len(requests) for _, requests in items])
         self.bytes = received
         self.read = read
-        self.queued = self.taken = self.started = self.executed = self.committed = 0
-        self.replied = self.written = 0
+        self.queued = self.taken = self.started = self.executed = self.logged = 0
+        self.committed = self.replied = self.written = self.engine_ns = 0
         self.replies: list[Answer[Connection]] = []
         self.slow: Sequence[SlowCommand] = ()
         self._plan = needs
-        self.is_slow = is_slow
+        self.lane = lane
+        self.pool = ""
+        self.is_slow = lane == "slow"
         """Whether only the first request of its one item runs, in the slow lane where there is one:
         the others have another turn."""
+        self.is_viewed = False
+        """Whether it has been tried without its keys being held."""
         self.slow_next: Collection[Connection] = ()
         """Those whose first request that was not run is for the slow lane."""
         self.spent: Request = []
@@ -120,6 +131,24 @@ class Batch:
                 ]
             )
         return self._plan
+
+    def take_apart(self, is_free: Callable[[set[bytes] | None], bool]) -> list[Batch]:
+        """Keep the items whose keys are free, and return a batch for each of the others; the first
+        is kept if there is no such item."""
+        plans = [plan(one.session, requests) for one, requests in self.items]
+        kept = [is_free(one.keys) for one in plans]
+        if not any(kept):
+            kept[0] = True
+        others: list[Batch] = []
+        for item, needs, stays in zip(self.items, plans, kept, strict=True):
+            if not stays:
+                other = Batch(self.responses, [item], 0, self.read, needs=needs)
+                other.queued, other.taken = self.queued, self.taken
+                others.append(other)
+        self.items = list(compress(self.items, kept))
+        self.requests -= sum(other.requests for other in others)
+        self._plan = union(list(compress(plans, kept)))
+        return others
 
     def forget_requests(self) -> None:
         """They are done, and may be large: whoever keeps the batch does not keep them."""
@@ -160,7 +189,7 @@ class Batch:
             if rest and connection in self.slow_next:
                 self.replies[index] = connection, payload, DEFERRED
                 items = [(connection, rest)]
-                deferred.append(Batch(self.responses, items, 0, self.committed, is_slow=True))
+                deferred.append(Batch(self.responses, items, 0, self.committed, lane="slow"))
         self.deferred = deferred
 
 
@@ -171,7 +200,7 @@ class Job:
     held; its writes are one commit. ``done`` is called afterwards, from the executing thread.
     """
 
-    __slots__ = ("done", "keys", "work")
+    __slots__ = ("claim", "done", "keys", "work")
 
     def __init__(
         self,
@@ -182,6 +211,7 @@ class Job:
         self.work = work
         self.keys = keys
         self.done = done
+        self.claim: Claim | None = None
 
 
 Work = Batch | Job
@@ -253,7 +283,7 @@ class WorkQueue:
         self._work.append(work)
         self.busy += 1
         if isinstance(work, Batch):
-            if not work.started:
+            if not (work.queued or work.taken or work.started):
                 work.queued = perf_counter_ns()
             self._requests += work.requests
             self._bytes += work.bytes

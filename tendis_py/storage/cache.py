@@ -232,6 +232,19 @@ class RowCache:
         )
 
 
+class NoCache(RowCache):
+    """Keeps nothing, but tells ``cache`` when keys were used."""
+
+    __slots__ = ()
+
+    def __init__(self, cache: RowCache) -> None:
+        super().__init__(0)
+        self.uses = cache.uses
+
+    def add(self, key: bytes, what: Held) -> None:
+        """It is not kept."""
+
+
 def _total_bytes(keys: Iterable[bytes], entries: Collection[Held | None]) -> int:
     """About what these entries take; a None is none."""
     if set(map(type, entries)) == _BARE:

@@ -12,11 +12,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any, cast
 
 from rocksdict import (
@@ -29,12 +32,14 @@ from rocksdict import (
     Options,
     Rdict,
     ReadOptions,
+    Snapshot,
     WriteBatch,
     WriteOptions,
 )
 
 from tendis_py.errors import (
     StorageError,
+    TooLargeError,
     UnreadableError,
     WriteFailedError,
     WriteStalledError,
@@ -71,6 +76,15 @@ Range = tuple[int, bytes, bytes | None]
 """Column family, from, below."""
 
 MOST_GAPS = 64
+
+_STALL_COUNT = re.compile(r"([\w-]+-(?:delays|stops)): (\d+)")
+_STALL_TOTALS = ("total-delays", "total-stops")
+
+
+class Reads(threading.local):
+    """``ns`` that the asking thread has spent in reads of RocksDB since the start."""
+
+    ns = 0
 
 
 class Engine:
@@ -125,6 +139,7 @@ class Engine:
         """Where iterations had to step over much that was deleted: to be compacted."""
         self.unsynced = False
         """Whether anything was written since the last fsync of the log."""
+        self.reads = Reads()
         self._check_format()
 
     def _open_first(self, *, read_only: bool) -> Rdict:
@@ -205,18 +220,22 @@ class Engine:
     # Reading: UnreadableError when what is asked for, or lies on the way to it, can't be read
 
     def get(self, family: int, key: bytes) -> bytes | None:
+        started = perf_counter_ns()
         try:
             value: bytes | None = self._families[family].get(key)
         except Exception as error:
             raise self._failed(family, error) from None
+        self.reads.ns += perf_counter_ns() - started
         return value
 
     def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
         """The values of ``keys``, read with the GIL released."""
+        started = perf_counter_ns()
         try:
             values: Any = self._families[family].get(cast(Any, keys))
         except Exception as error:
             raise self._failed(family, error) from None
+        self.reads.ns += perf_counter_ns() - started
         return cast("list[bytes | None]", values)
 
     def get_setting(self, key: bytes) -> bytes | None:
@@ -404,17 +423,21 @@ class Engine:
             self.unsynced = True
             raise WriteFailedError("fsync", error) from None
 
-    def note_files(self, *, sync: bool = True) -> None:
+    def note_files(self, *, sync: bool = True) -> int:
         """Note how long the log and the MANIFEST are, for the next start; the log only with a
-        ``sync``, which makes it durable first. WriteFailedError when that fails; the note is only
-        behind when it can't be written."""
+        ``sync``, which makes it durable first, if there is need: how many ns that took.
+        WriteFailedError when it fails; the note is only behind when it can't be written."""
+        took = 0
         with self._noting:
             sizes = self._noted
             with contextlib.suppress(OSError):
                 sizes = sizes_of(self.path, logs=sync)
             if sync and (self.unsynced or sizes != self._noted):
+                started = perf_counter_ns()
                 self.sync()
+                took = perf_counter_ns() - started
             self._write_note(sizes)
+        return took
 
     def _write_note(self, sizes: Sizes) -> None:
         if sizes != self._noted:
@@ -553,6 +576,26 @@ class Engine:
             families = self._families if family is None else [self._families[family]]
             return sum(one.property_int_value(f"rocksdb.{name}") or 0 for one in families)
 
+    def stall_counts(self) -> Counter[str]:
+        """How often RocksDB has begun to delay or stop writes since the folder was opened, by its
+        word for the reason."""
+        with self.kept_open:
+            texts = [one.property_value("rocksdb.cf-write-stall-stats") for one in self._families]
+        found: Counter[str] = Counter()
+        for text in texts:
+            for reason, times in _STALL_COUNT.findall(text or ""):
+                if reason not in _STALL_TOTALS:
+                    found[reason] += int(times)
+        return found
+
+    def unsynced_bytes(self) -> int:
+        """About how much of the log is not durable yet."""
+        if not self.unsynced:
+            return 0
+        noted = self._noted
+        synced = sum(size for name, size in noted.items() if name.endswith(".log"))
+        return max(self.log_bytes() - synced, 0)
+
     def block_cache_usage(self) -> int:
         return int(self._block_cache.get_usage())
 
@@ -594,6 +637,41 @@ class Engine:
         finally:
             if lock is not None:
                 os.close(lock)
+
+
+class EngineView(Engine):
+    """The rows of an engine as they are when this is made, for whoever asks for them by key.
+    TooLargeError for an iteration (with rocksdict 0.3.29 a snapshot's shows what was written
+    since), and StorageError for a write."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.__dict__.update(engine.__dict__)
+        self._families = [cast(Any, _Frozen(one.snapshot())) for one in engine._families]
+
+    def _iterate(self, *arguments: Any) -> Iterator[Any]:
+        raise TooLargeError
+
+    def write_batch(self, build: Callable[[], WriteBatch], *, may_wait: bool = True) -> None:
+        raise StorageError("what only reads has written")
+
+
+class _Frozen:
+    """A column family as it was."""
+
+    __slots__ = ("_snapshot",)
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def get(self, key: bytes | list[bytes]) -> Any:
+        if isinstance(key, list):
+            return list(map(self.get, key))
+        try:
+            return self._snapshot[key]
+        except Exception as error:
+            if str(error) == "key not found":
+                return None
+            raise
 
 
 def _flush(family: Rdict) -> None:

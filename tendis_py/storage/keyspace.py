@@ -7,6 +7,7 @@ number of keys in it, and the row cache.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import struct
@@ -14,11 +15,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 from tendis_py.storage import journal
-from tendis_py.storage.cache import RowCache
+from tendis_py.storage.cache import NoCache, RowCache
 from tendis_py.storage.changes import Interest
 from tendis_py.storage.codec import deadline_key, namespace_prefix
 from tendis_py.storage.cursors import Cursors
-from tendis_py.storage.engine import Engine
+from tendis_py.storage.engine import Engine, EngineView
 from tendis_py.storage.limits import DefaultLimits, Limits
 from tendis_py.storage.locks import KeyLocks
 from tendis_py.storage.order import OrderIndexes
@@ -158,6 +159,19 @@ class Keyspace:
             self.namespaces.append(stored[index])
             self.counts.setdefault(stored[index], Counts())
         engine.write((), settings)
+
+    def view(self) -> Keyspace:
+        """The keyspace as it is now, for whoever reads rows by key and holds, for this moment, the
+        keys that matter: what is committed later does not show. TooLargeError for what can't be
+        read so (see ``EngineView``)."""
+        view = copy.copy(self)
+        view.engine = EngineView(self.engine)
+        view.cache = NoCache(self.cache)
+        view.orders = OrderIndexes(0)
+        view.interest = Interest()
+        view.may_expire = lambda: False
+        view.namespaces = self.namespaces.copy()
+        return view
 
     def finish_commits(self) -> None:
         """Finish the large commits that a write error has interrupted, now that the folder is open

@@ -1,26 +1,48 @@
 """Locks on keys, for the threading models in which more than one thread executes.
 
 A batch claims the whole set of its keys at once, before it runs, and holds it to its commit; a
-claim that waits holds nothing, so there is no order to keep and no deadlock. ``exclusive`` claims
-everything. Claims are granted in order of arrival where they conflict: nothing starves.
+claim that waits holds nothing, not even a thread, so there is no order to keep and no deadlock.
+Claims are granted in order of arrival where they conflict: nothing starves.
+
+Few claims are held, for threads hold them, so a claim is compared with each of those. Thousands may
+wait: what they want is found by key, but for those that want many keys, or all.
 
 Knows nothing of what the keys mean. Keys are raw user keys, whatever their database.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+BROAD = 512
+"""A claim of so many keys is not looked up by each of them."""
+
+
+def _nothing() -> None:
+    """Whoever asked looks for itself."""
 
 
 class Claim:
-    """A set of keys held, or waited for, by one batch. ``keys`` None is all keys."""
+    """A set of keys held, or waited for, by one batch. ``keys`` None is all keys. If it had to
+    wait, ``on_granted`` is called once it is held, in the thread that has released what it waited
+    for. ``contended``: one of the keys that others had then; None where it is about all keys."""
 
-    __slots__ = ("event", "keys")
+    __slots__ = ("_number", "contended", "keys", "on_granted")
 
-    def __init__(self, keys: set[bytes] | None) -> None:
+    def __init__(self, keys: set[bytes] | None, on_granted: Callable[[], None] = _nothing) -> None:
         self.keys = keys
-        self.event: threading.Event | None = None
+        self.on_granted = on_granted
+        self.contended: bytes | None = None
+        self._number = 0
+        """Among those that wait: who came first."""
+
+    @property
+    def is_broad(self) -> bool:
+        return self.keys is None or len(self.keys) >= BROAD
 
     def conflicts(self, other: Claim) -> bool:
         if self.keys is None or other.keys is None:
@@ -38,56 +60,127 @@ class LockStatistics:
 
 
 class KeyLocks:
-    __slots__ = ("_contended", "_held", "_mutex", "_waiting")
+    __slots__ = ("_broad", "_contended", "_held", "_mutex", "_narrow", "_numbers", "_wanted")
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._held: list[Claim] = []
-        self._waiting: list[Claim] = []
+        self._broad: list[Claim] = []
+        """Those that wait for many keys, in order."""
+        self._narrow: dict[Claim, None] = {}
+        """The others that wait, in order."""
+        self._wanted: dict[bytes, deque[Claim]] = {}
+        """Those by key, each in order."""
+        self._numbers = itertools.count(1)
         self._contended = 0
 
     def try_exclusive(self, everything: Claim) -> bool:
         """Claim all keys with ``everything``, the caller's ``Claim(None)``, if nobody holds or
-        waits for any; never blocks."""
+        waits for any; never waits."""
         with self._mutex:
-            if self._held or self._waiting:
+            if self._held or self._broad or self._narrow:
                 return False
             self._held.append(everything)
             return True
 
-    def acquire(self, keys: set[bytes] | None) -> Claim:
-        """Block until ``keys`` (None: all) are free of earlier claims; they are held then."""
-        claim = Claim(keys)
+    def ask(self, claim: Claim) -> bool:
+        """Whether ``claim`` is held now. If not it waits, and is told."""
         with self._mutex:
-            if not any(map(claim.conflicts, self._held)) and not any(
-                map(claim.conflicts, self._waiting)
-            ):
+            if self._is_free(claim):
                 self._held.append(claim)
-                return claim
-            claim.event = threading.Event()
-            self._waiting.append(claim)
+                claim.on_granted = _nothing  # which may hold a lot
+                return True
+            claim._number = next(self._numbers)
+            claim.contended = self._contended_key(claim)
             self._contended += 1
-        claim.event.wait()
-        return claim
+            if claim.is_broad:
+                self._broad.append(claim)
+            else:
+                self._narrow[claim] = None
+                for key in claim.keys or ():
+                    self._wanted.setdefault(key, deque()).append(claim)
+            return False
+
+    def are_free(self, keys: set[bytes] | None) -> bool:
+        """Whether a claim of ``keys`` would be held at once, as things are."""
+        with self._mutex:
+            return self._is_free(Claim(keys))
 
     def release(self, claim: Claim) -> None:
+        granted: list[Claim] = []
         with self._mutex:
             self._held.remove(claim)
-            if self._waiting:
-                self._grant()
+            if self._broad or self._narrow:
+                granted = self._grant(claim)
+        for one in granted:
+            tell, one.on_granted = one.on_granted, _nothing
+            tell()
 
-    def _grant(self) -> None:
-        """Give every waiting claim its keys that conflicts with none before it."""
-        blocked: list[Claim] = []
-        for claim in self._waiting:
-            if any(map(claim.conflicts, self._held)) or any(map(claim.conflicts, blocked)):
-                blocked.append(claim)
-            else:
-                self._held.append(claim)
-                assert claim.event is not None
-                claim.event.set()
-        self._waiting = blocked
+    def _is_free(self, claim: Claim) -> bool:
+        """Whether nobody holds any of its keys, nor has waited for one."""
+        if any(map(claim.conflicts, self._held)) or any(map(claim.conflicts, self._broad)):
+            return False
+        if claim.keys is None:
+            return not self._narrow
+        return self._wanted.keys().isdisjoint(claim.keys)
+
+    def _contended_key(self, claim: Claim) -> bytes | None:
+        """One of its keys that are another's, if there is one among the first few."""
+        keys = claim.keys
+        if keys is None:
+            return None
+        for key in itertools.islice(keys, BROAD):
+            if key in self._wanted or any(
+                other.keys is not None and key in other.keys
+                for other in (*self._held, *self._broad)
+            ):
+                return key
+        return None
+
+    def _grant(self, released: Claim) -> list[Claim]:
+        """Give claims their keys that have waited for ``released``, and for no other any more."""
+        granted = [claim for claim in self._broad if self._has_come(claim)]
+        for claim in granted:
+            self._broad.remove(claim)
+        for claim in self._waiting_for(released):
+            if self._has_come(claim):
+                granted.append(claim)
+                self._leave(claim)
+        return granted
+
+    def _has_come(self, claim: Claim) -> bool:
+        """Whether a claim that waits conflicts with none that is held or came before it; it is held
+        then."""
+        number = claim._number
+        if any(map(claim.conflicts, self._held)) or any(
+            one._number < number and one.conflicts(claim) for one in self._broad
+        ):
+            return False
+        keys = claim.keys
+        if keys is None:
+            if self._narrow and next(iter(self._narrow))._number < number:
+                return False
+        elif any(self._wanted[key][0]._number < number for key in self._wanted.keys() & keys):
+            return False
+        self._held.append(claim)
+        return True
+
+    def _waiting_for(self, released: Claim) -> Iterable[Claim]:
+        """Those with few keys that may have, in order."""
+        if released.keys is None:
+            return list(self._narrow)
+        found = {self._wanted[key][0] for key in self._wanted.keys() & released.keys}
+        return sorted(found, key=lambda claim: claim._number)
+
+    def _leave(self, claim: Claim) -> None:
+        del self._narrow[claim]
+        for key in claim.keys or ():
+            queue = self._wanted[key]
+            queue.popleft()
+            if not queue:
+                del self._wanted[key]
 
     def statistics(self) -> LockStatistics:
         with self._mutex:
-            return LockStatistics(len(self._held), len(self._waiting), self._contended)
+            waiting = len(self._broad) + len(self._narrow)
+            return LockStatistics(len(self._held), waiting, self._contended)

@@ -33,7 +33,8 @@ FORMS = """GET k|GET l|GET none|SET k 1|SET l x|SET k 2 EX 100|INCR k|INCR l|MSE
 LPUSH list a|LPUSH list b|RPUSH list c|LPOP list|RPOP list|LPUSH k x|SADD set a|SADD set b|SADD k a
 HSET hash f 1|HSET hash g 2|HGET hash f|HGET hash none|HGET k f|ZADD zset 1 a|ZADD zset 2 b
 ZADD zset x a|ZINCRBY zset 1 a|ZSCORE zset a|ZPOPMIN zset|ZPOPMAX zset|XADD stream 9-* f v|DEL k
-SELECT 1|CLIENT NO-TOUCH ON|CLIENT REPLY SKIP|PING|NOTHING|LRANGE list 0 -1|ZRANGE zset 0 -1
+SELECT 1|CLIENT NO-TOUCH ON|CLIENT REPLY SKIP|PING|PING a|PING a b|NOTHING|LRANGE list 0 -1
+ZRANGE zset 0 -1
 LRANGE none 0 -1|LRANGE k 0 -1|LRANGE list 0|lrange list 0 -1|HGETALL hash|GETRANGE k 0 1 1"""
 REQUESTS = [form.encode().split() for form in FORMS.replace("\n", "|").split("|")]
 LOOKS = [b"LRANGE list 0 -1", b"SMEMBERS set", b"HGETALL hash", b"ZRANGE zset 0 -1 WITHSCORES"]

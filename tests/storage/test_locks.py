@@ -2,35 +2,35 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tendis_py.storage import locks as locks_module
 from tendis_py.storage.locks import Claim, KeyLocks
-from tests.support.servers import wait_until
 
 SECONDS = 10.0
 
 
-class Waiter:
-    """A thread that acquires, and keeps what it got until ``release``."""
+class Asker:
+    """Asks for keys, and keeps what it got until ``release``."""
 
     def __init__(self, locks: KeyLocks, keys: set[bytes] | None) -> None:
         self.locks = locks
-        self.claim: Claim | None = None
-        self._thread = threading.Thread(target=self._acquire, args=(keys,))
-        self._thread.start()
+        self.has_it = False
+        self.claim = Claim(keys, self._granted)
+        if locks.ask(self.claim):
+            self.has_it = True
 
-    def _acquire(self, keys: set[bytes] | None) -> None:
-        self.claim = self.locks.acquire(keys)
+    def _granted(self) -> None:
+        assert not self.has_it
+        self.has_it = True
 
     def release(self) -> None:
-        self._thread.join(SECONDS)
-        assert self.claim is not None
+        assert self.has_it
         self.locks.release(self.claim)
-
-    @property
-    def has_it(self) -> bool:
-        return self.claim is not None
 
 
 @pytest.fixture
@@ -38,93 +38,155 @@ def locks() -> KeyLocks:
     return KeyLocks()
 
 
-def waiting(locks: KeyLocks, keys: set[bytes] | None) -> Waiter:
-    """A thread that has begun to wait for ``keys``."""
-    before = locks.statistics().waiting
-    waiter = Waiter(locks, keys)
-    wait_until(lambda: locks.statistics().waiting == before + 1, "it waits")
-    assert not waiter.has_it
-    return waiter
+Ask = Callable[..., Asker]
 
 
-def test_claims_on_other_keys_are_held_together(locks: KeyLocks) -> None:
-    one, other = locks.acquire({b"a", b"b"}), locks.acquire({b"c"})
+@pytest.fixture
+def holding(locks: KeyLocks) -> Ask:
+    def ask(*keys: bytes, everything: bool = False) -> Asker:
+        asker = Asker(locks, None if everything else set(keys))
+        assert asker.has_it
+        return asker
+
+    return ask
+
+
+@pytest.fixture
+def waiting(locks: KeyLocks) -> Ask:
+    def ask(*keys: bytes, everything: bool = False) -> Asker:
+        asker = Asker(locks, None if everything else set(keys))
+        assert not asker.has_it
+        return asker
+
+    return ask
+
+
+def test_claims_on_other_keys_are_held_together(locks: KeyLocks, holding: Ask) -> None:
+    one, other = holding(b"a", b"b"), holding(b"c")
     assert locks.statistics().held == 2
-    locks.release(one)
-    locks.release(other)
+    one.release()
+    other.release()
     assert locks.statistics().held == locks.statistics().contended == 0
 
 
-def test_a_claim_without_keys_conflicts_only_with_all_keys(locks: KeyLocks) -> None:
-    none, some = locks.acquire(set()), locks.acquire({b"a"})
-    waiter = waiting(locks, None)
-    locks.release(some)
-    locks.release(none)
-    wait_until(lambda: waiter.has_it, "it goes on")
-    waiter.release()
+def test_a_claim_without_keys_conflicts_only_with_all_keys(holding: Ask, waiting: Ask) -> None:
+    none, some = holding(), holding(b"a")
+    everything = waiting(everything=True)
+    some.release()
+    assert not everything.has_it
+    none.release()
+    assert everything.has_it
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted"), [({b"a", b"b"}, {b"b", b"c"}), (None, {b"a"}), ({b"a"}, None), (None, None)]
+    ("held", "wanted", "contended"),
+    [
+        ({b"a", b"b"}, {b"b", b"c"}, b"b"),
+        (None, {b"a"}, None),
+        ({b"a"}, None, None),
+        (None, None, None),
+    ],
 )
 def test_a_conflicting_claim_waits(
-    locks: KeyLocks, held: set[bytes] | None, wanted: set[bytes] | None
+    locks: KeyLocks, held: set[bytes] | None, wanted: set[bytes] | None, contended: bytes | None
 ) -> None:
-    claim = locks.acquire(held)
-    waiter = waiting(locks, wanted)
-    locks.release(claim)
-    wait_until(lambda: waiter.has_it, "it goes on")
-    waiter.release()
+    assert locks.are_free(wanted)
+    first = Asker(locks, held)
+    assert not locks.are_free(wanted)
+    second = Asker(locks, wanted)
+    assert not second.has_it
+    first.release()
+    assert second.has_it
+    assert second.claim.contended == contended
     assert locks.statistics().contended == 1
 
 
-def test_nobody_overtakes_where_it_matters(locks: KeyLocks) -> None:
+def test_nobody_overtakes_where_it_matters(locks: KeyLocks, holding: Ask, waiting: Ask) -> None:
     """A claim waits for an earlier one that waits, but not for one it does not concern."""
-    first = locks.acquire({b"a"})
-    second = waiting(locks, {b"a", b"b"})
-    third = waiting(locks, {b"b"})
-    aside = locks.acquire({b"c"})
-    locks.release(first)
-    wait_until(lambda: second.has_it, "it goes on")
+    first = holding(b"a")
+    second = waiting(b"a", b"b")
+    third = waiting(b"b")
+    aside = holding(b"c")
+    first.release()
+    assert second.has_it
     assert not third.has_it
     second.release()
-    wait_until(lambda: third.has_it, "it goes on")
+    assert third.has_it
     third.release()
-    locks.release(aside)
+    aside.release()
     assert locks.statistics().held == locks.statistics().waiting == 0
 
 
-def test_all_keys_do_not_starve(locks: KeyLocks) -> None:
-    first = locks.acquire({b"a"})
-    everything = waiting(locks, None)
-    late = waiting(locks, {b"z"})
-    locks.release(first)
-    wait_until(lambda: everything.has_it, "it goes on")
+def test_all_keys_do_not_starve(holding: Ask, waiting: Ask) -> None:
+    first = holding(b"a")
+    everything = waiting(everything=True)
+    late = waiting(b"z")
+    first.release()
+    assert everything.has_it
     assert not late.has_it
     everything.release()
-    wait_until(lambda: late.has_it, "it goes on")
-    late.release()
+    assert late.has_it
 
 
-def test_all_that_became_free_go_on_together(locks: KeyLocks) -> None:
-    everything = locks.acquire(None)
-    waiters = [waiting(locks, {key}) for key in (b"a", b"b", b"c")]
-    locks.release(everything)
-    wait_until(lambda: all(waiter.has_it for waiter in waiters), "it goes on")
-    for waiter in waiters:
-        waiter.release()
+def test_all_that_became_free_go_on_together(holding: Ask, waiting: Ask) -> None:
+    everything = holding(everything=True)
+    waiters = [waiting(key) for key in (b"a", b"b", b"c")]
+    everything.release()
+    assert all(waiter.has_it for waiter in waiters)
 
 
-def test_trying_for_all_keys_never_waits(locks: KeyLocks) -> None:
+def test_trying_for_all_keys_never_waits(locks: KeyLocks, waiting: Ask) -> None:
     everything = Claim(None)
     assert locks.try_exclusive(everything)
     assert not locks.try_exclusive(Claim(None))
-    waiter = waiting(locks, {b"a"})
+    waiter = waiting(b"a")
     locks.release(everything)
-    wait_until(lambda: waiter.has_it, "it goes on")
+    assert waiter.has_it
     assert not locks.try_exclusive(everything)
     waiter.release()
     assert locks.try_exclusive(everything)
+
+
+_keys = st.one_of(
+    st.none(), st.frozensets(st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"f"]), max_size=6)
+)
+
+
+@given(
+    steps=st.lists(st.one_of(_keys, st.integers(0, 9)), max_size=40),
+    broad=st.integers(1, 7),
+)
+@settings(deadline=None)
+def test_claims_are_granted_in_order_of_arrival(
+    steps: list[frozenset[bytes] | int | None], broad: int
+) -> None:
+    """Whatever is asked for and released, in whatever order, and whichever claims count as broad: a
+    claim is held as soon as it conflicts with none that came before it and is not released."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locks_module, "BROAD", broad)
+        locks = KeyLocks()
+        here: list[Asker] = []
+        for step in steps:
+            if not isinstance(step, int):
+                keys = None if step is None else set(step)
+                free = locks.are_free(keys)
+                here.append(Asker(locks, keys))
+                assert here[-1].has_it == free
+            else:
+                held = [asker for asker in here if asker.has_it]
+                if held:
+                    asker = held[step % len(held)]
+                    here.remove(asker)
+                    asker.release()
+            for number, asker in enumerate(here):
+                before = here[:number]
+                assert asker.has_it != any(map(asker.claim.conflicts, (x.claim for x in before)))
+        while here:
+            here.remove(first := here[0])
+            first.release()
+        found = locks.statistics()
+        assert found.held == found.waiting == 0
+        assert not locks._wanted
 
 
 def test_a_lock_excludes(locks: KeyLocks) -> None:
@@ -134,7 +196,9 @@ def test_a_lock_excludes(locks: KeyLocks) -> None:
 
     def count(keys: set[bytes] | None) -> None:
         for _ in range(200):
-            claim = locks.acquire(keys)
+            granted = threading.Event()
+            claim = Claim(keys, granted.set)
+            assert locks.ask(claim) or granted.wait(SECONDS)
             for key in keys or counters:
                 value = counters[key]
                 time.sleep(0)
