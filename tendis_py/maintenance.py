@@ -179,8 +179,10 @@ class Maintenance:
             self._services.rates.sample()
             if samples % SAMPLES_A_SECOND == 0:
                 self._services.stats.recent.sample()
+                self._services.observatory.sample()
             self._services.keyspace.orders.trim()
             self._services.memory.use()  # the peak must not go unseen
+            self._services.hotkeys.look()
 
     async def _reclaim(self) -> None:
         while True:

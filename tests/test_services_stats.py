@@ -10,8 +10,9 @@ import pytest
 
 from tendis_py.commands.registry import REGISTRY, Command
 from tendis_py.config import Config
-from tendis_py.errors import StorageError
+from tendis_py.errors import ReplyError, StorageError
 from tendis_py.services import Services, report
+from tendis_py.services.counters import MOST_CODES
 from tendis_py.services.histogram import count
 from tendis_py.services.rates import SAMPLES, Rate
 from tendis_py.services.saving import Saving, Start, Work
@@ -68,6 +69,43 @@ def test_refused_failed_and_unknown_are_told_apart(
     assert services.stats.errors() == {"ERR": 7}
     totals = services.stats.totals()
     assert (totals.commands, totals.errors) == (1, 7)
+
+
+def test_more_error_codes_than_redis_counts_are_not_counted(
+    services: Services, threads: list[Thread]
+) -> None:
+    """Scripts will make codes of their own: no table grows with what a client sends."""
+    command = named("get")
+
+    def fail(codes: range) -> None:
+        for code in codes:
+            threads[code % 2].dispatcher.counters.fail(command, f"E{code}")
+
+    fail(range(MOST_CODES))
+    assert services.stats.errors() == {f"E{code}": 1 for code in range(MOST_CODES)}
+    fail(range(MOST_CODES + 1))
+    assert services.stats.errors() is None
+    assert list(report.errorstats(services)) == [("errorstat_ERRORSTATS_DISABLED", {"count": 1})]
+    fail(range(1000, 100_000))
+    assert all(len(one.dispatcher.counters.errors) <= MOST_CODES + 1 for one in threads)
+    services.stats.reset()
+    assert services.stats.errors() == {}
+    threads[0].dispatcher.counters.fail(command, "a:b#c")
+    assert list(report.errorstats(services)) == [("errorstat_a_b_c", {"count": 1})]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("WRONGTYPE x", "WRONGTYPE"),
+        ("nospace", "ERR"),
+        ("", "ERR"),
+        ("A" * 30 + " x", "A" * 30),
+        ("A" * 31 + " x", "ERR"),
+    ],
+)
+def test_the_code_of_an_error_is_what_redis_takes_for_it(message: str, code: str) -> None:
+    assert ReplyError(message).code == code
 
 
 def test_time_is_divided_into_waiting_and_executing(

@@ -12,6 +12,9 @@ from tendis_py.pieces import Text, parts_of
 from tendis_py.services.histogram import Buckets, new_buckets
 from tendis_py.storage.counters import KeyspaceCounters
 
+MOST_CODES = 128
+"""As in Redis, which counts none at all any more once there are more."""
+
 
 class Named(Protocol):
     """A command, as far as figures know it: whatever has a name."""
@@ -29,10 +32,20 @@ class CommandBuckets(dict[Named, Buckets]):
 
 class Counters(KeyspaceCounters):
     """``processed``: commands that ran, those of a transaction included. By command: ``buckets`` of
-    the times it took, ``failures`` that it raised and ``rejections`` before it ran. ``errors``
-    answered by code word."""
+    the times it took, ``failures`` that it raised and ``rejections`` before it ran.
+    ``error_replies``, and of those ``errors`` by code word, as far as MOST_CODES go: scripts make
+    codes of their own. That is the one thing that is not kept from the start, but replaced by
+    whoever resets it."""
 
-    __slots__ = ("buckets", "errors", "failures", "processed", "rejections")
+    __slots__ = (
+        "buckets",
+        "error_replies",
+        "errors",
+        "failures",
+        "processed",
+        "rejections",
+        "wrong_passwords",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,11 +53,12 @@ class Counters(KeyspaceCounters):
         self.buckets = CommandBuckets()
         self.failures: dict[Named, int] = {}
         self.rejections: dict[Named, int] = {}
+        self.error_replies = self.wrong_passwords = 0
         self.errors: dict[str, int] = {}
 
     def reject(self, command: Named | None, code: str) -> None:
         """A request, of ``command`` if it named one, has been refused with an error of ``code``."""
-        self.errors[code] = self.errors.get(code, 0) + 1
+        self._answer(code)
         if command is not None:
             self.rejections[command] = self.rejections.get(command, 0) + 1
 
@@ -57,5 +71,13 @@ class Counters(KeyspaceCounters):
 
     def fail(self, command: Named, code: str) -> None:
         """``command`` has run and answered an error of ``code``."""
-        self.errors[code] = self.errors.get(code, 0) + 1
+        self._answer(code)
         self.failures[command] = self.failures.get(command, 0) + 1
+
+    def _answer(self, code: str) -> None:
+        self.error_replies += 1
+        if code == "WRONGPASS":
+            self.wrong_passwords += 1
+        errors = self.errors
+        if code in errors or len(errors) <= MOST_CODES:
+            errors[code] = errors.get(code, 0) + 1

@@ -45,18 +45,25 @@ class StageFigures:
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """``depth`` entries of ``requests`` and ``bytes`` wait now; ``peak_requests`` at the most since
-    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue; ``paused``:
-    reads that were put off meanwhile."""
+    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue,
+    ``refused_lately`` in the last ten seconds; ``paused``: reads that were put off meanwhile.
+
+    ``work`` and ``slow`` lead to the executors. ``locks``: what waits for keys. Of each reactor N:
+    ``responses-N`` (batches on their way back, and calls), ``held-N`` (batches for which there was
+    no room in ``work``), ``ready-N`` (clients whose requests wait for their turn), ``heavy-N``
+    (clients that send a lot and wait to be read), ``messages-N`` (of pub/sub, to be sent). Where
+    entries are no batches, ``requests`` are the entries."""
 
     name: str
     depth: int
     requests: int
-    bytes: int
-    peak_requests: int
-    capacity_requests: int
-    capacity_bytes: int
-    refused: int
-    paused: int
+    bytes: int = 0
+    peak_requests: int = 0
+    capacity_requests: int = 0
+    capacity_bytes: int = 0
+    refused: int = 0
+    paused: int = 0
+    refused_lately: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,9 @@ class CommandFigures:
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
     """RocksDB: bytes of memtables and how many wait to be flushed, files of level 0, bytes that
-    compaction is behind, writes that were stalled and for how long, the block cache, the log."""
+    compaction is behind, writes that were stalled and for how long, how often it began to slow
+    writers down by its word for the reason (``l0-file-count-limit-delays`` …), what runs in the
+    background, the block cache, the log, and what of that is not on the disk yet."""
 
     memtable_bytes: int
     memtables_waiting: int
@@ -98,18 +107,44 @@ class EngineFigures:
     pending_compaction_bytes: int
     stalls: int
     stalled_seconds: float
+    stall_reasons: Mapping[str, int]
     is_stopped: bool
     delayed_write_rate: int
+    running_compactions: int
+    running_flushes: int
     block_cache_bytes: int
     log_bytes: int
     unsynced_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
+class LockFigures:
+    """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
+    reset."""
+
+    held: int = 0
+    waiting: int = 0
+    contended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFigures:
+    """A client that leaves replies unread: ``unsent`` bytes of them, for ``seconds`` since it last
+    had all there was. ``client`` is its address, and its name if it has one."""
+
+    client: str
+    command: str
+    unsent: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
-    by the sweep; ``garbage`` deleted collections that wait to be reclaimed."""
+    by the sweep; ``garbage`` deleted collections that wait to be reclaimed. ``hot_keys``: the share
+    of all requests that is about each, by a sample; ``contended_keys``: its share of all waiting
+    for locks; both of the last ten seconds, keys as text."""
 
     time: float
     uptime: int
@@ -134,6 +169,13 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    cpus: float = 0.0
+    """So many CPUs the process keeps busy."""
+    locks: LockFigures = LockFigures()
+    slow_readers: Sequence[ReaderFigures] = ()
+    """At most ten, those with the most unsent first."""
+    hot_keys: Sequence[tuple[str, float]] = ()
+    contended_keys: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from tendis_py.services.saving import Work
 Fields = Iterator[tuple[str, Any]]
 
 _DAY = 86400
+_NOT_IN_INFO = str.maketrans("#:\n\r", "____")
 _UNITS = "KMGTP"
 _SYSTEM = "{0.sysname} {0.release} {0.machine}".format(os.uname())
 _BUILD = sha1(f"{__version__} {REDIS_VERSION}".encode()).hexdigest()[:16]
@@ -273,7 +274,7 @@ def stats(services: Services) -> Fields:
     yield "client_query_buffer_limit_disconnections", totals.input_limit_closed
     yield "client_output_buffer_limit_disconnections", totals.output_limit_closed
     yield from _event_loop(services)
-    yield "acl_access_denied_auth", services.stats.answered("WRONGPASS")
+    yield "acl_access_denied_auth", services.stats.wrong_passwords()
     yield "acl_access_denied_cmd", 0
     yield "acl_access_denied_key", 0
     yield "acl_access_denied_channel", 0
@@ -366,8 +367,12 @@ def commandstats(services: Services) -> Fields:
 
 
 def errorstats(services: Services) -> Fields:
-    for code, times in sorted(services.stats.errors().items()):
-        yield f"errorstat_{code}", {"count": times}
+    found = services.stats.errors()
+    if found is None:
+        yield "errorstat_ERRORSTATS_DISABLED", {"count": 1}
+        return
+    for code, times in sorted(found.items()):
+        yield f"errorstat_{code.translate(_NOT_IN_INFO)}", {"count": times}
 
 
 def latencystats(services: Services) -> Fields:

@@ -7,10 +7,12 @@ is the difference.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from tendis_py.services.clients import Clients
-from tendis_py.services.counters import Counters, Named
+from tendis_py.services.counters import MOST_CODES, Counters, Named
 from tendis_py.services.histogram import (
     SUM,
     WAIT,
@@ -32,6 +34,8 @@ from tendis_py.services.stages import (
     StageTimes,
     ThreadTimes,
 )
+
+K = TypeVar("K")
 
 RECENT_LOOKS = 16
 """Of a reactor at its connections: eight seconds."""
@@ -130,11 +134,11 @@ class _Mark:
     buckets: dict[Named, Buckets] = field(default_factory=dict)
     failures: Counter[Named] = field(default_factory=Counter)
     rejections: Counter[Named] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
     stages: Histograms = field(default_factory=dict)
     execute_ns: int = 0
     busy_ns: int = 0
     batches: dict[str, int] = field(default_factory=dict)
+    total_buckets: dict[Named, Buckets] = field(default_factory=dict)
 
 
 class Stats:
@@ -181,25 +185,29 @@ class Stats:
             self.all_buckets(),
             self._all_failures(),
             self._all_rejections(),
-            self._all_errors(),
             self._all_stages(),
             self._all_execute_ns(),
             self._all_busy_ns(),
             self._all_batches(),
+            self._all_total_buckets(),
         )
+        for counters in self._threads:
+            counters.errors = {}
         self.recent.reset()
         self.latencies.reset()
 
     def totals(self) -> Totals:
         return self._all_totals() - self._mark.totals
 
-    def errors(self) -> Counter[str]:
-        """Error code word → how often it was answered."""
-        return self._all_errors() - self._mark.errors
+    def errors(self) -> Counter[str] | None:
+        """Error code word → how often it was answered; None once there were more than
+        MOST_CODES."""
+        found = sum((Counter(one.errors.copy()) for one in self._threads), Counter[str]())
+        return found if len(found) <= MOST_CODES else None
 
-    def answered(self, code: str) -> int:
-        """How often an error of that code word was answered, since the start."""
-        return sum(one.errors.get(code, 0) for one in self._threads)
+    def wrong_passwords(self) -> int:
+        """How often one was given, since the start."""
+        return sum(one.wrong_passwords for one in self._threads)
 
     def commands(self) -> dict[Named, CommandFigures]:
         """Every command that was called or refused, in order of name."""
@@ -233,11 +241,22 @@ class Stats:
 
     def all_buckets(self) -> dict[Named, Buckets]:
         """Command → its histogram over all threads, since the start."""
-        parts: dict[Named, list[Buckets]] = {}
-        for counters in self._threads:
-            for command, buckets in counters.buckets.copy().items():
-                parts.setdefault(command, []).append(buckets)
-        return {command: merge(found) for command, found in parts.items()}
+        return _merged(counters.buckets.copy() for counters in self._threads)
+
+    def total_buckets(self) -> dict[Named, Buckets]:
+        """Command → histogram of the time that its requests took in all."""
+        found = self._all_total_buckets()
+        for command, earlier in self._mark.total_buckets.items():
+            found[command] = minus(found[command], earlier)
+        return {command: buckets for command, buckets in found.items() if any(buckets[:SUM])}
+
+    def command_buckets(self) -> dict[Named, Buckets]:
+        """Command → its histogram over all threads, of every command that was called."""
+        earlier = self._mark.buckets
+        return {
+            command: minus(buckets, earlier[command]) if command in earlier else buckets
+            for command, buckets in self.all_buckets().items()
+        }
 
     def stages(self) -> Histograms:
         """The histogram of each stage, by lane and pool, in their order."""
@@ -324,7 +343,7 @@ class Stats:
             reclaimed=sum(one.reclaimed for one in threads),
             hits=sum(one.hits for one in threads),
             misses=sum(one.misses for one in threads),
-            errors=sum(sum(one.errors.copy().values()) for one in threads),
+            errors=sum(one.error_replies for one in threads),
             net_input=sum(one.net_input for one in self.traffic),
             net_output=sum(one.net_output for one in self.traffic),
             reads=sum(one.reads for one in self.traffic),
@@ -334,12 +353,11 @@ class Stats:
             output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
         )
 
+    def _all_total_buckets(self) -> dict[Named, Buckets]:
+        return _merged(times.totals() for times in self._stage_times)
+
     def _all_stages(self) -> Histograms:
-        found: dict[Stage, list[Buckets]] = {}
-        for times in self._stage_times:
-            for stage, buckets in times.histograms().items():
-                found.setdefault(stage, []).append(buckets)
-        return {stage: merge(parts) for stage, parts in found.items()}
+        return _merged(times.histograms() for times in self._stage_times)
 
     def _all_execute_ns(self) -> int:
         return sum(times.execute_ns for times in self._thread_times)
@@ -356,8 +374,13 @@ class Stats:
     def _all_rejections(self) -> Counter[Named]:
         return sum((Counter(one.rejections) for one in self._threads), Counter())
 
-    def _all_errors(self) -> Counter[str]:
-        return sum((Counter(one.errors) for one in self._threads), Counter())
+
+def _merged(parts: Iterable[Mapping[K, Buckets]]) -> dict[K, Buckets]:
+    found: dict[K, list[Buckets]] = {}
+    for part in parts:
+        for what, buckets in part.items():
+            found.setdefault(what, []).append(buckets)
+    return {what: merge(several) for what, several in found.items()}
 
 
 class Latencies:

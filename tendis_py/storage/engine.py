@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -75,6 +77,9 @@ Range = tuple[int, bytes, bytes | None]
 """Column family, from, below."""
 
 MOST_GAPS = 64
+
+_STALL_COUNT = re.compile(r"([\w-]+-(?:delays|stops)): (\d+)")
+_STALL_TOTALS = ("total-delays", "total-stops")
 
 
 class Engine:
@@ -566,6 +571,26 @@ class Engine:
         with self.kept_open:
             families = self._families if family is None else [self._families[family]]
             return sum(one.property_int_value(f"rocksdb.{name}") or 0 for one in families)
+
+    def stall_counts(self) -> Counter[str]:
+        """How often RocksDB has begun to delay or stop writes since the folder was opened, by its
+        word for the reason."""
+        with self.kept_open:
+            texts = [one.property_value("rocksdb.cf-write-stall-stats") for one in self._families]
+        found: Counter[str] = Counter()
+        for text in texts:
+            for reason, times in _STALL_COUNT.findall(text or ""):
+                if reason not in _STALL_TOTALS:
+                    found[reason] += int(times)
+        return found
+
+    def unsynced_bytes(self) -> int:
+        """About how much of the log is not durable yet."""
+        if not self.unsynced:
+            return 0
+        noted = self._noted
+        synced = sum(size for name, size in noted.items() if name.endswith(".log"))
+        return max(self.log_bytes() - synced, 0)
 
     def block_cache_usage(self) -> int:
         return int(self._block_cache.get_usage())

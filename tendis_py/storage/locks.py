@@ -29,13 +29,14 @@ def _nothing() -> None:
 class Claim:
     """A set of keys held, or waited for, by one batch. ``keys`` None is all keys. If it had to
     wait, ``on_granted`` is called once it is held, in the thread that has released what it waited
-    for."""
+    for. ``contended``: one of the keys that others had then; None where it is about all keys."""
 
-    __slots__ = ("_number", "keys", "on_granted")
+    __slots__ = ("_number", "contended", "keys", "on_granted")
 
     def __init__(self, keys: set[bytes] | None, on_granted: Callable[[], None] = _nothing) -> None:
         self.keys = keys
         self.on_granted = on_granted
+        self.contended: bytes | None = None
         self._number = 0
         """Among those that wait: who came first."""
 
@@ -51,15 +52,26 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class LockStatistics:
-    """Claims held and waiting now; ``contended`` claims had to wait, since the start."""
+    """Claims held and waiting now, ``peak_waiting`` at the most; ``contended`` claims had to wait,
+    since the start."""
 
     held: int
     waiting: int
+    peak_waiting: int
     contended: int
 
 
 class KeyLocks:
-    __slots__ = ("_broad", "_contended", "_held", "_mutex", "_narrow", "_numbers", "_wanted")
+    __slots__ = (
+        "_broad",
+        "_contended",
+        "_held",
+        "_mutex",
+        "_narrow",
+        "_numbers",
+        "_peak",
+        "_wanted",
+    )
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -71,7 +83,7 @@ class KeyLocks:
         self._wanted: dict[bytes, deque[Claim]] = {}
         """Those by key, each in order."""
         self._numbers = itertools.count(1)
-        self._contended = 0
+        self._contended = self._peak = 0
 
     def try_exclusive(self, everything: Claim) -> bool:
         """Claim all keys with ``everything``, the caller's ``Claim(None)``, if nobody holds or
@@ -90,6 +102,7 @@ class KeyLocks:
                 claim.on_granted = _nothing  # which may hold a lot
                 return True
             claim._number = next(self._numbers)
+            claim.contended = self._contended_key(claim)
             self._contended += 1
             if claim.is_broad:
                 self._broad.append(claim)
@@ -97,6 +110,7 @@ class KeyLocks:
                 self._narrow[claim] = None
                 for key in claim.keys or ():
                     self._wanted.setdefault(key, deque()).append(claim)
+            self._peak = max(self._peak, len(self._broad) + len(self._narrow))
             return False
 
     def are_free(self, keys: set[bytes] | None) -> bool:
@@ -121,6 +135,19 @@ class KeyLocks:
         if claim.keys is None:
             return not self._narrow
         return self._wanted.keys().isdisjoint(claim.keys)
+
+    def _contended_key(self, claim: Claim) -> bytes | None:
+        """One of its keys that are another's, if there is one among the first few."""
+        keys = claim.keys
+        if keys is None:
+            return None
+        for key in itertools.islice(keys, BROAD):
+            if key in self._wanted or any(
+                other.keys is not None and key in other.keys
+                for other in (*self._held, *self._broad)
+            ):
+                return key
+        return None
 
     def _grant(self, released: Claim) -> list[Claim]:
         """Give claims their keys that have waited for ``released``, and for no other any more."""
@@ -168,4 +195,9 @@ class KeyLocks:
     def statistics(self) -> LockStatistics:
         with self._mutex:
             waiting = len(self._broad) + len(self._narrow)
-            return LockStatistics(len(self._held), waiting, self._contended)
+            return LockStatistics(len(self._held), waiting, self._peak, self._contended)
+
+    def reset_peak(self) -> None:
+        """Forget what waited before."""
+        with self._mutex:
+            self._peak = len(self._broad) + len(self._narrow)
