@@ -530,10 +530,13 @@ class Reactor:
     def _respond(self, batch: Batch) -> None:
         """Send a batch's replies, and let its connections go on. Others hear first of what the
         batch has for them: they are not to learn of it by way of the clients that get replies."""
-        if self.responses.entries and not self.deliveries.waiting:
-            for delivery in self.responses.deliveries():
-                self.deliveries.add(delivery)
-            self.deliveries.go_on(self._now)
+        if self.responses.entries or self.deliveries.waiting:
+            if not self.deliveries.waiting:
+                for delivery in self.responses.deliveries():
+                    self.deliveries.add(delivery)
+                self.deliveries.go_on(self._now)
+            for connection, _, _ in batch.replies:
+                self._deliver_before(connection)
         batch.replied = perf_counter_ns()
         sent = writes = 0
         for connection, payload, rest in batch.replies:
@@ -618,6 +621,7 @@ class Reactor:
             self._executor.dispatcher.counters.wait_in_vain(wait.command, payload)
             connection.session.commands += 1
         self._waiting.unblock(connection)
+        self._deliver_before(connection)
         if connection.session.end_request():
             self._send(connection, payload)
         if not connection.closed:
@@ -639,6 +643,13 @@ class Reactor:
             now = perf_counter_ns()
             connection.session.received = now
             self._submit([(connection, [wait.request])], 0, now)
+
+    def _deliver_before(self, connection: Connection) -> None:
+        """Have a subscriber hear of what was published before it gets a reply, which may have
+        messages with it."""
+        if connection.session.subscriptions is not None:
+            while self.deliveries.waiting:
+                self.deliveries.go_on(self._now)
 
     def _send(self, connection: Connection, payload: Payload) -> None:
         """Send what is no reply of a batch."""
