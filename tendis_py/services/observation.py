@@ -120,11 +120,12 @@ class EngineFigures:
 @dataclass(frozen=True, slots=True)
 class LockFigures:
     """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
-    reset."""
+    reset, ``peak_waiting`` of them at once."""
 
     held: int = 0
     waiting: int = 0
     contended: int = 0
+    peak_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
