@@ -347,9 +347,9 @@ def modules(services: Services) -> Fields:
 
 
 def commandstats(services: Services) -> Fields:
-    """``usec`` is the time in the command itself. Redis does not have ``wait_usec``, the time before:
-    from the moment its bytes were read to the moment it began; and ``total_usec``, to the moment
-    its reply was sent."""
+    """``usec`` is the time in the command itself. Redis does not have ``wait_usec``, the time
+    before: from the moment its bytes were read to the moment it began; and ``total_usec``, to the
+    moment its reply was sent."""
     totals = services.stats.total_buckets()
     for command, figures in services.stats.commands().items():
         calls = figures.calls
