@@ -34,17 +34,18 @@ from tendis_py.errors import (
 )
 from tendis_py.gates import PASS, gates_of
 from tendis_py.resp.replies import QUEUED, Payload
-from tendis_py.resp.requests import Request
+from tendis_py.resp.requests import Request, request_bytes
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters, Named
+from tendis_py.services.global_gates import ALL_CLOSED
 from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
-from tendis_py.serving import Serving
 from tendis_py.session import Session
 from tendis_py.storage.events import noted
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.storage.transaction import Transaction as StorageTransaction
+from tendis_py.unblocking import Unblocking
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Dispatcher:
     """Runs requests on ``tx``, and counts with its ``counters``. Not thread-safe.
 
     ``defers``: stop before a command of the slow lane instead of running it. ``locks``: as of
-    ``Serving``.
+    ``Unblocking``.
     """
 
     def __init__(
@@ -94,14 +95,22 @@ class Dispatcher:
         queued, less what EXEC has run besides itself."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
+        self.unblocking = Unblocking(self.context, counters, self.call, locks=locks)
+        self._end_unit = self.unblocking.end_unit
         self.ran: list[Named] = []
         """The commands that ``_run_plain`` has run, until somebody takes them out."""
-        self.serving = Serving(self.context, counters, self.call, locks=locks)
-        self._end_unit = self.serving.end_unit
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
         self._trial: list[Callable[[], None]] | None = None
         """How to count what has run of a unit that may have to be begun again."""
+        self._notes_keys = False
+        """Whether HOTKEYS is told of each command."""
+
+    def look_closely(self, wants: bool) -> None:
+        """Whether HOTKEYS is told of each of the requests that follow, which then run one by
+        one."""
+        self._notes_keys = wants
+        self._global_gates = ALL_CLOSED if wants else self.services.global_gates
 
     def replace_transaction(self) -> StorageTransaction:
         """Go on with a fresh transaction, which is returned; the old one is another's now."""
@@ -303,7 +312,21 @@ class Dispatcher:
             self._trial.append(
                 partial(self._count, session, command, request, read, started - read, elapsed)
             )
+        if self._notes_keys:
+            self._note_keys(command, request, elapsed, payload)
         return payload
+
+    def _note_keys(
+        self, command: Command, request: Request, elapsed: int, payload: Payload
+    ) -> None:
+        keys = command.keys_in(request)
+        if keys:
+            note = self.services.hotkeys.note
+            net_bytes = request_bytes(request) + len(payload)
+            if self._trial is None:
+                note(keys, elapsed, net_bytes)
+            else:
+                self._trial.append(partial(note, keys, elapsed, net_bytes))
 
     def _count(
         self,
@@ -462,7 +485,9 @@ class Dispatcher:
                 for name, group in groupby(requests[cut], _name_of):
                     run = list(group)
                     command = _table.get(name) or _lookup(run[0])
-                    if len(run) >= SHORTEST_RUN and not (services.observers or services.witnesses):
+                    if len(run) >= SHORTEST_RUN and not (
+                        services.observers or services.witnesses or self._notes_keys
+                    ):
                         together = self._take_within(command, session, run)
                         if together is not None:
                             payloads += together
@@ -499,7 +524,7 @@ class Dispatcher:
     def _block(self, wait: Wait) -> Payload | None:
         """The running request waits: None, or what to answer since its time was up while it was
         tried again."""
-        outcome = self.serving.add(wait)
+        outcome = self.unblocking.add(wait)
         if not isinstance(outcome, Wait):
             return outcome
         self.stop = Stop.BLOCKED

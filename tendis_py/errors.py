@@ -201,6 +201,16 @@ NO_KEY_ARGUMENTS = "ERR The command has no key arguments"
 NUMBER_OF_ARGUMENTS = "ERR Invalid number of arguments specified for command"
 INVALID_ARGUMENTS = "ERR Invalid arguments specified for command"
 SLOWLOG_COUNT = "ERR count should be greater than or equal to -1"
+HOTKEYS_ACTIVE = "ERR hotkey tracking session already in progress"
+HOTKEYS_STOP_FIRST = "ERR hotkey tracking session in progress, stop tracking first"
+HOTKEYS_METRICS = "ERR METRICS parameter is required"
+HOTKEYS_METRICS_COUNT = "ERR METRICS count must be > 0 and <= 2"
+HOTKEYS_METRICS_MISMATCH = "ERR METRICS count does not match number of metric types provided"
+HOTKEYS_NO_METRICS = "ERR METRICS no valid metrics passed. Supported: CPU|NET"
+HOTKEYS_COUNT = "ERR COUNT must be between 1 and 64"
+HOTKEYS_DURATION = "ERR DURATION must be between 1 and 1000000"
+HOTKEYS_SAMPLE = "ERR SAMPLE ratio must be positive"
+HOTKEYS_SLOTS = "ERR SLOTS parameter cannot be used in non-cluster mode"
 TIMEOUT_NOT_INTEGER = "ERR timeout is not an integer or out of range"
 TIMEOUT_NEGATIVE = "ERR timeout is negative"
 TIMEOUT_RANGE = "ERR timeout is out of range"
@@ -253,6 +263,10 @@ WEIGHT_NOT_FLOAT = "ERR weight value is not a float"
 NO_LFU_POLICY = (
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
     "when switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
+LFU_POLICY = (
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
+    "switching between policies at runtime LRU and LFU data will take some time to adjust."
 )
 INVALID_STREAM_ID = "ERR Invalid stream ID specified as stream command argument"
 INVALID_STREAM_INTERVAL_START = "ERR invalid start ID for the interval"
@@ -412,6 +426,10 @@ def no_samples(event: bytes) -> ReplyError:
     return ReplyError(f"ERR No samples available for event '{c_text(event)}'")
 
 
+def unknown_stage(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR unknown stage '{printable(name)[:128]}'")
+
+
 def outside_range(low: int, high: int) -> ReplyError:
     return ReplyError(f"ERR value is out of range, value must between {low} and {high}")
 
@@ -421,6 +439,10 @@ def not_while_subscribed(command: str) -> ReplyError:
         f"ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
         "RESET are allowed in this context"
     )
+
+
+def hotkeys_metric_again(name: str) -> ReplyError:
+    return ReplyError(f"ERR METRICS {name} defined more than once!")
 
 
 def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:

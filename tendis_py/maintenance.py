@@ -184,6 +184,7 @@ class Maintenance:
                 self._services.observatory.sample()
             self._services.keyspace.orders.trim()
             self._services.memory.use()  # the peak must not go unseen
+            self._services.hotkeys.look()
 
     async def _reclaim(self) -> None:
         while True:

@@ -51,6 +51,10 @@ class Peer(Protocol):
         """In how many replies, or parts of one, those bytes are kept."""
 
     @property
+    def outbox_since(self) -> int:
+        """Since when there have been such (perf_counter_ns); of no meaning while there are none."""
+
+    @property
     def thread(self) -> int:
         """The number of the I/O thread that serves it."""
 

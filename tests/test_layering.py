@@ -1,9 +1,10 @@
 """Imports point one way (docs/design.md §2): a module knows only what stands to its right.
 
-    __main__ → server → threading_model → stages → dispatch → commands → types → storage
+    __main__ → serving → server → threading_model → stages → dispatch → commands → types → storage
 
-``services`` and ``session`` stand beside: dispatch, commands and stages use them. Imports that only
-the type checker reads count as any other.
+``services`` and ``session`` stand beside: dispatch, commands and stages use them. Subcommands
+(``load``, ``top``) are programs of their own, which know a server by its protocol only.
+Imports that only the type checker reads count as any other.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ LEAVES = {"errors", "glob", "numbers", "pieces"}
 """Modules that import nothing of the package."""
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": {"server", "interpreter", "types", "storage", "config", "log", *LEAVES},
+    "__main__": {"serving", "types", "storage", "config"},
+    "serving": {"server", "interpreter", "config", "log", *LEAVES},
+    "top": {"config", *LEAVES},
+    "load": {"config", *LEAVES},
     "interpreter": LEAVES,
     "pidfile": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "types", "services", "storage"),
-        *("pidfile", "config", "log", *LEAVES),
+        *("http", "traces", "pidfile", "config", "log", *LEAVES),
     },
+    "http": {"stages", "services", "config", "log", *LEAVES},
+    "traces": {"services", "log", *LEAVES},
     "threading_model": {"stages"},
     "maintenance": {"services", "storage", *LEAVES},
     "stages": {
@@ -42,10 +48,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LEAVES,
     },
     "dispatch": {
-        *("runs", "gates", "serving", "commands", "services", "session", "storage", "resp"),
+        *("runs", "gates", "unblocking", "commands", "services", "session", "storage", "resp"),
         *LEAVES,
     },
-    "serving": {"commands", "services", "storage", "resp", *LEAVES},
+    "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
     "commands": {"types", "storage", "services", "session", "resp", "config", "log", *LEAVES},
@@ -62,11 +68,17 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "rocksdict": ("storage.engine", "storage.gaps", "storage.options"),
-    "hiredis": ("resp",),
-    "trio": ("__main__", "interpreter", "server", "maintenance", "stages"),
-    "socket": ("server", "stages"),
-    "select": ("stages",),
+    "hiredis": ("resp", "load", "top"),
+    "textual": ("top",),
+    "rich": ("load", "top"),
+    "trio": ("serving", "interpreter", "server", "maintenance", "stages", "http", "load", "top"),
+    "socket": ("server", "stages", "http", "load"),
+    "select": ("stages", "load"),
     "asyncio": (),
+    "starlette": ("http",),
+    "hypercorn": ("http",),
+    "prometheus_client": ("http.metrics",),
+    "opentelemetry": ("traces",),
 }
 """Outside package → the modules that may import it."""
 

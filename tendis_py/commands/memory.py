@@ -13,6 +13,7 @@ from tendis_py.resp.replies import OK, Reply, Verbatim
 from tendis_py.services import Services
 from tendis_py.services.process import release_free_memory
 from tendis_py.types import keys
+from tendis_py.types.big_keys import big_keys
 
 MB, KB = 2**20, 2**10
 
@@ -57,6 +58,49 @@ def memory_usage(ctx: Context, args: list[bytes]) -> Reply:
     """Estimates the memory usage of a key."""
     samples = options(args, 3, _USAGE_OPTIONS).get("samples", _DEFAULT_SAMPLES)
     return keys.memory_usage(ctx.db, args[2], samples)
+
+
+_MOST_BIG_KEYS = 1000
+_DEFAULT_BIG_KEYS = 10
+_BIG_KEYS_OPTIONS = {
+    b"COUNT": Option("count", lambda argument: integer(argument, 1, _MOST_BIG_KEYS))
+}
+
+
+@command(
+    "memory|bigkeys",
+    -2,
+    group="server",
+    origin="tendis-py",
+    since="4.0.0",
+    flags="readonly",
+    lane=Lane.SLOW,
+    complexity="O(N) where N is the number of keys, or 50,000 where there are more.",
+    tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
+    syntax="[COUNT count]",
+)
+def memory_bigkeys(ctx: Context, args: list[bytes]) -> Reply:
+    """Returns the largest keys of the database, with their types, sizes and bytes.
+
+    Redis does not have this. Of more than 50,000 keys, or 64 MB, as many are looked at, at random
+    places: ``sampled`` says how many of the ``keys``. A size is in bytes of a string, otherwise in
+    elements; bytes are those of MEMORY USAGE.
+    """
+    count = options(args, 2, _BIG_KEYS_OPTIONS).get("count", _DEFAULT_BIG_KEYS)
+    seen = big_keys(ctx.db, count)
+    return {
+        b"keys": seen.keys,
+        b"sampled": seen.looked_at,
+        b"biggest": [
+            {
+                b"key": one.key,
+                b"type": one.type.encode(),
+                b"size": one.size,
+                b"bytes": one.usage,
+            }
+            for one in seen.found
+        ],
+    }
 
 
 @_memory("memory|stats")
@@ -202,6 +246,11 @@ def memory_help(ctx: Context, args: list[bytes]) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_lines(
         "MEMORY",
+        (
+            "BIGKEYS [COUNT <count>]",
+            "Return the largest keys of the database (default: 10), found among at most 50,000\n"
+            "at random places.",
+        ),
         ("DOCTOR", "Return memory problems reports."),
         ("MALLOC-STATS", "Return internal statistics report from the memory allocator."),
         ("PURGE", "Attempt to purge dirty pages for reclamation by the allocator."),

@@ -8,7 +8,7 @@ from tendis_py.commands.context import Context
 from tendis_py.commands.events import without_misses
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Keys, command, container
-from tendis_py.errors import NO_LFU_POLICY, ReplyError
+from tendis_py.errors import LFU_POLICY, NO_LFU_POLICY, ReplyError
 from tendis_py.resp.replies import Reply
 from tendis_py.storage.codec import CollectionRow, Row, StringRow, encoding_name
 from tendis_py.types.string import values as strings
@@ -50,10 +50,24 @@ def encoding(key: bytes, row: Row) -> str:
 
 @_object("object|freq", since="4.0.0")
 def object_freq(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns the logarithmic access frequency counter of a Redis object."""
+    """Returns the logarithmic access frequency counter of a Redis object.
+
+    Nothing is evicted here, but tools that look for hot keys ask for it. It is estimated from a
+    sample of all requests.
+    """
     if ctx.db.inspect(args[2]) is None:
         return None
-    raise ReplyError(NO_LFU_POLICY)
+    if not _is_lfu(ctx):
+        raise ReplyError(NO_LFU_POLICY)
+    return ctx.services.key_sampler.frequency(args[2], _idle_seconds(ctx, args[2]) // 60)
+
+
+def _is_lfu(ctx: Context) -> bool:
+    return ctx.services.config.maxmemory_policy.endswith("-lfu")
+
+
+def _idle_seconds(ctx: Context, key: bytes) -> int:
+    return max(ctx.db.now // 1000 - ctx.db.last_use(key), 0)
 
 
 @_object("object|idletime", since="2.2.3")
@@ -61,7 +75,9 @@ def object_idletime(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the time since the last access to a Redis object."""
     if ctx.db.inspect(args[2]) is None:
         return None
-    return max(ctx.db.now // 1000 - ctx.db.last_use(args[2]), 0)
+    if _is_lfu(ctx):
+        raise ReplyError(LFU_POLICY)
+    return _idle_seconds(ctx, args[2])
 
 
 @_object("object|refcount", since="2.2.3")

@@ -363,7 +363,14 @@ def command(
 
 
 def container(
-    name: str, *, group: str, since: str, summary: str, flags: str = "", categories: str = ""
+    name: str,
+    *,
+    group: str,
+    since: str,
+    summary: str,
+    flags: str = "",
+    categories: str = "",
+    origin: str = "",
 ) -> None:
     """Declare a command that only has subcommands; those follow with ``@command("name|sub")``.
 
@@ -383,6 +390,7 @@ def container(
         complexity="Depends on subcommand.",
         categories=f"-{_GROUP_CATEGORY.get(group, group)} {categories}",
         lane=Lane.CONTROL,
+        origin=origin,
     )(no_subcommand)
 
 

@@ -33,6 +33,7 @@ Request = list[bytes]
 """Name and arguments. One argument may be ``Pieces`` instead of bytes: the value that the command
 says it takes so, if it is long (``Command.long_value``)."""
 
+
 LongValues = Callable[[bytes], int]
 """Name of a command, in whatever case → the position of the argument that may be Pieces; or 0."""
 
@@ -57,6 +58,12 @@ _MORE: Any = object()
 _LONG_ARRAY_HEADER = re.compile(rb"\*\d{5}|\*\d*\Z")
 _LONGEST_HEADER = len(b"*9999\r\n")
 _LIST = frozenset((list,))
+
+
+def request_bytes(request: Request) -> int:
+    """How long ``request`` is on the wire, as an array of bulk strings."""
+    framing = len(b"*\r\n%d" % len(request))
+    return framing + sum(len(b"$\r\n\r\n%d" % len(one)) + len(one) for one in request)
 
 
 class FastReader:

@@ -43,3 +43,8 @@ class GlobalGates:
                 self._reasons.discard(reason)
             self.closed = not _GATES.isdisjoint(self._reasons)
             self.one_by_one = bool(self._reasons)
+
+
+ALL_CLOSED = GlobalGates()
+"""For whoever has to look at each request of some batches only."""
+ALL_CLOSED.closed = ALL_CLOSED.one_by_one = True

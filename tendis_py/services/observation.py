@@ -45,8 +45,8 @@ class StageFigures:
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """``depth`` entries of ``requests`` and ``bytes`` wait now; ``peak_requests`` at the most since
-    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue; ``paused``:
-    reads that were put off meanwhile.
+    the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue,
+    ``refused_lately`` in the last ten seconds; ``paused``: reads that were put off meanwhile.
 
     ``work`` and ``slow`` lead to the executors. ``locks``: what waits for keys. Of each reactor N:
     ``responses-N`` (batches on their way back, and calls), ``held-N`` (batches for which there was
@@ -63,6 +63,7 @@ class QueueFigures:
     capacity_bytes: int = 0
     refused: int = 0
     paused: int = 0
+    refused_lately: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +118,37 @@ class EngineFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LockFigures:
+    """Claims on keys that are held and that wait, now; ``peak_waiting`` at the most, and
+    ``contended`` ones had to wait, since the reset."""
+
+    held: int = 0
+    waiting: int = 0
+    peak_waiting: int = 0
+    contended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFigures:
+    """A client that leaves replies unread: ``unsent`` bytes of them, for ``seconds`` since it last
+    had all there was. ``client`` is its address, and its name if it has one."""
+
+    client: str
+    command: str
+    unsent: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the sweep has removed an expired
     key in the last ten seconds at the most; ``garbage`` deleted collections that wait to be
     reclaimed. ``row_cache_misses``: rows that were read from RocksDB since the cache did not have
     them; ``row_cache_hits``: keys that commands have looked up, less those, for a hit is not worth
-    counting on its way."""
+    counting on its way. ``hot_keys``: the share of all requests that is about each, by a sample;
+    ``contended_keys``: its share of all waiting for locks; both of the last ten seconds, keys as
+    text."""
 
     time: float
     uptime: int
@@ -148,6 +173,13 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    cpus: float = 0.0
+    """So many CPUs the process keeps busy."""
+    locks: LockFigures = LockFigures()
+    slow_readers: Sequence[ReaderFigures] = ()
+    """At most ten, those with the most unsent first."""
+    hot_keys: Sequence[tuple[str, float]] = ()
+    contended_keys: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from time import monotonic
+from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
 from tendis_py.config import Config
@@ -21,9 +21,11 @@ from tendis_py.services.observation import (
     CommandFigures,
     Durations,
     EngineFigures,
+    LockFigures,
     Observation,
     QueueFigures,
 )
+from tendis_py.services.slow_readers import slow_readers
 
 if TYPE_CHECKING:
     from tendis_py.services import Services
@@ -34,13 +36,16 @@ RATE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` by command name."""
+    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` by command name,
+    ``refused`` by queue."""
 
     time: float
     commands: int
     net_input: int
     net_output: int
     calls: Mapping[str, int]
+    refused: Mapping[str, int]
+    cpu_seconds: float
 
 
 class Observatory:
@@ -119,10 +124,15 @@ class Observatory:
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
             stages=services.stats.stage_figures(),
-            queues=list(_queues(records, services.config)),
+            queues=list(_queues(records, services.config, before.refused)),
             threads=services.stats.thread_figures(),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
+            cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
+            locks=LockFigures(**records.get("locks", {})),
+            slow_readers=slow_readers(services.clients, services.stats),
+            hot_keys=services.key_sampler.hot(),
+            contended_keys=services.key_sampler.contended(),
         )
 
     def _moment(self) -> _Moment:
@@ -137,6 +147,12 @@ class Observatory:
                 command.name: figures.calls
                 for command, figures in services.stats.commands().items()
             },
+            refused={
+                name: record["refused"]
+                for name, record in services.figures.now().items()
+                if "refused" in record
+            },
+            cpu_seconds=process_time(),
         )
 
     def _window(self) -> tuple[_Moment, _Moment]:
@@ -173,7 +189,7 @@ class Observatory:
             )
 
 
-def _queues(records: Records, config: Config) -> Iterator[QueueFigures]:
+def _queues(records: Records, config: Config, refused: Mapping[str, int]) -> Iterator[QueueFigures]:
     work, slow, locks = (records.get(name) for name in ("work_queue", "slow_queue", "locks"))
     reactors = [(name, record) for name, record in records.items() if name.startswith("reactor-")]
     if work is not None:
@@ -183,6 +199,7 @@ def _queues(records: Records, config: Config) -> Iterator[QueueFigures]:
             capacity_requests=config.work_queue_max_requests,
             capacity_bytes=config.work_queue_max_bytes,
             refused=work["refused"],
+            refused_lately=work["refused"] - refused.get("work_queue", 0),
             paused=sum(record["paused_reads"] for _, record in reactors),
         )
     if slow is not None:

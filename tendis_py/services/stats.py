@@ -252,6 +252,14 @@ class Stats:
             found[command] = minus(found[command], earlier)
         return {command: buckets for command, buckets in found.items() if any(buckets[:SUM])}
 
+    def command_buckets(self) -> dict[Named, Buckets]:
+        """Command → its histogram over all threads, of every command that was called."""
+        earlier = self._mark.buckets
+        return {
+            command: minus(buckets, earlier[command]) if command in earlier else buckets
+            for command, buckets in self.all_buckets().items()
+        }
+
     def stages(self) -> Histograms:
         """The histogram of each stage, by lane and pool, in their order."""
         earlier = self._mark.stages

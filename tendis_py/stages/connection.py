@@ -71,7 +71,7 @@ class Gone:
 
     home = _Nowhere()
     closed = True
-    input_bytes = output_bytes = output_pieces = thread = 0
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def close(self) -> None:
         """It is closed."""

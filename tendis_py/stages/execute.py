@@ -9,6 +9,7 @@ finds nothing else under way.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -25,9 +26,12 @@ from tendis_py.errors import (
 )
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import Payload
+from tendis_py.resp.requests import Request
 from tendis_py.services import Services
+from tendis_py.services.key_sampler import LOOK_NS
 from tendis_py.services.slowlog import NEVER_NS
 from tendis_py.stages.slow_requests import keep_answered, log_slow
+from tendis_py.stages.tracing import Sampler
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
@@ -71,10 +75,13 @@ class Executor:
         self.dispatcher = Dispatcher(
             self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
         )
+        self._sampler = Sampler(services.tracing)
         self._everything = Claim(None)
         self.again: Callable[[Work], None] = _nowhere
         """Called with work that has the keys now that it had to wait for, or is to ask for them;
         in whichever thread. Set by whoever has this execute."""
+        self._looks_closely = False
+        self._look_at = self._looked_after = 0
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
@@ -87,7 +94,9 @@ class Executor:
             return True
         if not batch.taken:
             batch.taken = perf_counter_ns()
-        if self.locking is Locking.KEYS and batch.claim is None:
+        if batch.claim is not None:
+            self._note_wait(batch)
+        elif self.locking is Locking.KEYS:
             keys = batch.plan().keys
             if keys is not None and not keys:
                 self.execute_control(batch)
@@ -100,6 +109,11 @@ class Executor:
         self._run(batch)
         self._finish([batch], self.tx)
         return True
+
+    def _note_wait(self, batch: Batch) -> None:
+        assert batch.claim is not None
+        now = perf_counter_ns()
+        self.services.key_sampler.note_wait(batch.claim.contended, now - batch.taken, now)
 
     def _only_reads(self, batch: Batch) -> bool:
         """Whether its request, which runs alone, reads some keys, and nobody minds when."""
@@ -211,7 +225,11 @@ class Executor:
         read_before = self._reads.ns
         batch.started = perf_counter_ns()
         self._running = batch
-        self.dispatcher.serving.claim = batch.claim
+        hotkeys = self.services.hotkeys
+        if hotkeys.active or self._looks_closely:
+            self._looks_closely = hotkeys.draws()
+            self.dispatcher.look_closely(self._looks_closely)
+        self.dispatcher.unblocking.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
@@ -251,6 +269,8 @@ class Executor:
             batch.ran, dispatcher.ran = dispatcher.ran, []
         if dispatcher.runs.ran:
             batch.ran_apart, dispatcher.runs.ran = dispatcher.runs.ran, []
+        if batch.started >= self._look_at:
+            self._look(batch)
         batch.executed = perf_counter_ns()
         batch.engine_ns = self._reads.ns - read_before
         times = self.times
@@ -262,6 +282,18 @@ class Executor:
             self.dispatcher.slow.clear()
         if is_slow and taken:
             batch.spent = requests[0]
+
+    def _look(self, batch: Batch) -> None:
+        """Note what one of the requests is about, for all that have run since the last look."""
+        self._look_at = batch.started + LOOK_NS
+        ran = self.dispatcher.counters.processed
+        request = _any_request(batch)
+        command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
+        keys = [] if command is None else command.keys_in(request)
+        self.services.key_sampler.note(
+            random.choice(keys) if keys else None, ran - self._looked_after, batch.started
+        )
+        self._looked_after = ran
 
     def _finish(self, batches: list[Batch], tx: Transaction, *, may_wait: bool = True) -> None:
         try:
@@ -287,6 +319,9 @@ class Executor:
             tx.release()
             for batch in batches:
                 batch.tell()
+        if self.services.tracing.active:
+            for batch in batches:
+                batch.traced = self._sampler.pick(batch)
         committed = perf_counter_ns()
         for batch in batches:
             batch.logged = logged
@@ -334,7 +369,7 @@ class Executor:
             change = self.tx.end_unit()
             self.tx.commit()
             if change is not None and self.services.waiters.sessions:
-                self.dispatcher.serving.nudge(change)
+                self.dispatcher.unblocking.nudge(change)
             self.tx.release()
         except Exception as failure:
             if isinstance(failure, WriteFailedError):
@@ -354,3 +389,15 @@ class Executor:
 
 def _nowhere(work: Work) -> None:
     raise RuntimeError("nobody takes work that has to wait")
+
+
+def _any_request(batch: Batch) -> Request:
+    """One of those of ``batch``, each as likely as the others."""
+    if batch.is_slow:
+        return batch.items[0][1][0]
+    place = random.randrange(batch.requests)
+    for _, requests in batch.items:
+        if place < len(requests):
+            return requests[place]
+        place -= len(requests)
+    raise AssertionError("a batch has as many requests as its items")

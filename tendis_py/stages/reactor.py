@@ -43,6 +43,7 @@ from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
 from tendis_py.stages.slow_requests import log_answered
+from tendis_py.stages.tracing import trace
 from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, Work, WorkQueue
 
@@ -581,10 +582,23 @@ class Reactor:
         if self.deliveries.late:
             answered = [connection for connection, _, _ in batch.replies]
             self.deliveries.send_late(answered, self._now)
+        if batch.traced:
+            self._tell_of(batch)
         batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
             later.read = perf_counter_ns()
             self._submit_slow(later)
+
+    def _tell_of(self, batch: Batch) -> None:
+        tracing = self._services.tracing
+        if tracing.sink is None:
+            return
+        try:
+            for request in batch.traced:
+                tracing.sink(trace(batch, request))
+        except Exception:
+            log.exception("nothing is traced any more")
+            tracing.end()
 
     # Requests that wait
 

@@ -21,6 +21,7 @@ from tendis_py.stages.plan import Plan, plan, union
 if TYPE_CHECKING:
     from tendis_py.services.counters import Named
     from tendis_py.services.total_times import Several
+    from tendis_py.services.tracing import TracedRequest
     from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
@@ -76,6 +77,7 @@ class Batch:
         "spent",
         "started",
         "taken",
+        "traced",
         "transaction",
         "written",
     )
@@ -129,6 +131,7 @@ class Batch:
         the next one."""
         self.deferred: Sequence[Batch] = ()
         """What goes on once the replies so far are sent."""
+        self.traced: Sequence[TracedRequest] = ()
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
         self.claim: Claim | None = None

@@ -70,30 +70,45 @@ def _count(db: Database) -> Sizes:
     """Exact, but for a database that is sampled: then what was seen stands for all."""
     keys = db.counts().keys
     sizes: Sizes = Counter()
-    seen = read = 0
-    sampled = keys > SCANNED_KEYS
-    for raw in _sample(db) if sampled else (raw for _, raw in db.rows()):
-        size = _size(raw)
+    seen = 0
+    rows = SomeRows(db)
+    for _, raw in rows:
+        size = size_of(raw)
         sizes[stored_type(raw), 1 << size.bit_length() >> 1] += 1
         seen += 1
-        read += len(raw)
-        if read > SCANNED_BYTES:
-            sampled = True
-            break
-    if sampled and seen < keys:
+    if not rows.are_all and seen < keys:
         return Counter({which: round(count * keys / seen) for which, count in sizes.items()})
     return sizes
 
 
-def _size(raw: bytes) -> int:
+class SomeRows:
+    """(user key, raw meta row) of all keys; of a database that is too large for that, of keys at
+    random places. ``are_all`` is known once they have been gone through."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.are_all = db.counts().keys <= SCANNED_KEYS
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        read = 0
+        for key, raw in self._db.rows() if self.are_all else _sample(self._db):
+            yield key, raw
+            read += len(raw)
+            if read > SCANNED_BYTES:
+                self.are_all = False
+                return
+
+
+def size_of(raw: bytes) -> int:
+    """Bytes of a string, elements of a collection."""
     if stored_type(raw) != STRING:
         return stored_length(raw)
     row = decode(raw)
     return int(row.value) if row.version else len(row.value)
 
 
-def _sample(db: Database) -> Iterator[bytes]:
-    """Raw rows of keys that stand beside each other, at random places."""
+def _sample(db: Database) -> Iterator[tuple[bytes, bytes]]:
+    """Rows of keys that stand beside each other, at random places."""
     db.tx.settle()
     engine = db.tx.keyspace.engine
     for _ in range(_SPOTS):
@@ -101,4 +116,4 @@ def _sample(db: Database) -> Iterator[bytes]:
         if place is None:
             return
         rows = db.rows(start=place[NAMESPACE_SIZE:])
-        yield from (raw for _, raw in islice(rows, SCANNED_KEYS // _SPOTS))
+        yield from islice(rows, SCANNED_KEYS // _SPOTS)

@@ -29,13 +29,14 @@ def _nothing() -> None:
 class Claim:
     """A set of keys held, or waited for, by one batch. ``keys`` None is all keys. If it had to
     wait, ``on_granted`` is called once it is held, in the thread that has released what it waited
-    for."""
+    for. ``contended``: one of the keys that others had then; None where it is about all keys."""
 
-    __slots__ = ("_number", "keys", "on_granted")
+    __slots__ = ("_number", "contended", "keys", "on_granted")
 
     def __init__(self, keys: set[bytes] | None, on_granted: Callable[[], None] = _nothing) -> None:
         self.keys = keys
         self.on_granted = on_granted
+        self.contended: bytes | None = None
         self._number = 0
         """Among those that wait: who came first."""
 
@@ -101,6 +102,7 @@ class KeyLocks:
                 claim.on_granted = _nothing  # which may hold a lot
                 return True
             claim._number = next(self._numbers)
+            claim.contended = self._contended_key(claim)
             self._contended += 1
             if claim.is_broad:
                 self._broad.append(claim)
@@ -133,6 +135,19 @@ class KeyLocks:
         if claim.keys is None:
             return not self._narrow
         return self._wanted.keys().isdisjoint(claim.keys)
+
+    def _contended_key(self, claim: Claim) -> bytes | None:
+        """One of its keys that are another's, if there is one among the first few."""
+        keys = claim.keys
+        if keys is None:
+            return None
+        for key in itertools.islice(keys, BROAD):
+            if key in self._wanted or any(
+                other.keys is not None and key in other.keys
+                for other in (*self._held, *self._broad)
+            ):
+                return key
+        return None
 
     def _grant(self, released: Claim) -> list[Claim]:
         """Give claims their keys that have waited for ``released``, and for no other any more."""

@@ -268,8 +268,11 @@ def memory_usage(db: Database, key: bytes, samples: int) -> int | None:
     """About how many bytes ``key`` and its value take, on disk and before compression; None when
     there is no such key. Of a large collection's elements ``samples`` are looked at (0: all)."""
     row = db.peek(key)
-    if row is None:
-        return None
+    return None if row is None else usage_of(db, key, row, samples)
+
+
+def usage_of(db: Database, key: bytes, row: Row, samples: int) -> int:
+    """As ``memory_usage``, of a key whose row is known."""
     key_bytes = NAMESPACE_SIZE + len(key) + _ENTRY_BYTES
     deadline_bytes = DEADLINE_SIZE + key_bytes if row.expire_at else 0
     taken = key_bytes + len(row.encode()) + deadline_bytes

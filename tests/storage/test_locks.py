@@ -79,10 +79,16 @@ def test_a_claim_without_keys_conflicts_only_with_all_keys(holding: Ask, waiting
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted"), [({b"a", b"b"}, {b"b", b"c"}), (None, {b"a"}), ({b"a"}, None), (None, None)]
+    ("held", "wanted", "contended"),
+    [
+        ({b"a", b"b"}, {b"b", b"c"}, b"b"),
+        (None, {b"a"}, None),
+        ({b"a"}, None, None),
+        (None, None, None),
+    ],
 )
 def test_a_conflicting_claim_waits(
-    locks: KeyLocks, held: set[bytes] | None, wanted: set[bytes] | None
+    locks: KeyLocks, held: set[bytes] | None, wanted: set[bytes] | None, contended: bytes | None
 ) -> None:
     assert locks.are_free(wanted)
     first = Asker(locks, held)
@@ -91,6 +97,7 @@ def test_a_conflicting_claim_waits(
     assert not second.has_it
     first.release()
     assert second.has_it
+    assert second.claim.contended == contended
     assert locks.statistics().contended == 1
 
 

@@ -98,6 +98,16 @@ def _report_biggest(
         print(f"Biggest {kind:>6} found '\"{key.decode()}\"' has {size} {unit(kind)}")
 
 
+def _hotkeys(client: RawClient, options: Options) -> None:
+    client.value("DBSIZE")
+    found = []
+    for keys in _keys(client):
+        found += [(client.value("OBJECT", "FREQ", key), key) for key in keys]
+    print(f"Sampled {len(found)} keys in the keyspace!")
+    for uses, key in sorted(found, reverse=True):
+        print(f'hot key found with counter: {uses}\tkeyname: "{key.decode()}"')
+
+
 def _pipe(client: RawClient, options: Options) -> None:
     """Requests as they come on standard input, then an ECHO that tells which reply is the last."""
     client.send(sys.stdin.buffer.read())
@@ -154,6 +164,7 @@ _MODES: dict[str, Callable[[RawClient, Options], None]] = {
     "--scan": _scan,
     "--bigkeys": _bigkeys,
     "--memkeys": _memkeys,
+    "--hotkeys": _hotkeys,
     "--pipe": _pipe,
     "--stat": _stat,
     "--latency": _latency,

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from tests.support.resp import SECONDS, encode_request
-from tests.support.servers import ROOT, ServerProcess
+from tests.support.servers import ROOT, ServerProcess, wait_until
 
 Program = list[str]
 
@@ -111,6 +111,24 @@ def test_memkeys(program: Program, tendis_default: ServerProcess) -> None:
     assert re.search(r"Biggest string +found .+large.+ has \d+ bytes", report)
 
 
+def test_hotkeys(program: Program, tendis_default: ServerProcess) -> None:
+    with tendis_default.client() as client:
+        client.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+
+        def small_is_hot() -> bool:
+            client.send(b"GET small\r\n" * 100)
+            for _ in range(100):
+                client.reply()
+            return bool(client.value("OBJECT", "FREQ", "small") > 7)
+
+        wait_until(small_is_hot, "it is seen how often it is used")
+        report = run(program, tendis_default, "--hotkeys")
+        client.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert "Sampled 3 keys in the keyspace!" in report
+    hot = re.findall(r"hot key found with counter: (\d+)\s+keyname: \"?(\w+)", report)
+    assert (hot[0][1], len(hot)) == ("small", 3)
+
+
 def test_pipe(program: Program, tendis_default: ServerProcess) -> None:
     requests = [[b"SET", b"piped:%d" % number, b"x"] for number in range(5000)]
     report = run(
@@ -143,6 +161,7 @@ def test_help(program: Program, tendis_default: ServerProcess) -> None:
         ("--scan --pattern '*l*'", {"SCAN"}),
         ("--bigkeys", {"DBSIZE", "SCAN", "TYPE", "STRLEN", "LLEN"}),
         ("--memkeys", {"DBSIZE", "SCAN", "TYPE", "MEMORY"}),
+        ("--hotkeys", {"SCAN", "OBJECT"}),
         ("--pipe", {"ECHO"}),
     ],
 )
@@ -151,6 +170,8 @@ def test_what_it_asks(
 ) -> None:
     """So the stand-in stands for redis-cli, and the real server's MONITOR says so."""
     fill(redis_server)
+    with redis_server.client() as client:  # else there is no OBJECT FREQ
+        client.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
     with redis_server.client() as monitor, redis_server.client() as client:
         assert monitor.command("MONITOR") == b"+OK\r\n"
         run(program, redis_server, *shlex.split(arguments))
@@ -158,4 +179,5 @@ def test_what_it_asks(
         seen: list[str] = []
         while '"the end"' not in (line := monitor.line().decode()):
             seen.append(line.split('"')[1].upper())
+        client.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
     assert asked <= set(seen)

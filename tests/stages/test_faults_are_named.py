@@ -1,0 +1,266 @@
+"""A fault of each kind, injected into a running server, and STAGES DOCTOR naming it.
+
+Load is driven until the doctor says so; its clock and its samples are moved by the test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tendis_py.services import doctor
+from tests.support.embedded import MovedTime
+from tests.support.resp import RawClient
+from tests.support.servers import wait_until
+
+SECONDS = 20.0
+
+SLOW_SECONDS = 0.004
+"""What a disk takes that is slow."""
+
+WITH_LOCKS = ("tendis", "kvrocks", "memcached")
+"""The models in which more than one thread executes."""
+
+WITH_QUEUE = ("tendis", "redis-io")
+
+Work = Callable[[RawClient, int], None]
+"""What one client does over and over, and how often it has done so."""
+
+
+@contextlib.contextmanager
+def load(moved: MovedTime, *works: Work) -> Iterator[None]:
+    """Have clients in threads do their ``works`` over and over; ends them after the block."""
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def run(work: Work) -> None:
+        try:
+            with moved.client() as client:
+                for number in itertools.count():
+                    if stop.is_set():
+                        return
+                    work(client, number)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture
+def patient(tendis_in_moved_time: MovedTime) -> Iterator[MovedTime]:
+    """A server that has nothing to remember, and is empty and as it was set afterwards."""
+    moved = tendis_in_moved_time
+    with moved.client() as client:
+        client.command("CONFIG", "RESETSTAT")
+        moved.server.services.observatory.sample()
+        yield moved
+        client.command("FLUSHALL")
+
+
+def findings(client: RawClient) -> list[dict[str, str]]:
+    rows = client.value("STAGES", "FINDINGS")
+    return [
+        {name.decode(): value.decode() for name, value in zip(row[::2], row[1::2], strict=True)}
+        for row in rows
+    ]
+
+
+def shown(found: list[dict[str, str]]) -> str:
+    return "\n".join(f"{one['cause']} ({one['share']}): {one['seen']}" for one in found)
+
+
+def wait_for(moved: MovedTime, cause: str, *words: str, among: int = 1) -> None:
+    """Until STAGES names ``cause`` among so many first causes, saying all ``words``; the doctor
+    says the same."""
+    seen: list[dict[str, str]] = []
+
+    with moved.client() as client:
+
+        def named() -> bool:
+            seen[:] = findings(client)
+            return any(
+                one["cause"] == cause and all(word in one["seen"] for word in words)
+                for one in seen[:among]
+            )
+
+        try:
+            wait_until(named, f"{cause} is named", SECONDS)
+        except AssertionError:
+            raise AssertionError(f"{cause} is not named first, but {shown(seen)}") from None
+        text = client.value("STAGES", "DOCTOR").decode()
+        assert f". {cause} (stage " in text, text
+        assert "What to change: " in text
+
+
+@contextlib.contextmanager
+def settings(moved: MovedTime, **changed: str) -> Iterator[None]:
+    names = {name: name.replace("_", "-") for name in changed}
+    with moved.client() as client:
+        before = {name: client.value("CONFIG", "GET", names[name])[1] for name in changed}
+        for name, value in changed.items():
+            assert client.command("CONFIG", "SET", names[name], value) == b"+OK\r\n"
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                client.command("CONFIG", "SET", names[name], value)
+
+
+def only_in(moved: MovedTime, models: tuple[str, ...]) -> None:
+    if moved.server.model.name not in models:
+        pytest.skip("it can't happen in this model")
+
+
+class SlowFamily:
+    """A column family on a disk that takes its time to read."""
+
+    def __init__(self, family: Any) -> None:
+        self._family = family
+
+    def get(self, *arguments: Any) -> Any:
+        take_time()
+        return self._family.get(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._family, name)
+
+
+def take_time() -> None:
+    time.sleep(SLOW_SECONDS)
+
+
+def test_slow_fsync(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = patient.server.keyspace.engine
+    sync = engine.sync
+
+    def slow_sync() -> None:
+        take_time()
+        sync()
+
+    monkeypatch.setattr(engine, "sync", slow_sync)
+
+    def write(client: RawClient, number: int) -> None:
+        client.command("SET", f"{id(client)}:{number % 50}", "x" * 100)
+
+    with settings(patient, appendfsync="always"), load(patient, write, write):
+        wait_for(patient, "fsync", "fsync", "on average")
+
+
+def test_slow_disk_read(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = patient.server.keyspace.engine
+    monkeypatch.setattr(engine, "_families", [SlowFamily(one) for one in engine._families])
+
+    def read(client: RawClient, number: int) -> None:
+        client.command("GET", f"{id(client)}:{number}")
+
+    with load(patient, read, read):
+        wait_for(patient, "disk_read", "reading from RocksDB")
+
+
+def fill_list(moved: MovedTime, key: str, length: int) -> None:
+    with moved.client() as client:
+        members = [str(random.Random(1).random()) for _ in range(length)]
+        for start in range(0, length, 1000):
+            client.command("RPUSH", key, *members[start : start + 1000])
+
+
+def test_cpu_bound_command(patient: MovedTime) -> None:
+    fill_list(patient, "big", 8000)
+
+    def sort(client: RawClient, number: int) -> None:
+        client.command("SORT", "big", "ALPHA", "LIMIT", 0, 1)
+
+    with load(patient, sort, ping):
+        wait_for(patient, "cpu", "SORT takes")
+
+
+def ping(client: RawClient, number: int) -> None:
+    client.command("SET", f"small:{number % 100}", "1")
+
+
+def test_full_queue(patient: MovedTime) -> None:
+    only_in(patient, WITH_QUEUE)
+
+    def write(client: RawClient, number: int) -> None:
+        for place in range(8):
+            client.request("SET", f"{id(client)}:{place}", number)
+        for _ in range(8):
+            client.reply()
+
+    with (
+        settings(patient, work_queue_max_requests="1", work_queue_handoff="always"),
+        load(patient, *[write] * 6),
+    ):
+        wait_for(patient, "queue", "The work queue is full", "refused")
+
+
+def test_slow_reader(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "BEHIND_SECONDS", 0.0)
+    with patient.client() as client, patient.client() as lazy:
+        client.command("SET", "big", "x" * 4_000_000)
+        address = "{}:{}".format(*lazy.socket.getsockname())
+        lazy.command("CLIENT", "SETNAME", "lazy")
+        for _ in range(4):
+            lazy.request("GET", "big")
+        wait_until(lambda: _unsent(patient, address) > 2_000_000, "replies wait")
+        patient.clock.advance(1.0)  # a look at the connections is due
+        wait_for(patient, "slow_reader", f'{address} "lazy"', "last command GET")
+        for _ in range(4):
+            assert len(lazy.reply()) > 4_000_000
+        wait_until(
+            lambda: all(one["cause"] != "slow_reader" for one in findings(client)), "it read"
+        )
+
+
+def _unsent(moved: MovedTime, address: str) -> int:
+    sessions = moved.server.services.clients.all()
+    return sum(one.peer.output_bytes for one in sessions if one.address == address)
+
+
+def test_lock_contention(patient: MovedTime) -> None:
+    only_in(patient, WITH_LOCKS)
+    fill_list(patient, "big", 8000)
+
+    def hold(client: RawClient, number: int) -> None:
+        for request in ("MULTI", "INCR wanted", "SORT big ALPHA STORE sorted", "EXEC"):
+            client.command(*request.split())
+
+    # The one who holds the key burns CPU, which is named, too.
+    def want(client: RawClient, number: int) -> None:
+        client.command("INCR", "wanted")
+
+    with load(patient, hold, *[want] * 4):
+        wait_for(patient, "lock", '"wanted"', among=2)
+
+
+def test_hot_key(patient: MovedTime) -> None:
+    """Of a thousand keys some are asked for often, as Zipf has it, one most of all."""
+    keys = [f"key:{number}" for number in range(1000)]
+    weights = [1 / (rank + 1) ** 1.3 for rank in range(1000)]
+
+    def ask(client: RawClient, number: int) -> None:
+        for key in random.choices(keys, weights, k=32):
+            client.request("GET" if random.random() < 0.9 else "INCR", key)
+        for _ in range(32):
+            client.reply()
+
+    with load(patient, ask, ask):
+        wait_for(patient, "hot_key", 'Key "key:0" is in')
