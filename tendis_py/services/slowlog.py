@@ -70,17 +70,18 @@ class Slowlog:
         self, session: Session, request: Request, elapsed_ns: int, stages_ns: dict[str, int]
     ) -> None:
         if elapsed_ns > self.logged_ns:
-            self._add(session, request, elapsed_ns, stages_ns)
+            self._add(session, shortened(request), elapsed_ns, stages_ns)
 
     def add_total(
-        self, session: Session, request: Request, total_ns: int, stages_ns: dict[str, int]
+        self, session: Session, arguments: list[bytes], total_ns: int, stages_ns: dict[str, int]
     ) -> None:
-        """A request has taken so long from its bytes' being read to its reply's being sent."""
+        """A request, ``shortened``, has taken so long from its bytes' being read to its reply's
+        being sent."""
         if total_ns > self.total_ns:
-            self._add(session, request, total_ns, {"total": total_ns, **stages_ns})
+            self._add(session, arguments, total_ns, {"total": total_ns, **stages_ns})
 
     def _add(
-        self, session: Session, request: Request, elapsed_ns: int, stages_ns: dict[str, int]
+        self, session: Session, arguments: list[bytes], elapsed_ns: int, stages_ns: dict[str, int]
     ) -> None:
         with self._lock:
             if not self._max_length:
@@ -89,7 +90,7 @@ class Slowlog:
                 id=next(self._ids),
                 time=self._clock.now_seconds(),
                 duration=elapsed_ns // 1000,
-                arguments=_shortened(request),
+                arguments=arguments,
                 address=session.address,
                 name=session.name,
                 stages={name: ns // 1000 for name, ns in stages_ns.items()},
@@ -112,7 +113,7 @@ class Slowlog:
             self._entries.clear()
 
 
-def _shortened(request: Request) -> list[bytes]:
+def shortened(request: Request) -> list[bytes]:
     """As Redis: 32 arguments of 128 bytes, with a word on what was left out."""
     kept = request
     if len(request) > MAX_ARGUMENTS:
