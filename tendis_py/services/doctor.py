@@ -216,6 +216,31 @@ _WORDS = {
 # What keeps requests waiting
 
 
+def _stuck(case: _Case) -> Iterator[Weighed]:
+    """No figure has it yet: what is not over counts in no stage."""
+    for work in case.observation.under_way:
+        name = work.command.replace("|", " ").upper()
+        doing = f"running {name}" if name else _WORDS.get(work.stage, work.stage)
+        runs = work.stage == "execute"
+        if runs and work.pool == "slow":
+            weight, advice = 0.1, "Others are not held up, but for those who want the same keys."
+        elif runs:
+            weight, advice = 2.0, "SLOWLOG GET shows the command once it is over, and its client."
+        else:
+            weight, advice = 2.0, "Look at the disk that dir is on, and at the system's log."
+        yield (
+            weight,
+            Finding(
+                "stuck",
+                work.stage,
+                0.0,
+                f"{work.thread} has been {doing} for {work.seconds:.1f} s, with "
+                f"{counted(work.requests, 'request')} in hand, and is not done.",
+                advice,
+            ),
+        )
+
+
 def _slow_fsync(case: _Case) -> Iterator[Weighed]:
     spent = case.of("fsync")
     work = case.work_share("fsync")
@@ -548,6 +573,7 @@ def _saturation(case: _Case) -> Iterator[Weighed]:
 
 
 _CHECKS: tuple[Callable[[_Case], Iterator[Weighed]], ...] = (
+    _stuck,
     _slow_fsync,
     _slow_reads,
     _costly_commands,
