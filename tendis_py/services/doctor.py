@@ -51,8 +51,9 @@ NOTABLE_LOAD = 0.25
 LONG_COMMAND_NS, LONG_COMMAND_LOAD = 20_000_000, 0.05
 """So long a call is felt by others where less of the time goes into it."""
 
-INSIDE = frozenset(("exec",))
-"""Commands whose time is that of others, which count it, too."""
+NO_LOAD = ("exec", "stages|")
+"""Commands, by the beginning of their names, whose time is that of others which count it, too, or
+the doctor's own."""
 
 FULL = 0.8
 """Part of a queue's capacity in use at which it is full."""
@@ -292,7 +293,9 @@ def _costly_commands(case: _Case) -> Iterator[Weighed]:
     work = case.work_share("execute")
     if work < NOTABLE:
         return
-    loads = {one: _load(one) for one in case.observation.commands if one.name not in INSIDE}
+    loads = {
+        one: _load(one) for one in case.observation.commands if not one.name.startswith(NO_LOAD)
+    }
     total = sum(loads.values())
     for command in sorted(loads, key=lambda one: -loads[one])[:3]:
         load, mean_ns = loads[command], _mean_ns(command)
