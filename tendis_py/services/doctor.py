@@ -64,6 +64,10 @@ SHORT_QUEUE_NS = 10_000_000
 BUSY = 0.85
 """Part of the time at which a thread has no more to give."""
 
+STARVED_CPUS = 0.6
+"""What a thread that is busy all the time uses at least, unless it waits for the disk or is kept
+from the CPU: one interpreter uses about one."""
+
 MANY_CONNECTIONS = 1000
 """For one reactor."""
 
@@ -148,6 +152,25 @@ class _Case:
         """The stage that most of the time goes into."""
         stage = max(self.own_ns, key=lambda stage: self.own_ns[stage], default="")
         return stage if self.own_ns.get(stage) else ""
+
+    @property
+    def busy_pools(self) -> list[str]:
+        """Those whose threads have no time left."""
+        return [pool for pool in ("reactor", "executor") if _all_busy(self.threads(pool))]
+
+    @property
+    def busy_threads(self) -> str:
+        return " and ".join(
+            f"{counted(len(threads), pool)} {percent(_mean_busy(threads))} busy"
+            for pool in self.busy_pools
+            for threads in (self.threads(pool),)
+        )
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether threads are busy without using a CPU or waiting for the disk."""
+        disk = sum(map(self.work_share, ("engine", "commit", "fsync")))
+        return bool(self.busy_pools) and disk < 0.4 and self.observation.cpus < STARVED_CPUS
 
     def threads(self, pool: str) -> list[ThreadFigures]:
         return [thread for thread in self.observation.threads if thread.pool == pool]
@@ -529,7 +552,7 @@ def _busy_reactors(case: _Case) -> Iterator[Weighed]:
     reactors = case.threads("reactor")
     shares = {stage: case.work_share(stage) for stage in ("accept", "parse", "write")}
     stage = max(shares, key=lambda name: shares[name])
-    if not _all_busy(reactors) or sum(shares.values()) < 0.5:
+    if not _all_busy(reactors) or sum(shares.values()) < 0.5 or case.is_starved:
         return
     now = case.observation
     yield (
@@ -548,24 +571,38 @@ def _busy_reactors(case: _Case) -> Iterator[Weighed]:
     )
 
 
+def _starvation(case: _Case) -> Iterator[Weighed]:
+    if not case.is_starved:
+        return
+    stage = case.longest
+    yield (
+        0.13,
+        Finding(
+            "starved",
+            stage,
+            case.share(stage),
+            f"The server does not get the CPU: {case.busy_threads}, but only "
+            f"{case.observation.cpus:.2f} CPUs in use, and it is not the disk that they wait for.",
+            "Something else takes the CPU: look at what runs on this machine (top, vmstat: st), or "
+            "at the limits of the container; every stage takes longer meanwhile.",
+        ),
+    )
+
+
 def _saturation(case: _Case) -> Iterator[Weighed]:
     """No thread has time left: nothing is wrong with any one stage."""
-    busy = [pool for pool in ("reactor", "executor") if _all_busy(case.threads(pool))]
-    if not busy or not case.total_ns:
+    busy = case.busy_pools
+    if not busy or not case.total_ns or case.is_starved:
         return
     now = case.observation
     stage = case.longest
-    pools = " and ".join(
-        f"{counted(len(case.threads(pool)), pool)} {percent(_mean_busy(case.threads(pool)))} busy"
-        for pool in busy
-    )
     yield (
         0.05,
         Finding(
             "saturation",
             stage,
             case.share(stage),
-            f"The CPU is the limit: {pools}, {now.cpus:.2f} CPUs in use, "
+            f"The CPU is the limit: {case.busy_threads}, {now.cpus:.2f} CPUs in use, "
             f"{now.requests_per_second:.0f} requests/s. Most of the requests' time, "
             f"{percent(case.share(stage))}, is {_WORDS.get(stage, stage)}.",
             "One interpreter runs one thread at a time, so more threads do not help: pipelines and "
@@ -588,6 +625,7 @@ _CHECKS: tuple[Callable[[_Case], Iterator[Weighed]], ...] = (
     _hot_keys,
     _crowded_reactors,
     _busy_reactors,
+    _starvation,
     _saturation,
 )
 
