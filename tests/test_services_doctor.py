@@ -99,7 +99,9 @@ def hot_key() -> Observation:
 
 
 def crowded_reactor() -> Observation:
-    return observation(stages=ORDINARY, threads=[thread("reactor-0", 0.97, connections=5000)])
+    return observation(
+        stages=ORDINARY, threads=[thread("reactor-0", 0.97, connections=5000)], cpus=0.9
+    )
 
 
 def busy_reactor() -> Observation:
@@ -272,7 +274,9 @@ def test_the_advice_is_for_the_model() -> None:
         model="redis", stages=costly_command().stages, commands=costly_command().commands
     )
     assert "threading-model tendis" in the("cpu", other).advice
-    crowded = observation(model="redis", threads=[thread("reactor-0", 1.0, connections=5000)])
+    crowded = observation(
+        model="redis", threads=[thread("reactor-0", 1.0, connections=5000)], cpus=1.0
+    )
     assert "io-threads" not in the("connections", crowded).advice
 
 
