@@ -1,125 +1,81 @@
-"""The command line: ``tendis-py [CONFIG_FILE] [--directive value …]``, as redis-server's."""
+"""The command line: ``tendis-py [CONFIG_FILE] [--directive value …]``, as redis-server's, and the
+subcommands beside it.
+
+What an action needs is imported when it is asked for: ``tendis-py top`` loads no storage engine,
+and a server no screen.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
+import importlib
 import sys
 from pathlib import Path
 
-import trio
-
-from tendis_py import REDIS_VERSION, __version__, log
 from tendis_py.config import (
-    Config,
     ConfigError,
+    Invocation,
     help_text,
     load_config,
     parse_command_line,
     version_text,
 )
-from tendis_py.errors import StorageError
-from tendis_py.interpreter import keep_collections_short, tune_interpreter
-from tendis_py.server import Server, leaves, raise_fd_limit, serve
-from tendis_py.storage.check import check_folder, data_folder
-from tendis_py.types.checks import INSPECTORS
-
-logger = logging.getLogger("tendis_py")
+from tendis_py.config.subcommands import SUBCOMMANDS
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Do what the command line asks for; the process's exit code. Of the server: 1 when it could
-    not start or end cleanly."""
+    """Do what the command line asks for; the process's exit code."""
     try:
         invocation = parse_command_line(sys.argv[1:] if argv is None else argv)
-        if invocation.action == "help":
-            print(help_text())
-            return 0
-        if invocation.action == "version":
-            print(version_text())
-            return 0
-        if invocation.action == "check":
-            return check_folder(data_folder(Path(invocation.checked_folder)), INSPECTORS, print)
-        config = load_config(invocation)
-        os.chdir(config.dir)
-        log.configure(config)
+        match invocation.action:
+            case "help":
+                print(help_text())
+                return 0
+            case "version":
+                print(version_text())
+                return 0
+            case "check":
+                return _check(Path(invocation.checked_folder))
+            case "subcommand":
+                return _run_subcommand(invocation)
+            case "serve":
+                return _serve(invocation)
     except (ConfigError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    return _serve(config)
 
 
-def _serve(config: Config) -> int:
-    clients = raise_fd_limit(config.maxclients)
-    if clients < config.maxclients:
-        logger.warning(
-            "maxclients is lowered from %d to %d: the process may not open more files",
-            config.maxclients,
-            clients,
-        )
-        config.maxclients = clients
-    tune_interpreter()
+def _serve(invocation: Invocation) -> int:
+    config = load_config(invocation, sys.stdin.buffer if invocation.from_stdin else None)
+    from tendis_py.serving import run_server
+
+    return run_server(config)
+
+
+def _check(folder: Path) -> int:
+    from tendis_py.storage.check import check_folder, data_folder
+    from tendis_py.types.checks import INSPECTORS
+
+    return check_folder(data_folder(folder), INSPECTORS, print)
+
+
+def _run_subcommand(invocation: Invocation) -> int:
+    subcommand = SUBCOMMANDS[invocation.subcommand]
     try:
-        trio.run(_run, config)
-    except (StorageError, OSError, BaseExceptionGroup) as failure:
-        kinds = (StorageError, OSError)
-        expected = [error for error in leaves(failure) if isinstance(error, kinds)]
-        if not expected:
+        module = importlib.import_module(subcommand.module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "tendis_py":
             raise
-        for error in expected:
-            logger.critical("%s", error)
-            print(error, file=sys.stderr)
+        print(
+            f"tendis-py {invocation.subcommand} needs {error.name}, which is not installed: "
+            f"pip install 'tendis-py[{subcommand.extra}]'",
+            file=sys.stderr,
+        )
         return 1
-    logger.log(log.NOTICE, "tendis-py is now ready to exit, bye bye...")
-    return 0
-
-
-async def _run(config: Config) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with serve(config) as server:
-            _banner(server)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(keep_collections_short, server.services.stats.changes)
-                nursery.start_soon(_stop_on_signal, signals, server, nursery.cancel_scope)
-                await server.stopping.wait()
-                nursery.cancel_scope.cancel()
-
-
-async def _stop_on_signal(signals: object, server: Server, scope: trio.CancelScope) -> None:
-    async for number in signals:  # type: ignore[attr-defined]
-        logger.log(log.NOTICE, "Received %s, scheduling shutdown...", signal.Signals(number).name)
-        server.shutdown()
-        return
-
-
-def _banner(server: Server) -> None:
-    config = server.config
-    say = logger.log
-    say(
-        log.NOTICE,
-        "tendis-py %s (speaks Redis %s), pid %d",
-        __version__,
-        REDIS_VERSION,
-        os.getpid(),
-    )
-    say(
-        log.NOTICE,
-        "threading model %s, io-threads %d, executor-threads %d",
-        server.model.name,
-        len(server.reactors),
-        sum(len(pool.executors) for pool in server.pools),
-    )
-    say(
-        log.NOTICE,
-        "data in %s, appendfsync %s, cache %d MB",
-        server.keyspace.engine.path,
-        config.appendfsync,
-        config.cache_size >> 20,
-    )
-    for address in server.listening:
-        say(log.NOTICE, "listening on %s", address)
-    say(log.NOTICE, "Ready to accept connections")
+    try:
+        code: int = module.main(list(invocation.arguments))
+    except KeyboardInterrupt:
+        return 130
+    return code
 
 
 if __name__ == "__main__":

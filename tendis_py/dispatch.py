@@ -9,14 +9,12 @@ request whose command is known; ``tests/test_call.py`` holds the two equal.
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
 from itertools import groupby, repeat
 from operator import itemgetter, length_hint
 from time import perf_counter_ns
-from typing import Any
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import REGISTRY, Command, Lane
@@ -35,28 +33,21 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.gates import PASS, gates_of
-from tendis_py.pieces import joined
-from tendis_py.resp.replies import NULL_ARRAY, QUEUED, Payload
+from tendis_py.resp.replies import QUEUED, Payload
 from tendis_py.resp.requests import Request, request_bytes
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters
 from tendis_py.services.global_gates import ALL_CLOSED
-from tendis_py.services.histogram import LINEAR, SUM, WAIT, bucket_of, tail_bucket
+from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
 from tendis_py.session import Session
-from tendis_py.storage.changes import Change, Place
-from tendis_py.storage.codec import STREAM
 from tendis_py.storage.events import noted
-from tendis_py.storage.locks import Claim
 from tendis_py.storage.pacing import ITEMS_AT_ONCE
 from tendis_py.storage.transaction import Transaction as StorageTransaction
+from tendis_py.unblocking import Unblocking
 
 log = logging.getLogger(__name__)
-
-MOST_SERVED = 100
-"""So many waiting clients are served because of one change, at once: some milliseconds. The others
-are run again by their own reactors."""
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
@@ -79,8 +70,8 @@ class Stop(Enum):
 class Dispatcher:
     """Runs requests on ``tx``, and counts with its ``counters``. Not thread-safe.
 
-    ``defers``: stop before a command of the slow lane instead of running it. ``locks``: whether
-    only the keys of ``claim`` are the batch's, if it has one; else all are.
+    ``defers``: stop before a command of the slow lane instead of running it. ``locks``: as of
+    ``Unblocking``.
     """
 
     def __init__(
@@ -95,8 +86,6 @@ class Dispatcher:
         self.context = Context(tx, services, self.call, self._run_unit, self._need_slow_lane)
         self.services = services
         self.defers = defers
-        self.claim: Claim | None = None
-        self._locks = locks
         self.stop = Stop.TURN
         """Why ``run`` stopped, if it did before the last request."""
         self.waits: Wait | None = None
@@ -106,6 +95,8 @@ class Dispatcher:
         queued, less what EXEC has run besides itself."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
+        self.unblocking = Unblocking(self.context, counters, self.call, locks=locks)
+        self._end_unit = self.unblocking.end_unit
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
         self._trial: list[Callable[[], None]] | None = None
@@ -258,7 +249,7 @@ class Dispatcher:
                     undo.clear()
             now = perf_counter_ns()
             elapsed = now - started
-            step = elapsed >> 7
+            step = elapsed >> SHIFT
             buckets = all_buckets[command]
             buckets[step if step < LINEAR else tail_bucket(step)] += 1
             buckets[SUM] += elapsed
@@ -520,134 +511,15 @@ class Dispatcher:
             return None
         return self.runs.take_within(command, [(session, run)], session.received, self._trial)
 
-    # Waiting
-
     def _block(self, wait: Wait) -> Payload | None:
         """The running request waits: None, or what to answer since its time was up while it was
         tried again."""
-        waiters = self.services.waiters
-        if self.services.notifications.active:
-            self.services.notifications.observe(
-                self.context, wait.command, wait.request, 0, NULL_ARRAY
-            )
-        self._end_unit()
-        again = waiters.sessions.get(wait.session)
-        if again is None:
-            waiters.add(wait)
-        elif not waiters.give_back(again):
-            return again.ending
+        outcome = self.unblocking.add(wait)
+        if not isinstance(outcome, Wait):
+            return outcome
         self.stop = Stop.BLOCKED
-        self.waits = again or wait
+        self.waits = outcome
         return None
-
-    def _end_unit(self) -> None:
-        """The unit of work is complete: serve those who wait for what it has changed."""
-        change = self.context.tx.end_unit()
-        if change is not None and self.services.waiters.sessions:
-            self._serve(change)
-
-    def _serve(self, change: Change) -> None:
-        context, waiters = self.context, self.services.waiters
-        session, replies, later = context.session, context.replies, context.later
-        changes = deque([change])
-        tries = 0
-        left: set[Place] = set()
-        """Where the first in line is to be run again: those behind it come after it."""
-        while changes:
-            change = changes.popleft()
-            for place in waiters.waited_for(change.concerned, change.databases):
-                if place in left:
-                    continue
-                in_vain: set[Any] = set()
-                for wait in self._waits_for(place):
-                    if wait.alike is not None and wait.alike in in_vain:
-                        continue
-                    if tries < MOST_SERVED and self._holds(wait.claims):
-                        tries += 1
-                        if not self._try_again(wait, changes):
-                            in_vain.add(wait.alike)
-                    else:
-                        waiters.run_again(wait)
-                        if wait.kind != STREAM:
-                            left.add(place)
-                            break
-        context.replies, context.later = replies, later
-        context.enter(session)
-
-    def nudge(self, change: Change) -> None:
-        """Have those tried again who wait for what background work has changed."""
-        waiters = self.services.waiters
-        for place in waiters.waited_for(change.concerned, change.databases):
-            for wait in self._waits_for(place):
-                waiters.run_again(wait)
-
-    def _waits_for(self, place: Place) -> Iterator[Wait]:
-        """Those to be tried because of what ``place`` holds, which that may change."""
-        tried: set[Wait] = set()
-        while waits := self.services.waiters.next_for(place, self._kind_of(place), tried):
-            for wait in waits:
-                tried.add(wait)
-                if wait.if_gone or self._kind_of(place) == wait.kind:
-                    yield wait
-
-    def _kind_of(self, place: Place) -> int | None:
-        index, key = place
-        row = self.context.tx.database(index).peek(key)
-        return None if row is None else row.type
-
-    def _holds(self, keys: frozenset[bytes]) -> bool:
-        """Whether the locks of all ``keys`` are held."""
-        if self.claim is None:
-            return not self._locks
-        return self.claim.keys is None or keys <= self.claim.keys
-
-    def _try_again(self, wait: Wait, changes: deque[Change]) -> bool:
-        """Run what waits, and answer it once that is committed; what it has changed is added to
-        ``changes``. False if that was in vain."""
-        context, waiters = self.context, self.services.waiters
-        tx = context.tx
-        if not waiters.take(wait):
-            return True
-        served = False
-        context.enter(wait.session)
-        if wait.is_worth_it is not None and not wait.is_worth_it(context):
-            self._give_back(wait)
-            return False
-        context.replies, context.later = [], []
-        try:
-            payload = self.call(wait.command, wait.request, perf_counter_ns())
-        except BlockedError:
-            self._give_back(wait)
-        except TooLargeError:
-            self._give_back(wait)
-            waiters.run_again(wait)
-        else:
-            if context.later:
-                protocol = wait.session.protocol
-                payload = joined([payload, *(one.payload(protocol) for one in context.later)])
-            wait.session.commands += 1
-            self.counters.processed += 1
-            tx.outgoing.append(partial(self._answer_committed, tx, wait, payload))
-            tx.amends.append(partial(self._give_back, wait))
-            served = True
-        if (change := tx.end_unit()) is not None:
-            changes.append(change)
-        return served
-
-    def _answer_committed(self, tx: StorageTransaction, wait: Wait, payload: Payload) -> None:
-        if tx.failure:
-            payload = wait.session.encoders[ReplyError](ReplyError(tx.failure))
-        self._answer(wait, payload)
-
-    def _answer(self, wait: Wait, payload: Payload) -> None:
-        self.services.waiters.end(wait)
-        peer = wait.session.peer
-        peer.home.answer(peer, payload)
-
-    def _give_back(self, wait: Wait) -> None:
-        if not self.services.waiters.give_back(wait):
-            assert wait.ending is not None
-            self._answer(wait, wait.ending)
 
     def _failed(
         self,

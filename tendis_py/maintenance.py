@@ -18,6 +18,7 @@ from tendis_py.errors import StorageError, WriteFailedError
 from tendis_py.services import Services
 from tendis_py.services.process import release_free_memory
 from tendis_py.services.rates import SAMPLE_SECONDS
+from tendis_py.services.stages import BACKGROUND, Stage
 from tendis_py.storage.expiry import Due, ExpireFields, Expiry
 from tendis_py.storage.reclaim import Reclaimer
 from tendis_py.storage.transaction import Transaction
@@ -27,8 +28,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[bool]]
 
+FSYNC = Stage("fsync", BACKGROUND, BACKGROUND)
 FSYNC_SECONDS = 1.0
 OBSERVE_SECONDS = 1.0
+SAMPLES_A_SECOND = round(1 / SAMPLE_SECONDS)
 PROMPT_SECONDS = 0.05
 RECOVERY_SECONDS = 1.0
 """How often a disk that has refused a write is looked at."""
@@ -80,9 +83,12 @@ class Maintenance:
             if not self._disk.failure:
                 sync = self._services.config.appendfsync != "no"
                 try:
-                    await trio.to_thread.run_sync(partial(engine.note_files, sync=sync))
+                    took = await trio.to_thread.run_sync(partial(engine.note_files, sync=sync))
                 except WriteFailedError as error:
                     self._disk.failed(error)
+                else:
+                    if took:
+                        self._services.stats.background.record_one(FSYNC, took)
             await trio.sleep(FSYNC_SECONDS)
 
     async def _recover(self) -> None:
@@ -170,9 +176,13 @@ class Maintenance:
         self._services.latency.record("expire-cycle", took)
 
     async def _sample(self) -> None:
+        samples = 0
         while True:
             await trio.sleep(SAMPLE_SECONDS)
+            samples += 1
             self._services.rates.sample()
+            if samples % SAMPLES_A_SECOND == 0:
+                self._services.stats.recent.sample()
             self._services.keyspace.orders.trim()
             self._services.memory.use()  # the peak must not go unseen
             self._services.hotkeys.look()

@@ -15,7 +15,8 @@ class Pieces:
     __slots__ = ("_size", "parts")
 
     def __init__(self, parts: Iterable[bytes]) -> None:
-        self.parts = list(filter(None, parts))
+        self.parts: list[bytes] = []  # is there for __del__ even if ``parts`` raises
+        self.parts += filter(None, parts)
         self._size = sum(map(len, self.parts))
 
     def __len__(self) -> int:

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any
 
 import trio
@@ -343,8 +344,9 @@ def _listener_for(
     reactor: Reactor, listener: socket.socket, doorkeeper: Doorkeeper
 ) -> Callable[[], None]:
     def accepted(sock: socket.socket) -> None:
+        now = perf_counter_ns()
         if doorkeeper.admit(sock):
-            reactor.adopt(sock)
+            reactor.adopt(sock, now)
 
     return lambda: reactor.listen(listener, accepted)
 

@@ -51,8 +51,8 @@ class Peer(Protocol):
         """In how many replies, or parts of one, those bytes are kept."""
 
     @property
-    def behind_since(self) -> float | None:
-        """Since when it has not had all there was for it (monotonic seconds)."""
+    def outbox_since(self) -> int:
+        """Since when there have been such (perf_counter_ns); of no meaning while there are none."""
 
     @property
     def thread(self) -> int:

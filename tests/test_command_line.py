@@ -1,11 +1,14 @@
 """The command line, in redis-server's conventions."""
 
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from tendis_py import __version__
+from tendis_py.__main__ import main
 from tendis_py.config import (
     Config,
     ConfigError,
@@ -15,6 +18,7 @@ from tendis_py.config import (
     version_text,
 )
 from tendis_py.config.settings import DIRECTIVES
+from tendis_py.config.subcommands import SUBCOMMANDS, Subcommand
 
 BAD = "Bad directive or wrong number of arguments"
 
@@ -38,10 +42,84 @@ def load(*argv: str, stdin: bytes = b"") -> Config:
         (["--requirepass", "-h"], "serve"),
         (["--check", "folder"], "check"),
         (["--requirepass", "--check"], "serve"),
+        (["top"], "subcommand"),
+        (["./top"], "serve"),
+        (["--unixsocket", "top"], "serve"),
     ],
 )
 def test_actions(argv: list[str], action: str) -> None:
     assert parse_command_line(argv).action == action
+
+
+def test_a_subcommand_reads_its_own_arguments() -> None:
+    invocation = parse_command_line(["top", "host:1", "--once", "-h"])
+    assert invocation.subcommand == "top"
+    assert invocation.arguments == ("host:1", "--once", "-h")
+
+
+def test_a_configuration_file_named_as_a_subcommand_is_given_by_its_path() -> None:
+    assert parse_command_line(["./top"]).config_file == str(Path("top").absolute())
+
+
+def subcommand(monkeypatch: pytest.MonkeyPatch, folder: Path, source: str, *arguments: str) -> int:
+    """The exit code of ``tendis-py probe …``, which is ``source``."""
+    (folder / "probe_subcommand.py").write_text(source)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "probe_subcommand", raising=False)
+    monkeypatch.setitem(SUBCOMMANDS, "probe", Subcommand("probe_subcommand", "probing", "", ""))
+    return main(["probe", *arguments])
+
+
+def test_a_subcommand_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = "def main(arguments): return len(arguments)"
+    assert subcommand(monkeypatch, tmp_path, source, "a", "-b", "--c") == 3
+
+
+def test_a_subcommand_names_the_extra_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert subcommand(monkeypatch, tmp_path, "import absent_library.part") == 1
+    assert capsys.readouterr().err == (
+        "tendis-py probe needs absent_library, which is not installed: "
+        "pip install 'tendis-py[probing]'\n"
+    )
+
+
+def test_ctrl_c_ends_a_subcommand_quietly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = "def main(arguments): raise KeyboardInterrupt"
+    assert subcommand(monkeypatch, tmp_path, source) == 130
+
+
+def test_top_does_without_the_server() -> None:
+    loaded = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "import sys, tendis_py.__main__ as program; program.main(['top', '--help']);"
+            "print([it for it in sys.modules if it in ('rocksdict', 'tendis_py.server')])",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert loaded.stdout.endswith("\n[]\n")
+
+
+def test_a_start_reads_the_configuration_from_stdin() -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "tendis_py", "-"],
+        input="no-such-directive 1\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "no-such-directive" in refused.stderr
+
+
+def test_help_lists_the_subcommands() -> None:
+    assert "tendis-py top HOST:PORT …" in help_text()
 
 
 def test_check_takes_one_folder() -> None:

@@ -1,9 +1,10 @@
 """Imports point one way (docs/design.md §2): a module knows only what stands to its right.
 
-    __main__ → server → threading_model → stages → dispatch → commands → types → storage
+    __main__ → serving → server → threading_model → stages → dispatch → commands → types → storage
 
-``services`` and ``session`` stand beside: dispatch, commands and stages use them. Imports that only
-the type checker reads count as any other.
+``services`` and ``session`` stand beside: dispatch, commands and stages use them. Subcommands
+(``load``, ``top``) are programs of their own, which know a server by its protocol only.
+Imports that only the type checker reads count as any other.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ LEAVES = {"errors", "glob", "numbers", "pieces"}
 """Modules that import nothing of the package."""
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": {"server", "interpreter", "types", "storage", "config", "log", *LEAVES},
+    "__main__": {"serving", "types", "storage", "config"},
+    "serving": {"server", "interpreter", "config", "log", *LEAVES},
+    "top": {"config", *LEAVES},
+    "load": {"config", *LEAVES},
     "interpreter": LEAVES,
     "pidfile": set(),
     "server": {
@@ -41,7 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         *LEAVES,
     },
-    "dispatch": {"runs", "gates", "commands", "services", "session", "storage", "resp", *LEAVES},
+    "dispatch": {
+        *("runs", "gates", "unblocking", "commands", "services", "session", "storage", "resp"),
+        *LEAVES,
+    },
+    "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
     "commands": {"types", "storage", "services", "session", "resp", "config", "log", *LEAVES},
@@ -58,10 +66,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "rocksdict": ("storage.engine", "storage.gaps", "storage.options"),
-    "hiredis": ("resp",),
-    "trio": ("__main__", "interpreter", "server", "maintenance", "stages"),
-    "socket": ("server", "stages"),
-    "select": ("stages",),
+    "hiredis": ("resp", "load", "top"),
+    "textual": ("top",),
+    "rich": ("load", "top"),
+    "trio": ("serving", "interpreter", "server", "maintenance", "stages", "load", "top"),
+    "socket": ("server", "stages", "load"),
+    "select": ("stages", "load"),
     "asyncio": (),
 }
 """Outside package → the modules that may import it."""

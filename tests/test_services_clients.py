@@ -14,8 +14,7 @@ THREADS = 8
 class FakePeer:
     """A connection that counts how often it is told to close."""
 
-    input_bytes = output_bytes = output_pieces = thread = 0
-    behind_since = None
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def __init__(self) -> None:
         self.closed = 0

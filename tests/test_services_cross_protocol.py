@@ -11,8 +11,7 @@ from tendis_py.session import Session
 class FakePeer:
     """A connection that counts how often it is aborted."""
 
-    input_bytes = output_bytes = output_pieces = thread = 0
-    behind_since = None
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def __init__(self) -> None:
         self.aborted = 0

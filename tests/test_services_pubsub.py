@@ -40,8 +40,7 @@ class Outlet:
 
 
 class Peer:
-    input_bytes = output_bytes = output_pieces = thread = 0
-    behind_since = None
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def __init__(self, home: Outlet) -> None:
         self.home = home

@@ -12,8 +12,7 @@ from tendis_py.session import Session
 
 
 class NoPeer:
-    input_bytes = output_bytes = output_pieces = thread = 0
-    behind_since = None
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def close(self) -> None:
         raise AssertionError("nobody closes it")

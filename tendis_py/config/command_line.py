@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from tendis_py.config.live import Config
+from tendis_py.config.subcommands import SUBCOMMANDS
 from tendis_py.config.syntax import (
     BAD_DIRECTIVE,
     COMMAND_LINE,
@@ -28,13 +29,16 @@ from tendis_py.config.syntax import (
 class Invocation:
     """What a command line asks for."""
 
-    action: Literal["serve", "help", "version", "check"] = "serve"
+    action: Literal["serve", "help", "version", "check", "subcommand"] = "serve"
     config_file: str | None = None
     """Absolute path."""
     from_stdin: bool = False
     options: tuple[Line, ...] = ()
     checked_folder: str = ""
     """Where the data to check is: a data folder, or a server's ``dir``."""
+    subcommand: str = ""
+    arguments: tuple[str, ...] = ()
+    """Those that follow the subcommand."""
 
 
 def parse_command_line(argv: list[str]) -> Invocation:
@@ -51,6 +55,9 @@ def parse_command_line(argv: list[str]) -> Invocation:
         if len(argv) != 2:
             raise ConfigError(BAD_DIRECTIVE, file=COMMAND_LINE, line_number=1, line=" ".join(argv))
         return Invocation(action="check", checked_folder=argv[1])
+    if argv and argv[0] in SUBCOMMANDS:
+        name, *arguments = argv
+        return Invocation(action="subcommand", subcommand=name, arguments=tuple(arguments))
     config_file, from_stdin, rest = None, False, argv
     if argv and not argv[0].startswith("-"):
         config_file, rest = os.path.abspath(argv[0]), argv[1:]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.config.directive import Directive
 from tendis_py.config.settings import DIRECTIVES, Settings
+from tendis_py.config.subcommands import SUBCOMMANDS
 
 _USAGE = """\
 Usage: tendis-py [CONFIG_FILE] [--directive value ...] [-]
@@ -17,6 +18,7 @@ Usage: tendis-py [CONFIG_FILE] [--directive value ...] [-]
        tendis-py -v or --version
        tendis-py -h or --help
        tendis-py --check DIR          (verify the data of a server that is not running)
+{subcommands}
 
 Examples:
        tendis-py                      (run with the defaults)
@@ -27,6 +29,8 @@ Examples:
 
 A directive means the same in CONFIG_FILE (redis.conf syntax), as an option, and in CONFIG SET;
 an option overrides the file. Those marked * can't be changed while the server runs.
+
+A CONFIG_FILE with the name of a subcommand is given by its path: ./top.
 
 The other directives of Redis are accepted without effect, see docs/configuration.md.
 
@@ -61,7 +65,14 @@ def help_text() -> str:
     working = [it for it in DIRECTIVES if it.effect]
     width = max(len(_label(it)) for it in working) + 1
     lines = [f"  {_label(it) + ('' if it.runtime else '*'):<{width}}  {it.help}" for it in working]
-    return _USAGE + "\n".join(lines) + "\n"
+    return _USAGE.format(subcommands=_subcommands()) + "\n".join(lines) + "\n"
+
+
+def _subcommands() -> str:
+    return "\n".join(
+        f"       {f'tendis-py {name} {it.arguments}':<31}({it.help})"
+        for name, it in SUBCOMMANDS.items()
+    )
 
 
 def reference_markdown() -> str:

@@ -1,7 +1,7 @@
 """Durations in buckets: cheap to record, read as percentiles.
 
-Linear up to 65 µs in steps of 128 ns (one shift, no branch on the hot path), eight buckets per
-power of two above that: at most 12.5 % off. Knows nothing of what is measured.
+Linear up to 8 µs in steps of 16 ns (one shift, no branch on the hot path), 32 buckets per power of
+two above that: at most 3.2 % off, or 16 ns. Knows nothing of what is measured.
 
 Recording is one thread's; any thread may read: a copy of a list is taken in one go.
 """
@@ -14,9 +14,17 @@ from functools import reduce
 from itertools import accumulate
 from operator import add, sub
 
+from tendis_py.services.observation import Durations
+
 LINEAR = 512
-_SHIFT = 7
-_TAIL = 8 * 32
+SHIFT = 4
+_FINE = 5
+"""Above the linear part, bits of a duration below its highest that tell buckets apart."""
+_FIRST = LINEAR.bit_length() - 1
+_BASE = LINEAR - ((_FIRST + 2) << _FINE)
+_POWERS = 30
+"""Longer than 2.4 hours is as long as that."""
+_TAIL = _POWERS << _FINE
 SUM = LINEAR + _TAIL
 """Index of the sum of all durations in ns."""
 WAIT = SUM + 1
@@ -25,35 +33,53 @@ SIZE = WAIT + 1
 
 Buckets = list[int]
 
+_PERCENTS = (50, 90, 99, 99.9, 100)
+
 
 def new_buckets() -> Buckets:
     return [0] * SIZE
 
 
 def tail_bucket(step: int) -> int:
-    """The bucket of a duration of ``step`` (ns >> 7) >= LINEAR."""
-    power = step.bit_length() - 1
-    return min(LINEAR + (power - 9) * 8 + ((step >> (power - 3)) & 7), SUM - 1)
+    """The bucket of a duration of ``step`` (ns >> SHIFT) >= LINEAR."""
+    bits = step.bit_length()
+    bucket = _BASE + (bits << _FINE) + (step >> (bits - _FINE - 1))
+    return bucket if bucket < SUM else SUM - 1
 
 
 def bucket_of(ns: int) -> int:
-    step = ns >> _SHIFT
+    step = ns >> SHIFT
     return step if step < LINEAR else tail_bucket(step)
 
 
 def record(buckets: Buckets, ns: int) -> None:
     """Count one duration. (The dispatcher has this inline.)"""
-    step = ns >> _SHIFT
+    step = ns >> SHIFT
     buckets[step if step < LINEAR else tail_bucket(step)] += 1
     buckets[SUM] += ns
+
+
+def record_each(buckets: Buckets, durations: Iterable[int], times: Iterable[int]) -> None:
+    """Count each of ``durations``, in ns, as often as ``times`` says."""
+    total = 0
+    for ns, often in zip(durations, times, strict=True):
+        total += ns * often
+        step = ns >> SHIFT
+        if step >= LINEAR:  # as tail_bucket has it
+            bits = step.bit_length()
+            step = _BASE + (bits << _FINE) + (step >> (bits - _FINE - 1))
+            if step >= SUM:
+                step = SUM - 1
+        buckets[step] += often
+    buckets[SUM] += total
 
 
 def upper_ns(bucket: int) -> int:
     """The longest duration of a bucket in ns, exclusive."""
     if bucket < LINEAR:
-        return (bucket + 1) << _SHIFT
-    power, part = divmod(bucket - LINEAR, 8)
-    return (8 + part + 1) << (power + 9 - 3 + _SHIFT)
+        return (bucket + 1) << SHIFT
+    power, part = divmod(bucket - LINEAR, 1 << _FINE)
+    return ((1 << _FINE) + part + 1) << (power + _FIRST - _FINE + SHIFT)
 
 
 def merge(parts: Iterable[Buckets]) -> Buckets:
@@ -76,13 +102,21 @@ def count(buckets: Buckets) -> int:
 
 
 def percentiles_ns(buckets: Buckets, percents: Sequence[float]) -> list[int]:
-    """For each percentage the duration in ns that so many do not exceed; 0 when nothing was
-    recorded."""
+    """For each percentage the duration in ns that so many do not exceed, 100 being the longest; 0
+    when nothing was recorded."""
     running = list(accumulate(buckets[:SUM]))
     total = running[-1]
     if not total:
         return [0] * len(percents)
     return [upper_ns(bisect_left(running, max(1, total * percent / 100))) for percent in percents]
+
+
+def durations(buckets: Buckets) -> Durations:
+    """What there is to say of a histogram."""
+    calls = count(buckets)
+    if not calls:
+        return Durations()
+    return Durations(calls, buckets[SUM], *percentiles_ns(buckets, _PERCENTS))
 
 
 def mean_ns(buckets: Buckets) -> float:

@@ -9,38 +9,63 @@ from __future__ import annotations
 from typing import Any
 
 from tendis_py.services import Services
-from tendis_py.services.histogram import count, mean_ns, percentiles_ns
+from tendis_py.services.histogram import Buckets, durations, merge
+from tendis_py.services.observation import Durations
 from tendis_py.services.report import Fields
-from tendis_py.services.stages import STAGES
+from tendis_py.services.stages import STAGES, Histograms
 from tendis_py.storage.families import COLUMN_FAMILIES, META
 from tendis_py.storage.reclaim import backlog
 
-_PERCENTS = (50, 99, 99.9)
 _LEVELS = 7
 
 
 def stages(services: Services) -> Fields:
-    """Per stage, over all threads: how many batches went through and how long they took. Then
-    the threads, and the figures of reactors, queues, locks and cache by name."""
+    """Per stage, over all threads: how many requests went through and how long it took them; the
+    same over the last ten seconds and minute; by lane and pool. Then the threads, and the figures
+    of reactors, queues, locks and cache by name."""
     stats = services.stats
-    for stage in STAGES:
-        buckets = stats.stage_buckets(stage)
-        durations = percentiles_ns(buckets, _PERCENTS)
+    all_time = stats.stages()
+    for stage, said in _by_stage(all_time).items():
+        yield f"stage_{stage}", _durations(said)
+    for seconds, window in stats.recent.histograms().items():
+        for stage, said in _by_stage(window).items():
+            yield f"stage_{stage}_{seconds}s", _durations(said)
+    for (stage, lane, pool), buckets in all_time.items():
+        yield f"stage_{stage}_{lane}_{pool}", _durations(durations(buckets))
+    batches = stats.batches()
+    for thread in stats.thread_figures():
         yield (
-            f"stage_{stage}",
+            f"executing_thread_{thread.name}",
             {
-                "calls": count(buckets),
-                "usec_per_call": f"{mean_ns(buckets) / 1000:.2f}",
-                **{
-                    f"p{percent}": f"{ns / 1000:.3f}"
-                    for percent, ns in zip(_PERCENTS, durations, strict=True)
-                },
+                "batches": batches[thread.name],
+                "busy": f"{thread.busy:.3f}",
+                "batches_per_sec": f"{thread.batches:.1f}",
+                "requests_per_sec": f"{thread.requests:.1f}",
             },
         )
-    for name, batches in stats.batches().items():
-        yield f"executing_thread_{name}", {"batches": batches}
+    yield "inline_share", f"{stats.inline_share():.3f}"
     for name, record in services.figures.now().items():
         yield name, {field: _plain(value) for field, value in record.items()}
+
+
+def _by_stage(histograms: Histograms) -> dict[str, Durations]:
+    parts: dict[str, list[Buckets]] = {stage: [] for stage in STAGES}
+    for (stage, _, _), buckets in histograms.items():
+        parts[stage].append(buckets)
+    return {stage: durations(merge(found)) for stage, found in parts.items()}
+
+
+def _durations(said: Durations) -> dict[str, Any]:
+    return {
+        "calls": said.count,
+        "usec": said.sum_ns // 1000,
+        "usec_per_call": f"{said.sum_ns / (said.count or 1) / 1000:.2f}",
+        "p50": f"{said.p50_ns / 1000:.3f}",
+        "p90": f"{said.p90_ns / 1000:.3f}",
+        "p99": f"{said.p99_ns / 1000:.3f}",
+        "p99.9": f"{said.p999_ns / 1000:.3f}",
+        "max": f"{said.max_ns / 1000:.3f}",
+    }
 
 
 def _plain(value: Any) -> Any:

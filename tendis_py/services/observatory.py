@@ -22,11 +22,8 @@ from tendis_py.services.observation import (
     LockFigures,
     Observation,
     QueueFigures,
-    StageFigures,
-    ThreadFigures,
 )
 from tendis_py.services.slow_readers import slow_readers
-from tendis_py.services.stages import STAGES
 
 if TYPE_CHECKING:
     from tendis_py.services import Services
@@ -113,14 +110,14 @@ class Observatory:
             blocked_clients=len(services.clients.blocked),
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
-            stages=list(self._stages()),
+            stages=services.stats.stage_figures(),
             queues=list(_queues(records, services, before.refused)),
-            threads=list(self._threads()),
+            threads=services.stats.thread_figures(),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
             cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
             locks=LockFigures(**records.get("locks", {})),
-            slow_readers=slow_readers(services.clients, services.stats, services.clock.monotonic()),
+            slow_readers=slow_readers(services.clients, services.stats),
             hot_keys=services.key_sampler.hot(),
             contended_keys=services.key_sampler.contended(),
         )
@@ -151,17 +148,6 @@ class Observatory:
         now = self._moment()
         moments = self._moments
         return (moments[0] if moments else now), now
-
-    def _stages(self) -> Iterator[StageFigures]:
-        for stage in STAGES:
-            found = durations(self._services.stats.stage_buckets(stage))
-            yield StageFigures(stage, "fast", "reactor", found, {})
-
-    def _threads(self) -> Iterator[ThreadFigures]:
-        connections = {one.name: one.connections for one in self._services.stats.traffic}
-        for name in self._services.stats.batches():
-            pool = name.partition("-")[0]
-            yield ThreadFigures(name, pool, 0.0, 0.0, 0.0, connections.get(name, 0))
 
     def _engine(self) -> EngineFigures:
         found, before = self._services.holdings.now().engine, self._engine_before

@@ -11,11 +11,38 @@ from dataclasses import dataclass, field, fields
 
 from tendis_py.services.clients import Clients
 from tendis_py.services.counters import MOST_CODES, Counters, Named
-from tendis_py.services.histogram import SUM, WAIT, Buckets, count, merge, minus
-from tendis_py.services.stages import STAGES, StageTimes
+from tendis_py.services.histogram import (
+    SUM,
+    WAIT,
+    Buckets,
+    count,
+    durations,
+    merge,
+    minus,
+)
+from tendis_py.services.observation import StageFigures, ThreadFigures
+from tendis_py.services.recent import Recent
+from tendis_py.services.stages import (
+    BACKGROUND,
+    LANES,
+    POOLS,
+    STAGES,
+    Histograms,
+    Stage,
+    StageTimes,
+    ThreadTimes,
+)
 
 RECENT_LOOKS = 16
 """Of a reactor at its connections: eight seconds."""
+
+
+_ORDER = {
+    Stage(stage, lane, pool): (number, lane, pool)
+    for number, stage in enumerate(STAGES)
+    for lane in (*LANES, BACKGROUND)
+    for pool in (*POOLS, BACKGROUND)
+}
 
 
 class Traffic:
@@ -103,7 +130,7 @@ class _Mark:
     buckets: dict[Named, Buckets] = field(default_factory=dict)
     failures: Counter[Named] = field(default_factory=Counter)
     rejections: Counter[Named] = field(default_factory=Counter)
-    stages: dict[str, Buckets] = field(default_factory=dict)
+    stages: Histograms = field(default_factory=dict)
     execute_ns: int = 0
     busy_ns: int = 0
     batches: dict[str, int] = field(default_factory=dict)
@@ -112,10 +139,14 @@ class _Mark:
 class Stats:
     def __init__(self, clients: Clients) -> None:
         self._threads: list[Counters] = []
-        self.stage_times: list[StageTimes] = []
+        self._stage_times: list[StageTimes] = []
+        self._thread_times: list[ThreadTimes] = []
         self.traffic: list[Traffic] = []
         self._clients = clients
         self._mark = _Mark()
+        self.background = self.new_stage_times()
+        """What no request waits for."""
+        self.recent = Recent(self._all_stages, self._thread_times)
         self.latencies = Latencies(self)
 
     def new_counters(self) -> Counters:
@@ -123,6 +154,18 @@ class Stats:
         counters = Counters()
         self._threads.append(counters)
         return counters
+
+    def new_stage_times(self) -> StageTimes:
+        """The stages of another reactor's batches, included in the figures from now on."""
+        times = StageTimes()
+        self._stage_times.append(times)
+        return times
+
+    def new_thread(self, name: str) -> ThreadTimes:
+        """What another thread has done, included in the figures from now on."""
+        times = ThreadTimes(name)
+        self._thread_times.append(times)
+        return times
 
     def new_traffic(self, name: str) -> Traffic:
         """The counters of a new reactor, which are included in the totals from now on."""
@@ -137,13 +180,14 @@ class Stats:
             self.all_buckets(),
             self._all_failures(),
             self._all_rejections(),
-            {stage: self._all_of_stage(stage) for stage in STAGES},
+            self._all_stages(),
             self._all_execute_ns(),
             self._all_busy_ns(),
             self._all_batches(),
         )
         for counters in self._threads:
             counters.errors = {}
+        self.recent.reset()
         self.latencies.reset()
 
     def totals(self) -> Totals:
@@ -197,11 +241,57 @@ class Stats:
                 parts.setdefault(command, []).append(buckets)
         return {command: merge(found) for command, found in parts.items()}
 
-    def stage_buckets(self, stage: str) -> Buckets:
-        """The histogram of one stage over all threads."""
-        buckets = self._all_of_stage(stage)
-        earlier = self._mark.stages.get(stage)
-        return minus(buckets, earlier) if earlier else buckets
+    def stages(self) -> Histograms:
+        """The histogram of each stage, by lane and pool, in their order."""
+        earlier = self._mark.stages
+        found = self._all_stages()
+        return {
+            stage: minus(found[stage], earlier[stage]) if stage in earlier else found[stage]
+            for stage in sorted(found, key=_ORDER.__getitem__)
+        }
+
+    def stage_figures(self) -> list[StageFigures]:
+        """Each stage that there is, by lane and pool; also over the last WINDOWS seconds."""
+        recent = self.recent.histograms()
+        return [
+            StageFigures(
+                *stage,
+                durations(buckets),
+                {
+                    seconds: durations(window[stage])
+                    for seconds, window in recent.items()
+                    if stage in window
+                },
+            )
+            for stage, buckets in self.stages().items()
+        ]
+
+    def thread_figures(self) -> list[ThreadFigures]:
+        """Each thread that executes."""
+        connections = {traffic.name: traffic.connections for traffic in self.traffic}
+        work = self.recent.work()
+        found = []
+        for times in self._thread_times:
+            done = work[times.name]
+            seconds = done.ns / 1e9 or 1.0
+            found.append(
+                ThreadFigures(
+                    name=times.name,
+                    pool=times.pool,
+                    busy=min(done.busy_ns / 1e9 / seconds, 1.0),
+                    batches=done.batches / seconds,
+                    requests=done.requests / seconds,
+                    connections=connections.get(times.name, 0),
+                )
+            )
+        return found
+
+    def inline_share(self) -> float:
+        """The part of the batches of the last ten seconds that ran in a reactor; 0 if there were
+        none."""
+        work = self.recent.work()
+        inline = sum(work[one.name].batches for one in self._thread_times if one.pool == "reactor")
+        return inline / (sum(done.batches for done in work.values()) or 1)
 
     def execute_ns(self) -> int:
         """What the commands took, over all threads."""
@@ -246,17 +336,21 @@ class Stats:
             output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
         )
 
-    def _all_of_stage(self, stage: str) -> Buckets:
-        return merge(times.buckets(stage) for times in self.stage_times)
+    def _all_stages(self) -> Histograms:
+        found: dict[Stage, list[Buckets]] = {}
+        for times in self._stage_times:
+            for stage, buckets in times.histograms().items():
+                found.setdefault(stage, []).append(buckets)
+        return {stage: merge(parts) for stage, parts in found.items()}
 
     def _all_execute_ns(self) -> int:
-        return sum(times.execute_ns for times in self.stage_times)
+        return sum(times.execute_ns for times in self._thread_times)
 
     def _all_busy_ns(self) -> int:
-        return sum(times.busy_ns for times in self.stage_times)
+        return sum(times.busy_ns for times in self._thread_times)
 
     def _all_batches(self) -> dict[str, int]:
-        return {times.name: times.batches for times in self.stage_times}
+        return {times.name: times.batches for times in self._thread_times}
 
     def _all_failures(self) -> Counter[Named]:
         return sum((Counter(one.failures) for one in self._threads), Counter())

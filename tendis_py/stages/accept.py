@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from time import perf_counter_ns
 
 import trio
 
@@ -98,6 +99,7 @@ async def deal(
         for _ in range(64):
             try:
                 sock, _ = listener.accept()
+                accepted = perf_counter_ns()
             except BlockingIOError:
                 break
             except OSError as error:  # out of file descriptors: let some close
@@ -106,7 +108,7 @@ async def deal(
                 await trio.sleep(0.1)
                 break
             if doorkeeper.admit(sock):
-                choose().adopt(sock)
+                choose().adopt(sock, accepted)
 
 
 def stop_dealing(listener: socket.socket) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from time import perf_counter_ns
 from typing import Any, Protocol
 
 from tendis_py.commands.registry import REGISTRY
@@ -70,8 +71,7 @@ class Gone:
 
     home = _Nowhere()
     closed = True
-    input_bytes = output_bytes = output_pieces = thread = 0
-    behind_since: float | None = None
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def close(self) -> None:
         """It is closed."""
@@ -97,7 +97,6 @@ class Connection:
 
     __slots__ = (
         "_monotonic",
-        "behind_since",
         "busy",
         "closed",
         "early",
@@ -108,7 +107,9 @@ class Connection:
         "home",
         "outbox",
         "outbox_bytes",
+        "outbox_since",
         "parser",
+        "pending_since",
         "progress",
         "queued",
         "session",
@@ -154,8 +155,9 @@ class Connection:
         self.busy = False
         self.waiting: list[Request] = []
         self.waiting_bytes = 0
-        self.waiting_since = 0
-        """When the oldest request in ``waiting`` was read (perf_counter_ns)."""
+        self.waiting_since = self.pending_since = 0
+        """When the oldest request in ``waiting`` was read (perf_counter_ns); and since when it has
+        only been waiting, having been in a batch before or not."""
         self.wait: Wait | None = None
         """What its oldest request waits with that is not answered."""
         self.early: Early | None = None
@@ -167,15 +169,14 @@ class Connection:
         self.unfinished_bytes = 0
         """About how much has been read of a request that is not complete."""
         self.outbox: deque[bytes | memoryview] | None = None
-        self.outbox_bytes = 0
+        self.outbox_bytes = self.outbox_since = 0
+        """``outbox_since``: when there began to be one (perf_counter_ns)."""
         self.events = EPOLLIN
         self.finished = False
         """No more input: the client has closed its side, or sent what is not RESP."""
         self.closed = False
         self.progress = 0.0
         """When the socket last took anything of the outbox (monotonic seconds)."""
-        self.behind_since: float | None = None
-        """Since when there has been an outbox (monotonic seconds)."""
         self.soft_limit_since = 0.0
         """Since when the outbox has been over its soft limit (monotonic seconds); 0: it is not."""
 
@@ -266,7 +267,8 @@ class Connection:
 
     def _start_outbox(self) -> None:
         self.outbox = deque()
-        self.progress = self.behind_since = self._monotonic()
+        self.outbox_since = perf_counter_ns()
+        self.progress = self._monotonic()
 
     def _push(self, data: Payload | memoryview) -> None:
         assert self.outbox is not None
@@ -295,7 +297,7 @@ class Connection:
             sent -= len(head)
             outbox.popleft()
         if not outbox:
-            self.outbox = self.behind_since = None
+            self.outbox = None
 
     def close_socket(self) -> None:
         self.closed = True

@@ -30,7 +30,6 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
-from tendis_py.services.stages import StageTimes
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
@@ -64,8 +63,8 @@ class Executor:
         self.keyspace = services.keyspace
         self._time_ns = services.clock.time_ns
         self.locking = locking
-        self.times = StageTimes(name)
-        services.stats.stage_times.append(self.times)
+        self.times = services.stats.new_thread(name)
+        self._reads = self.keyspace.engine.reads
         counters = services.stats.new_counters()
         self.tx = Transaction(self.keyspace, counters)
         self.tx.fast_rows = FAST_ROWS if has_slow_lane else 0
@@ -181,6 +180,8 @@ class Executor:
         for batch in batches:
             batch.taken = perf_counter_ns()
             self._run(batch)
+        for batch in batches:
+            batch.executed = batches[-1].executed
         self._finish(batches, self.tx)
         self._round = []
 
@@ -216,13 +217,15 @@ class Executor:
         self.tx.begin(self._time_ns() // 1_000_000)
 
     def _run(self, batch: Batch) -> None:
+        batch.pool = self.times.pool
+        read_before = self._reads.ns
         batch.started = perf_counter_ns()
         self._running = batch
         hotkeys = self.services.hotkeys
         if hotkeys.active or self._looks_closely:
             self._looks_closely = hotkeys.draws()
             self.dispatcher.look_closely(self._looks_closely)
-        self.dispatcher.claim = batch.claim
+        self.dispatcher.unblocking.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
@@ -257,6 +260,11 @@ class Executor:
         if batch.started >= self._look_at:
             self._look(batch)
         batch.executed = perf_counter_ns()
+        batch.engine_ns = self._reads.ns - read_before
+        times = self.times
+        times.batches += 1
+        times.requests += 1 if is_slow else batch.requests
+        times.execute_ns += batch.executed - batch.started
         if self.dispatcher.slow:
             batch.slow = self.dispatcher.slow.copy()
             self.dispatcher.slow.clear()
@@ -285,6 +293,7 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
+        logged = 0
         if written:
             self._watch_write(batches[-1].executed)
         syncs_always = written and self.services.config.appendfsync == "always"
@@ -305,6 +314,7 @@ class Executor:
                 batch.tell()
         committed = perf_counter_ns()
         for batch in batches:
+            batch.logged = logged
             batch.committed = committed
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
@@ -313,7 +323,6 @@ class Executor:
                 self._log_slow(batch)
             if batch.slow_next:
                 batch.defer_slow()
-            self.times.record(batch)
         self.keyspace.cache.trim()
         self._running = None
         for batch in batches:
@@ -375,7 +384,7 @@ class Executor:
             if self.tx.commit():
                 self._watch_write(began)
             if change is not None and self.services.waiters.sessions:
-                self.dispatcher.nudge(change)
+                self.dispatcher.unblocking.nudge(change)
             self.tx.release()
         except Exception as failure:
             if isinstance(failure, WriteFailedError):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tendis_py.config import Config
 from tendis_py.errors import StorageError
+from tendis_py.stages.arrival import stamp_arrivals
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def host_of(entry: str) -> str:
 
 def _prepare(sock: socket.socket) -> None:
     sock.setblocking(False)
+    stamp_arrivals(sock)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter_ns
 
 from tendis_py.stages.execute import Executor
 from tendis_py.stages.work import Batch, Job, Work, WorkQueue
@@ -44,11 +45,13 @@ class ExecutorPool:
     def _one_by_one(self, executor: Executor) -> None:
         take, finished = self.queue.take, self.queue.finished
         while (work := take()) is not None:
+            began = perf_counter_ns()
             is_done = _do(executor, work)
             finished()
             if is_done and isinstance(work, Batch):
                 work.responses.post(work)
                 drain(work.spent)
+            executor.times.busy_ns += perf_counter_ns() - began
             del work  # with its replies, lest they stay until there is more to do
 
     def _by_rounds(self, executor: Executor) -> None:
@@ -57,6 +60,7 @@ class ExecutorPool:
 
     def _do_round(self, executor: Executor, round_: list[Work | None]) -> bool:
         """Whether there is another one to come."""
+        began = perf_counter_ns()
         batches = [work for work in round_ if isinstance(work, Batch)]
         if batches:
             with _answering(batches):
@@ -69,6 +73,7 @@ class ExecutorPool:
         for batch in batches:
             batch.responses.post(batch)
             drain(batch.spent)
+        executor.times.busy_ns += perf_counter_ns() - began
         return round_[-1] is not None
 
 

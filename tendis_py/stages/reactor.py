@@ -32,7 +32,9 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import FastReader, Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
+from tendis_py.services.stages import Stage
 from tendis_py.services.waiters import Wait
+from tendis_py.stages.arrival import waited_ns
 from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection, Early
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.delivering import Deliveries
@@ -53,6 +55,13 @@ IDLE_POLLS = 3
 """Polls of POLL_SECONDS that may find nothing before the reactor waits in trio."""
 
 CRON_SECONDS = 0.5
+
+ARRIVAL_NS = 5_000_000
+"""How often the kernel is asked since when what a client sent has been there: 2 µs each time."""
+
+ACCEPT = Stage("accept", "control", "reactor")
+SOCKET = Stage("socket", "fast", "reactor")
+OUTBOX = Stage("outbox", "fast", "reactor")
 
 TURN_WORK = 1 << 19
 """Bytes that a turn takes, or requests, each of which counts as much as REQUEST_WORK bytes: some
@@ -105,7 +114,8 @@ class Reactor:
         self._monotonic = services.clock.monotonic
         self._executor = executor
         executor.again = lambda work: self.responses.post(partial(self._do, work))
-        self._times = executor.times
+        self._times = services.stats.new_stage_times()
+        self._next_arrival = self._counted = 0
         self._traffic = services.stats.new_traffic(name)
         self._submission = submission
         self._queue = queue
@@ -119,7 +129,7 @@ class Reactor:
         self._held: list[Batch] = []
         self._backlog = services.pubsub.backlog
         self.deliveries = Deliveries(self.connections, self._traffic, self._backlog)
-        self._waiting = Waiting(services, self.connections, self._traffic)
+        self._waiting = Waiting(services, self.connections, self._traffic, self._times)
         self._stopping = False
         self.turns = self._requests = self._inline = self._queued = 0
         self._now = self._next_cron = 0.0
@@ -129,9 +139,14 @@ class Reactor:
 
     # From other threads
 
-    def adopt(self, sock: socket.socket) -> None:
-        """Take over a connected socket."""
-        self.responses.post(lambda: self.connections.open(sock, self, self._fast))
+    def adopt(self, sock: socket.socket, accepted: int) -> None:
+        """Take over a connected socket, ``accepted`` then (perf_counter_ns)."""
+
+        def adopt() -> None:
+            self.connections.open(sock, self, self._fast)
+            self._times.record_one(ACCEPT, perf_counter_ns() - accepted)
+
+        self.responses.post(adopt)
 
     def close_soon(self, connection: Connection) -> None:
         self.responses.post(lambda: self.connections.close(connection))
@@ -207,6 +222,7 @@ class Reactor:
         poll, fd = self._epoll.poll, self._epoll.fileno()
         wait = Poller(self._epoll).wait
         keyspace, queue, responses = self._executor.keyspace, self._queue, self.responses
+        times = self._executor.times
         seen = idle = 0
         while not self._stopping:
             if self._waiting.ready or self._heavy or self.deliveries.waiting:
@@ -225,9 +241,10 @@ class Reactor:
                 seen += 1
             idle = 0 if events or self._waiting.ready or self._heavy else idle + 1
             responses.awake()
-            self._turn(events)
+            began = self._turn(events)
             if responses.entries:
                 self._take(responses.take())
+            times.busy_ns += perf_counter_ns() - began
             responses.rest()
             if self._now >= self.connections.parking.deadline:
                 for connection in self._waiting.release_due(self._now):
@@ -256,9 +273,10 @@ class Reactor:
 
         self.responses.post(stop)
 
-    def _turn(self, events: list[tuple[int, int]]) -> None:
+    def _turn(self, events: list[tuple[int, int]]) -> int:
         """One turn: read and parse all that is ready, submit it as one batch, answer. In one piece:
-        a call for each connection would take some percent of a turn of fifty."""
+        a call for each connection would take some percent of a turn of fifty. Returns when it began
+        (perf_counter_ns)."""
         read = perf_counter_ns()
         self._now = now = self._monotonic()
         self.turns += 1
@@ -266,7 +284,7 @@ class Reactor:
         received = reads = work = 0
         connections, heavy = self.connections, self._heavy
         if self._waiting.ready:
-            work = self._waiting.take_ready(items, TURN_WORK)
+            work = self._waiting.take_ready(items, TURN_WORK, read)
         ready: list[Connection] = []
         for fd, mask in events:
             connection = connections.get(fd)
@@ -286,6 +304,8 @@ class Reactor:
                 self._queue_heavy(connection)
             else:
                 ready.append(connection)
+        if read >= self._next_arrival and ready:
+            self._sample_arrival(ready[self.turns % len(ready)], read)
         if self.deliveries.waiting or self._backlog.full:
             ready = self._deliver(ready)
         late = False  # are those being read that send a lot?
@@ -335,6 +355,16 @@ class Reactor:
             self._traffic.net_input += received
         if items:
             self._submit(items, received, read)
+        return read
+
+    def _sample_arrival(self, connection: Connection, read: int) -> None:
+        """How long what a connection has sent has been there, for all that was asked since the last
+        look, as far as the kernel tells."""
+        self._next_arrival = read + ARRIVAL_NS
+        waited = waited_ns(connection.socket)
+        if waited is not None:
+            self._times.record_one(SOCKET, waited, max(self._requests - self._counted, 1))
+            self._counted = self._requests
 
     def _queue_heavy(self, connection: Connection) -> None:
         if not connection.queued:
@@ -412,7 +442,9 @@ class Reactor:
         plans = [plan(connection.session, requests) for connection, requests in items]
         is_control = [one.lane is Lane.CONTROL for one in plans]
         if any(is_control):
-            inline = Batch(self.responses, list(compress(items, is_control)), 0, read)
+            inline = Batch(
+                self.responses, list(compress(items, is_control)), 0, read, lane="control"
+            )
             self._executor.execute_control(inline)
             self._inline += 1
             self._respond(inline)
@@ -423,6 +455,7 @@ class Reactor:
         batch = Batch(self.responses, items, received, read, needs=union(plans))
         self._queued += 1
         if self._held or not queue.offer(batch):
+            batch.queued = perf_counter_ns()
             self._held.append(batch)
 
     def _execute(self, batch: Batch) -> None:
@@ -498,8 +531,7 @@ class Reactor:
                 if connection in batch.blocked:
                     self._block(connection, batch.blocked[connection], rest)
                     continue
-                connection.waiting = rest + connection.waiting
-                connection.waiting_since = session.received
+                self._waiting.put_back(connection, rest)
             if (
                 connection.waiting_bytes
                 or connection.waiting
@@ -511,12 +543,13 @@ class Reactor:
         batch.written = perf_counter_ns()
         self._traffic.net_output += sent
         self._traffic.writes += writes
-        self._times.record_response(batch)
+        self._times.record(batch)
         if self.deliveries.late:
             answered = [connection for connection, _, _ in batch.replies]
             self.deliveries.send_late(answered, self._now)
         batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
+            later.read = perf_counter_ns()
             self._submit_slow(later)
 
     # Requests that wait
@@ -582,6 +615,8 @@ class Reactor:
         except OSError:
             self.connections.close(connection)
             return
+        if connection.outbox is None:
+            self._times.record_one(OUTBOX, perf_counter_ns() - connection.outbox_since)
         if connection.outbox is None or connection.readable:
             self.connections.update_events(connection)
             if not connection.busy:

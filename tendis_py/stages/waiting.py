@@ -7,22 +7,34 @@ leaves its replies unread. Used in the reactor's thread only.
 
 from __future__ import annotations
 
+from time import perf_counter_ns
+
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import encode
 from tendis_py.resp.requests import Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
+from tendis_py.services.stages import Stage, StageTimes
 from tendis_py.services.stats import Traffic
 from tendis_py.services.waiters import Wait
 from tendis_py.stages.connection import OUTBOX_BYTES, REQUEST_WORK, Connection
 from tendis_py.stages.connection_table import ConnectionTable
 
+PENDING = Stage("pending", "fast", "reactor")
+
 
 class Waiting:
-    def __init__(self, services: Services, connections: ConnectionTable, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        services: Services,
+        connections: ConnectionTable,
+        traffic: Traffic,
+        times: StageTimes,
+    ) -> None:
         self._services = services
         self._connections = connections
         self._traffic = traffic
+        self._times = times
         self._pause = services.pause
         self._parking = connections.parking
         self.ready: list[Connection] = []
@@ -34,14 +46,26 @@ class Waiting:
         """Keep requests of ``received`` bytes, read at ``read`` (perf_counter_ns), for later: the
         connection is busy."""
         if not connection.waiting:
-            connection.waiting_since = read
+            connection.waiting_since = connection.pending_since = read
         connection.waiting += requests
         connection.waiting_bytes += received
         self._connections.update_events(connection)
 
-    def take_ready(self, items: list[Item[Connection]], room: int) -> int:
-        """Let connections go on whose requests had to wait, in turn, as many as there is ``room``
-        for in REQUEST_WORK; how much of it was taken."""
+    def put_back(self, connection: Connection, rest: list[Request]) -> None:
+        """``rest`` of a batch has not run: it is before what came meanwhile."""
+        now = perf_counter_ns()
+        if connection.waiting:
+            self._note_pending(connection, now)
+        connection.waiting = rest + connection.waiting
+        connection.waiting_since = connection.session.received
+        connection.pending_since = now
+
+    def _note_pending(self, connection: Connection, now: int) -> None:
+        self._times.record_one(PENDING, now - connection.pending_since, len(connection.waiting))
+
+    def take_ready(self, items: list[Item[Connection]], room: int, now: int) -> int:
+        """Let connections go on, ``now`` (perf_counter_ns), whose requests had to wait, in turn, as
+        many as there is ``room`` for in REQUEST_WORK; how much of it was taken."""
         taken = work = 0
         for connection in self.ready:
             taken += 1
@@ -49,6 +73,7 @@ class Waiting:
                 continue
             work += REQUEST_WORK * len(connection.waiting)
             connection.session.received = connection.waiting_since
+            self._note_pending(connection, now)
             items.append((connection, connection.waiting))
             connection.busy = True
             connection.waiting = []
@@ -61,8 +86,7 @@ class Waiting:
 
     def hold(self, connection: Connection, rest: list[Request]) -> None:
         """``rest`` may not run yet: park the connection, unless that has changed meanwhile."""
-        connection.waiting = rest + connection.waiting
-        connection.waiting_since = connection.session.received
+        self.put_back(connection, rest)
         until = self._pause.until
         if until:
             self._parking.park(connection, until)
@@ -82,8 +106,7 @@ class Waiting:
     def block(self, connection: Connection, wait: Wait, rest: list[Request]) -> None:
         """A request waits with ``wait``, and ``rest`` behind it: park the connection."""
         if rest:
-            connection.waiting = rest + connection.waiting
-            connection.waiting_since = connection.session.received
+            self.put_back(connection, rest)
         connection.busy = True
         if connection.wait is None:
             connection.wait = wait

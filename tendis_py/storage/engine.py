@@ -81,6 +81,12 @@ _STALL_COUNT = re.compile(r"([\w-]+-(?:delays|stops)): (\d+)")
 _STALL_TOTALS = ("total-delays", "total-stops")
 
 
+class Reads(threading.local):
+    """``ns`` that the asking thread has spent in reads of RocksDB since the start."""
+
+    ns = 0
+
+
 class Engine:
     """One open data folder. Thread-safe, as RocksDB is; but ``reopen`` has to have nobody beside
     it, so whoever has no claim on keys says ``with engine.kept_open``."""
@@ -134,6 +140,7 @@ class Engine:
         self.unsynced = False
         self._sync_began = self._sync_ended = 0
         """Whether anything was written since the last fsync of the log."""
+        self.reads = Reads()
         self._check_format()
 
     def _open_first(self, *, read_only: bool) -> Rdict:
@@ -214,18 +221,22 @@ class Engine:
     # Reading: UnreadableError when what is asked for, or lies on the way to it, can't be read
 
     def get(self, family: int, key: bytes) -> bytes | None:
+        started = perf_counter_ns()
         try:
             value: bytes | None = self._families[family].get(key)
         except Exception as error:
             raise self._failed(family, error) from None
+        self.reads.ns += perf_counter_ns() - started
         return value
 
     def get_many(self, family: int, keys: list[bytes]) -> list[bytes | None]:
         """The values of ``keys``, read with the GIL released."""
+        started = perf_counter_ns()
         try:
             values: Any = self._families[family].get(cast(Any, keys))
         except Exception as error:
             raise self._failed(family, error) from None
+        self.reads.ns += perf_counter_ns() - started
         return cast("list[bytes | None]", values)
 
     def get_setting(self, key: bytes) -> bytes | None:
@@ -420,17 +431,21 @@ class Engine:
         """Whether an fsync was under way at any time since then (perf_counter_ns)."""
         return self._sync_began > self._sync_ended or self._sync_ended > since_ns
 
-    def note_files(self, *, sync: bool = True) -> None:
+    def note_files(self, *, sync: bool = True) -> int:
         """Note how long the log and the MANIFEST are, for the next start; the log only with a
-        ``sync``, which makes it durable first. WriteFailedError when that fails; the note is only
-        behind when it can't be written."""
+        ``sync``, which makes it durable first, if there is need: how many ns that took.
+        WriteFailedError when it fails; the note is only behind when it can't be written."""
+        took = 0
         with self._noting:
             sizes = self._noted
             with contextlib.suppress(OSError):
                 sizes = sizes_of(self.path, logs=sync)
             if sync and (self.unsynced or sizes != self._noted):
+                started = perf_counter_ns()
                 self.sync()
+                took = perf_counter_ns() - started
             self._write_note(sizes)
+        return took
 
     def _write_note(self, sizes: Sizes) -> None:
         if sizes != self._noted:

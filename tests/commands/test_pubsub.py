@@ -25,8 +25,7 @@ MESSAGE = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"
 class Peer:
     """A connection, and its own I/O thread."""
 
-    input_bytes = output_bytes = output_pieces = thread = 0
-    behind_since = None
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def __init__(self) -> None:
         self.home = self

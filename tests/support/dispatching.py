@@ -11,8 +11,7 @@ NOW = 1_000_000
 
 
 class NoPeer:
-    input_bytes = output_bytes = output_pieces = thread = 0
-    behind_since = None
+    input_bytes = output_bytes = output_pieces = outbox_since = thread = 0
 
     def close(self) -> None:
         raise AssertionError("nobody closes it")
