@@ -23,6 +23,7 @@ import trio
 
 from tendis_py.config import Config, default_memtable_size
 from tendis_py.errors import CANT_BIND, CANT_LISTEN, too_many_clients
+from tendis_py.http.dashboard import Dashboard
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
 from tendis_py.services import Services
@@ -50,11 +51,17 @@ class Server:
     """A running server. Made by ``serve``; ``services`` and ``listening`` are for its users."""
 
     def __init__(
-        self, config: Config, *, port: int | None = None, clock: Clock = REAL_CLOCK
+        self,
+        config: Config,
+        *,
+        port: int | None = None,
+        dashboard_port: int | None = None,
+        clock: Clock = REAL_CLOCK,
     ) -> None:
         """The data folder is opened and every address listened on before this returns; clients
         wait until ``run``. ``port`` overrides the setting; 0 has the system choose one (see
-        ``self.port``). StorageError, also as ListenError, when either can't be."""
+        ``self.port``), and so for ``dashboard_port`` (``self.dashboard.port``). StorageError, also
+        as ListenError, when either can't be."""
         self.config = config
         self.model = MODELS[config.threading_model]
         engine = Engine(
@@ -84,6 +91,12 @@ class Server:
         self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
         self.services.port = self.doors.port
+        try:
+            self.dashboard = Dashboard(self.services, port=dashboard_port)
+        except BaseException:
+            self.doors.close()
+            engine.close()
+            raise
         self._drain_seconds: float | None = None
         self.stopping = trio.Event()
         self._build_stages()
@@ -167,6 +180,15 @@ class Server:
                 raise ValueError(complaint) from None
             self.services.port = self.doors.port
 
+        def show_elsewhere() -> None:
+            try:
+                self.dashboard.follow_settings()
+            except ListenError as error:
+                log.warning("%s", error)
+                raise ValueError(str(error)) from None
+
+        config.on_change("dashboard-port", show_elsewhere)
+        config.on_change("dashboard-bind", show_elsewhere)
         config.on_change("port", partial(listen_elsewhere, CANT_LISTEN))
         config.on_change("bind", partial(listen_elsewhere, CANT_BIND))
         config.on_change("work-queue-max-requests", bound_queues)
@@ -230,12 +252,14 @@ class Server:
                     async with trio.open_nursery() as nursery:
                         self._listen(nursery)
                         nursery.start_soon(self.maintenance.run)
+                        self.dashboard.start()
                         task_status.started(self)
                         await self.stopping.wait()
                         self.doors.stop()
                         nursery.cancel_scope.cancel()
                 finally:
                     with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(self.dashboard.stop)
                         await self._drain()
         finally:
             forget_me()
@@ -353,16 +377,21 @@ def _listener_for(
 
 @asynccontextmanager
 async def serve(
-    config: Config | None = None, *, port: int | None = None, clock: Clock = REAL_CLOCK
+    config: Config | None = None,
+    *,
+    port: int | None = None,
+    dashboard_port: int | None = None,
+    clock: Clock = REAL_CLOCK,
 ) -> AsyncIterator[Server]:
     """Run a server inside a trio program: ``async with serve(config, port=0) as server: …``.
 
-    With port 0 the system chooses a free one: ``server.port``. Leaving the block shuts the server
+    With port 0 the system chooses a free one: ``server.port``, and so for ``dashboard_port``:
+    ``server.dashboard.port``. Leaving the block shuts the server
     down in order. StorageError (also as ListenError) when the data folder or an address can't be
     used. That, what the block raises, and what ends the server arrive as they are, in no group.
     A test may hand in a ``ManualClock`` (services/clock.py) and move it instead of sleeping.
     """
-    server = Server(config or Config(), port=port, clock=clock)
+    server = Server(config or Config(), port=port, dashboard_port=dashboard_port, clock=clock)
     raised: BaseException | None = None
     failure: BaseException | None = None
     try:

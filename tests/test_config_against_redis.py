@@ -38,6 +38,8 @@ OURS = {
     "block-cache-size",
     "cache-size",
     "rocksdb",
+    "dashboard-port",
+    "dashboard-bind",
     "work-queue-max-requests",
     "work-queue-max-bytes",
 }

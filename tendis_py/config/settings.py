@@ -127,6 +127,15 @@ class Settings(AcceptedSettings):
         Octal(0o777), 0, "permissions of that socket; 0 leaves them to the umask", runtime=False
     )
 
+    dashboard_port: int = _directive(
+        Integer(0, 65535), 0, "port of the dashboard and of /metrics, over HTTP; 0 has none"
+    )
+    dashboard_bind: list[str] = _directive(
+        Words(16, "Too many bind addresses specified."),
+        ["127.0.0.1", "-::1"],
+        "addresses that the dashboard listens on, as in bind",
+    )
+
     # Clients
     requirepass: str = _directive(Text(), "", "password of the default user")
     maxclients: int = _directive(

@@ -152,6 +152,13 @@ def bottleneck(observation: Observation) -> str:
     return _Case(observation).longest
 
 
+def shares(observation: Observation) -> dict[str, float]:
+    """Stage → part of the requests' time of the last ten seconds that it takes, its PARTS left out:
+    they add up to 1, unless nothing was done."""
+    case = _Case(observation)
+    return {stage: case.share(stage) for stage in case.own_ns}
+
+
 def report(findings: Sequence[Finding]) -> str:
     """Findings in lines of text, as STAGES DOCTOR shows them."""
     if findings[0].cause == NOTHING:

@@ -164,8 +164,9 @@ class Observatory:
 
     def _commands(self, before: _Moment, now: _Moment) -> Iterator[CommandFigures]:
         seconds = now.time - before.time or 1.0
-        services = self._services.stats.latencies.buckets()
-        for command, figures in self._services.stats.commands().items():
+        stats = self._services.stats
+        services, totals = stats.latencies.buckets(), stats.total_buckets()
+        for command, figures in stats.commands().items():
             name = command.name
             yield CommandFigures(
                 name=name,
@@ -174,7 +175,7 @@ class Observatory:
                 rejected=figures.rejected,
                 per_second=(figures.calls - before.calls.get(name, 0)) / seconds,
                 service=durations(services[command]) if command in services else Durations(),
-                total=Durations(),
+                total=durations(totals[command]) if command in totals else Durations(),
             )
 
 

@@ -7,6 +7,7 @@ is the difference.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 from tendis_py.services.clients import Clients
@@ -32,6 +33,7 @@ from tendis_py.services.stages import (
     StageTimes,
     ThreadTimes,
 )
+from tendis_py.services.total_times import TotalTimes
 
 RECENT_LOOKS = 16
 """Of a reactor at its connections: eight seconds."""
@@ -134,6 +136,7 @@ class _Mark:
     execute_ns: int = 0
     busy_ns: int = 0
     batches: dict[str, int] = field(default_factory=dict)
+    total_buckets: dict[Named, Buckets] = field(default_factory=dict)
 
 
 class Stats:
@@ -142,6 +145,7 @@ class Stats:
         self._stage_times: list[StageTimes] = []
         self._thread_times: list[ThreadTimes] = []
         self.traffic: list[Traffic] = []
+        self._total_times: list[TotalTimes] = []
         self._clients = clients
         self._mark = _Mark()
         self.background = self.new_stage_times()
@@ -173,6 +177,12 @@ class Stats:
         self.traffic.append(traffic)
         return traffic
 
+    def new_total_times(self) -> TotalTimes:
+        """Those of a new reactor, which are included from now on."""
+        times = TotalTimes()
+        self._total_times.append(times)
+        return times
+
     def reset(self) -> None:
         """Count from zero again (CONFIG RESETSTAT)."""
         self._mark = _Mark(
@@ -184,6 +194,7 @@ class Stats:
             self._all_execute_ns(),
             self._all_busy_ns(),
             self._all_batches(),
+            self._all_total_buckets(),
         )
         for counters in self._threads:
             counters.errors = {}
@@ -235,11 +246,22 @@ class Stats:
 
     def all_buckets(self) -> dict[Named, Buckets]:
         """Command → its histogram over all threads, since the start."""
-        parts: dict[Named, list[Buckets]] = {}
-        for counters in self._threads:
-            for command, buckets in counters.buckets.copy().items():
-                parts.setdefault(command, []).append(buckets)
-        return {command: merge(found) for command, found in parts.items()}
+        return _merged(counters.buckets.copy() for counters in self._threads)
+
+    def total_buckets(self) -> dict[Named, Buckets]:
+        """Command → histogram of the time that its requests took in all."""
+        found = self._all_total_buckets()
+        for command, earlier in self._mark.total_buckets.items():
+            found[command] = minus(found[command], earlier)
+        return {command: buckets for command, buckets in found.items() if any(buckets[:SUM])}
+
+    def command_buckets(self) -> dict[Named, Buckets]:
+        """Command → its histogram over all threads, of every command that was called."""
+        earlier = self._mark.buckets
+        return {
+            command: minus(buckets, earlier[command]) if command in earlier else buckets
+            for command, buckets in self.all_buckets().items()
+        }
 
     def stages(self) -> Histograms:
         """The histogram of each stage, by lane and pool, in their order."""
@@ -343,6 +365,9 @@ class Stats:
                 found.setdefault(stage, []).append(buckets)
         return {stage: merge(parts) for stage, parts in found.items()}
 
+    def _all_total_buckets(self) -> dict[Named, Buckets]:
+        return _merged(times.buckets() for times in self._total_times)
+
     def _all_execute_ns(self) -> int:
         return sum(times.execute_ns for times in self._thread_times)
 
@@ -357,6 +382,14 @@ class Stats:
 
     def _all_rejections(self) -> Counter[Named]:
         return sum((Counter(one.rejections) for one in self._threads), Counter())
+
+
+def _merged(parts: Iterable[Mapping[Named, Buckets]]) -> dict[Named, Buckets]:
+    found: dict[Named, list[Buckets]] = {}
+    for part in parts:
+        for command, buckets in part.items():
+            found.setdefault(command, []).append(buckets)
+    return {command: merge(several) for command, several in found.items()}
 
 
 class Latencies:

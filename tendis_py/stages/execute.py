@@ -242,8 +242,11 @@ class Executor:
                 tx.settle_if_large()
             session = connection.session
             output: list[Payload] = []
-            taken = run(session, requests[:1] if is_slow else requests, output, session.received)
+            received = session.received
+            taken = run(session, requests[:1] if is_slow else requests, output, received)
             payload = output[0] if len(output) == 1 else joined(output)
+            if received != batch.read:
+                self.dispatcher.note_apart(received)
             if taken == len(requests) or session.closing:
                 replies.append((connection, payload, None))
             else:
@@ -257,6 +260,11 @@ class Executor:
                     batch.blocked[connection] = self.dispatcher.waits
                     batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
+        dispatcher = self.dispatcher
+        if dispatcher.ran:
+            batch.ran, dispatcher.ran = dispatcher.ran, []
+        if dispatcher.runs.ran:
+            batch.ran_apart, dispatcher.runs.ran = dispatcher.runs.ran, []
         if batch.started >= self._look_at:
             self._look(batch)
         batch.executed = perf_counter_ns()

@@ -117,6 +117,7 @@ class Reactor:
         self._times = services.stats.new_stage_times()
         self._next_arrival = self._counted = 0
         self._traffic = services.stats.new_traffic(name)
+        self._total_times = services.stats.new_total_times()
         self._submission = submission
         self._queue = queue
         self._slow_queue = slow_queue
@@ -544,6 +545,7 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record(batch)
+        self._total_times.record(batch.written, batch.read, batch.ran, batch.ran_apart)
         if self.deliveries.late:
             answered = [connection for connection, _, _ in batch.replies]
             self.deliveries.send_late(answered, self._now)

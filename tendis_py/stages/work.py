@@ -19,6 +19,8 @@ from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
+    from tendis_py.services.counters import Named
+    from tendis_py.services.total_times import Several
     from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
@@ -59,6 +61,8 @@ class Batch:
         "logged",
         "pool",
         "queued",
+        "ran",
+        "ran_apart",
         "read",
         "replied",
         "replies",
@@ -96,6 +100,9 @@ class Batch:
         self.committed = self.replied = self.written = self.engine_ns = 0
         self.replies: list[Answer[Connection]] = []
         self.slow: Sequence[SlowCommand] = ()
+        self.ran: Sequence[Named] = ()
+        self.ran_apart: Sequence[Several] = ()
+        """What ``TotalTimes.record`` is told."""
         self._plan = needs
         self.lane = lane
         self.pool = ""
