@@ -227,7 +227,8 @@ _SLOW = "Depends on how much memory is allocated, could be slow"
 def memory_malloc_stats(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the allocator statistics.
 
-    Redis has those of jemalloc. Here it is libc's, which RocksDB uses, and Python for larger objects.
+    Redis has those of jemalloc. Here they are libc's, which RocksDB uses, and Python for larger
+    objects.
     """
     found = allocated()
     if found is None:
