@@ -287,7 +287,8 @@ class Executor:
         ran = self.dispatcher.counters.processed
         request = _any_request(batch)
         command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
-        keys = [] if command is None else command.keys_in(request)
+        fits = command is not None and len(request) in command.fits
+        keys = command.keys_in(request) if command is not None and fits else []
         self.services.key_sampler.note(
             random.choice(keys) if keys else None, ran - self._looked_after, batch.started
         )
