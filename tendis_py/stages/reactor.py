@@ -32,6 +32,7 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import FastReader, Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
+from tendis_py.services.slowlog import NO_TIME_NS
 from tendis_py.services.stages import Stage
 from tendis_py.services.waiters import Wait
 from tendis_py.stages.arrival import waited_ns
@@ -627,6 +628,7 @@ class Reactor:
             return
         if payload is wait.ending:
             self._executor.dispatcher.counters.wait_in_vain(wait.command, payload)
+            self._services.slowlog.add(connection.session, wait.request, NO_TIME_NS, {})
             connection.session.commands += 1
         self._waiting.unblock(connection)
         self._deliver_before(connection)
