@@ -124,8 +124,8 @@ class LockFigures:
 
     held: int = 0
     waiting: int = 0
-    peak_waiting: int = 0
     contended: int = 0
+    peak_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
