@@ -225,7 +225,9 @@ def test_the_redis_exporter_finds_what_redis_has(
     def series(told: str) -> set[str]:
         """Names of metrics, and what of their labels is no figure."""
         lines = [line.rpartition(" ")[0] for line in told.splitlines() if line[:1] not in "#"]
-        return {line for line in lines if "instance_info" not in line and "client" not in line}
+        return {
+            line for line in lines if "instance_info" not in line and "clients_details" not in line
+        }
 
     found = []
     with running(ours):
