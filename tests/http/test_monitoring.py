@@ -189,6 +189,7 @@ def test_prometheus_scrapes_it(tmp_path: Path) -> None:
                 for rule in group["rules"]
             ),
             "each rule has been evaluated",
+            30.0,
         )
 
 
