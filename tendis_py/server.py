@@ -17,12 +17,12 @@ from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from tendis_py.config import Config, default_memtable_size
-from tendis_py.errors import CANT_BIND, CANT_LISTEN, too_many_clients
+from tendis_py.errors import CANT_BIND, CANT_LISTEN, StorageError, too_many_clients
 from tendis_py.http.dashboard import Dashboard
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
@@ -40,6 +40,9 @@ from tendis_py.storage.keyspace import Keyspace
 from tendis_py.storage.transaction import Transaction
 from tendis_py.threading_model import MODELS, Listening
 from tendis_py.types.hash.fields import remove_due
+
+if TYPE_CHECKING:
+    from tendis_py.traces import Collector
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +64,9 @@ class Server:
         """The data folder is opened and every address listened on before this returns; clients
         wait until ``run``. ``port`` overrides the setting; 0 has the system choose one (see
         ``self.port``), and so for ``dashboard_port`` (``self.dashboard.port``). StorageError, also
-        as ListenError, when either can't be."""
+        as ListenError, when either can't be, or when there is no exporter for ``otel-endpoint``."""
         self.config = config
+        self._collector = _collector(config.otel_endpoint)
         self.model = MODELS[config.threading_model]
         engine = Engine(
             Path(config.dir) / "tendis-data",
@@ -217,6 +221,9 @@ class Server:
         for queue in (self.queue, self.slow_queue):
             if queue is not None:
                 queue.reset_peaks()
+        for reactor in self.reactors:
+            reactor.reset_peaks()
+        self.keyspace.locks.reset_peak()
 
     def _queued_bytes(self) -> int:
         return sum(queue.bytes for queue in (self.queue, self.slow_queue) if queue is not None)
@@ -236,6 +243,31 @@ class Server:
 
     # Running
 
+    @asynccontextmanager
+    async def _tracing(self) -> AsyncIterator[None]:
+        """For a block, requests are traced as the settings say."""
+        if self._collector is None:
+            yield
+            return
+        from tendis_py.traces import Traces
+
+        tracing, config = self.services.tracing, self.config
+        traces = Traces(
+            self._collector,
+            {
+                "service.instance.id": self.services.run_id,
+                "server.port": self.port,
+                "tendis_py.threading_model": self.model.name,
+            },
+        )
+        tracing.begin(traces, config.otel_sample_ratio)
+        try:
+            yield
+        finally:
+            tracing.end()
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(traces.stop)
+
     async def run(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until ``shutdown`` or cancelled; the data folder is closed on return."""
         self._token = trio.lowlevel.current_trio_token()
@@ -243,7 +275,7 @@ class Server:
         forget_me = self.services.clock.on_move(self._look_around)
         try:
             pidfile.write()
-            async with trio.open_nursery() as threads:
+            async with self._tracing(), trio.open_nursery() as threads:
                 for pool in self.pools:
                     pool.start()
                 for reactor in self.reactors:
@@ -362,6 +394,20 @@ class Server:
 
 def _wake_up() -> None:
     """Nothing more: a reactor that turns looks at the clock."""
+
+
+def _collector(endpoint: str) -> Collector | None:
+    """What sends traces to ``endpoint``, if there is one."""
+    if not endpoint:
+        return None
+    try:
+        from tendis_py.traces import Collector
+    except ModuleNotFoundError as error:
+        raise StorageError(
+            f"otel-endpoint needs {error.name}, which is not installed: "
+            "pip install 'tendis-py[otel]'"
+        ) from None
+    return Collector(endpoint)
 
 
 def _listener_for(

@@ -36,6 +36,8 @@ OURS = {
     "threading-model",
     "executor-threads",
     "block-cache-size",
+    "otel-endpoint",
+    "otel-sample-ratio",
     "cache-size",
     "rocksdb",
     "dashboard-port",

@@ -30,9 +30,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pidfile": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "types", "services", "storage"),
-        *("http", "pidfile", "config", "log", *LEAVES),
+        *("http", "traces", "pidfile", "config", "log", *LEAVES),
     },
     "http": {"stages", "services", "config", "log", *LEAVES},
+    "traces": {"services", "log", *LEAVES},
     "threading_model": {"stages"},
     "maintenance": {"services", "storage", *LEAVES},
     "stages": {
@@ -77,6 +78,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "starlette": ("http",),
     "hypercorn": ("http",),
     "prometheus_client": ("http.metrics",),
+    "opentelemetry": ("traces",),
 }
 """Outside package → the modules that may import it."""
 

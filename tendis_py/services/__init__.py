@@ -31,6 +31,7 @@ from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
+from tendis_py.services.tracing import Tracing
 from tendis_py.services.tracking import KeyTracking
 from tendis_py.services.waiters import Waiters
 from tendis_py.services.watches import Watches
@@ -88,6 +89,7 @@ class Services:
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
         self.hotkeys = HotKeys(clock)
         self.key_sampler = KeySampler()
+        self.tracing = Tracing()
         self.started = clock.now_seconds()
         """Unix time, in seconds."""
         self.stats = Stats(self.clients)
