@@ -68,13 +68,18 @@ FAMILIES = {
         ),
         Family(
             "stage_recent_seconds",
-            "Percentiles of that over the last seconds, at most 5 % off.",
-            (*_STAGE, "window", "percentile"),
+            "Percentiles of that over the last seconds, over all lanes and pools, at most 5 % off.",
+            ("stage", "window", "percentile"),
         ),
         Family(
             "stage_recent_max_seconds",
-            "The longest over the last seconds.",
-            (*_STAGE, "window"),
+            "The longest over the last seconds and over all lanes and pools.",
+            ("stage", "window"),
+        ),
+        Family(
+            "stage_recent_by_pool_seconds",
+            "Percentiles over the last seconds by lane and pool.",
+            (*_STAGE, "window", "percentile"),
         ),
         Family(
             "stage_share_ratio",

@@ -25,7 +25,7 @@ from tendis_py import REDIS_VERSION, __version__
 from tendis_py.http.families import FAMILIES, Family, Kind
 from tendis_py.services import Services, doctor
 from tendis_py.services.histogram import SUM, Buckets, below, count
-from tendis_py.services.observation import Durations, EngineFigures, Observation
+from tendis_py.services.observation import Durations, EngineFigures, Observation, StageFigures
 
 _OPEN = "application/openmetrics-text"
 
@@ -104,13 +104,23 @@ def _server(services: Services, observation: Observation) -> Iterator[Reading]:
 def _stages(services: Services, observation: Observation) -> Iterator[Reading]:
     for stage, buckets in services.stats.stages().items():
         yield "stage_duration_seconds", stage, buckets
+    for figures in observation.whole_stages:
+        for window, durations in _recent(figures):
+            for percentile, ns in _percentiles(durations):
+                yield "stage_recent_seconds", (figures.stage, window, percentile), ns / 1e9
+            yield "stage_recent_max_seconds", (figures.stage, window), durations.max_ns / 1e9
     for figures in observation.stages:
-        for seconds, durations in figures.recent.items():
-            labels = (figures.stage, figures.lane, figures.pool, f"{seconds}s")
-            if durations.count:
-                for percentile, ns in _percentiles(durations):
-                    yield "stage_recent_seconds", (*labels, percentile), ns / 1e9
-                yield "stage_recent_max_seconds", labels, durations.max_ns / 1e9
+        where = (figures.stage, figures.lane, figures.pool)
+        for window, durations in _recent(figures):
+            for percentile, ns in _percentiles(durations):
+                yield "stage_recent_by_pool_seconds", (*where, window, percentile), ns / 1e9
+
+
+def _recent(figures: StageFigures) -> Iterator[tuple[str, Durations]]:
+    """By window, where there was anything."""
+    for seconds, durations in figures.recent.items():
+        if durations.count:
+            yield f"{seconds}s", durations
 
 
 def _percentiles(durations: Durations) -> Iterator[tuple[str, int]]:
