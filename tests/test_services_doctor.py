@@ -17,6 +17,7 @@ from tendis_py.services.observation import (
     Observation,
     ReaderFigures,
     StageFigures,
+    UnderWay,
 )
 from tests.support.observations import (
     MS,
@@ -108,6 +109,10 @@ def busy_reactor() -> Observation:
     )
 
 
+def stuck() -> Observation:
+    return observation(under_way=[UnderWay("reactor-0", "reactor", "fsync", 12.0, 40)])
+
+
 def saturation() -> Observation:
     return observation(
         stages=[*ORDINARY, stage("queue", 8 * MS, pool="executor")],
@@ -131,6 +136,7 @@ def saturation() -> Observation:
         ("hot_key", hot_key, "execute", ('"popular" is in 40 %', "CLIENT TRACKING")),
         ("connections", crowded_reactor, "socket", ("5000 connections", "io-threads")),
         ("reactor", busy_reactor, "write", ("99 %", "sending the replies", "pipelines")),
+        ("stuck", stuck, "fsync", ("reactor-0", "have the log for 12.0 s, with 40 requests")),
         ("saturation", saturation, "queue", ("1.03 CPUs", "1 executor 95 % busy", "80000")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -243,6 +249,15 @@ def test_waiting_for_all_keys_is_said() -> None:
     assert 'all keys at once, or many; "some" (5 %' in the("lock", seen).seen
 
 
+def test_a_long_command_in_the_slow_lane_comes_last() -> None:
+    seen = observation(
+        under_way=[UnderWay("slow", "slow", "execute", 3.0, 1, "object|freq")],
+        expiry_lag_ms=5000.0,
+    )
+    assert causes(seen) == ["expiry", "stuck"]
+    assert "running OBJECT FREQ for 3.0 s, with 1 request in hand" in the("stuck", seen).seen
+
+
 def test_the_advice_is_for_the_model() -> None:
     assert "lane of their own, beside" not in the("cpu", costly_command()).advice
     other = observation(
@@ -301,6 +316,7 @@ def observations(draw: st.DrawFn) -> Observation:
         ),
         hot_keys=record(lambda key, part: (key, part), TEXT, PARTS),
         contended_keys=record(lambda key, part: (key, part), TEXT, PARTS),
+        under_way=record(UnderWay, TEXT, pools, stages, RATES, NUMBERS, TEXT),
         slow_readers=record(ReaderFigures, TEXT, TEXT, NUMBERS, RATES),
         engine=engine(level0_files=draw(NUMBERS), delayed_write_rate=draw(NUMBERS)),
     )

@@ -51,8 +51,9 @@ NOTABLE_LOAD = 0.25
 LONG_COMMAND_NS, LONG_COMMAND_LOAD = 20_000_000, 0.05
 """So long a call is felt by others where less of the time goes into it."""
 
-INSIDE = frozenset(("exec",))
-"""Commands whose time is that of others, which count it, too."""
+NO_LOAD = ("exec", "stages|")
+"""Commands, by the beginning of their names, whose time is that of others which count it, too, or
+the doctor's own."""
 
 FULL = 0.8
 """Part of a queue's capacity in use at which it is full."""
@@ -216,6 +217,31 @@ _WORDS = {
 # What keeps requests waiting
 
 
+def _stuck(case: _Case) -> Iterator[Weighed]:
+    """No figure has it yet: what is not over counts in no stage."""
+    for work in case.observation.under_way:
+        name = work.command.replace("|", " ").upper()
+        doing = f"running {name}" if name else _WORDS.get(work.stage, work.stage)
+        runs = work.stage == "execute"
+        if runs and work.pool == "slow":
+            weight, advice = 0.1, "Others are not held up, but for those who want the same keys."
+        elif runs:
+            weight, advice = 2.0, "SLOWLOG GET shows the command once it is over, and its client."
+        else:
+            weight, advice = 2.0, "Look at the disk that dir is on, and at the system's log."
+        yield (
+            weight,
+            Finding(
+                "stuck",
+                work.stage,
+                0.0,
+                f"{work.thread} has been {doing} for {work.seconds:.1f} s, with "
+                f"{counted(work.requests, 'request')} in hand, and is not done.",
+                advice,
+            ),
+        )
+
+
 def _slow_fsync(case: _Case) -> Iterator[Weighed]:
     spent = case.of("fsync")
     work = case.work_share("fsync")
@@ -267,7 +293,9 @@ def _costly_commands(case: _Case) -> Iterator[Weighed]:
     work = case.work_share("execute")
     if work < NOTABLE:
         return
-    loads = {one: _load(one) for one in case.observation.commands if one.name not in INSIDE}
+    loads = {
+        one: _load(one) for one in case.observation.commands if not one.name.startswith(NO_LOAD)
+    }
     total = sum(loads.values())
     for command in sorted(loads, key=lambda one: -loads[one])[:3]:
         load, mean_ns = loads[command], _mean_ns(command)
@@ -548,6 +576,7 @@ def _saturation(case: _Case) -> Iterator[Weighed]:
 
 
 _CHECKS: tuple[Callable[[_Case], Iterator[Weighed]], ...] = (
+    _stuck,
     _slow_fsync,
     _slow_reads,
     _costly_commands,

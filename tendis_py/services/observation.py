@@ -139,6 +139,20 @@ class ReaderFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What ``thread`` is doing that is not over, and not counted in any stage, therefore: for
+    ``seconds`` it has been in ``stage`` with a batch of so many ``requests``. ``command``: the one
+    that it runs, where that is known."""
+
+    thread: str
+    pool: str
+    stage: str
+    seconds: float
+    requests: int
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
@@ -175,6 +189,8 @@ class Observation:
     cpus: float = 0.0
     """So many CPUs the process keeps busy."""
     locks: LockFigures = LockFigures()
+    under_way: Sequence[UnderWay] = ()
+    """What has been so for a second or longer."""
     slow_readers: Sequence[ReaderFigures] = ()
     """At most ten, those with the most unsent first."""
     hot_keys: Sequence[tuple[str, float]] = ()

@@ -24,6 +24,7 @@ from tendis_py.services.observation import (
     LockFigures,
     Observation,
     QueueFigures,
+    UnderWay,
 )
 from tendis_py.services.slow_readers import slow_readers
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tendis_py.services import Services
 
 FRESH_SECONDS = 0.1
+LONG_SECONDS = 1.0
 RATE_SECONDS = 10
 
 
@@ -117,6 +119,7 @@ class Observatory:
             engine=self._engine(),
             cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
             locks=_locks(records),
+            under_way=list(_long_under_way(services)),
             slow_readers=slow_readers(services.clients, services.stats),
             hot_keys=services.key_sampler.hot(),
             contended_keys=services.key_sampler.contended(),
@@ -174,6 +177,13 @@ class Observatory:
                 service=durations(services[command]) if command in services else Durations(),
                 total=durations(totals[command]) if command in totals else Durations(),
             )
+
+
+def _long_under_way(services: Services) -> Iterator[UnderWay]:
+    for ask in services.under_way:
+        work = ask()
+        if work is not None and work.seconds >= LONG_SECONDS:
+            yield work
 
 
 def _locks(records: Records) -> LockFigures:

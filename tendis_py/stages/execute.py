@@ -30,6 +30,7 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
+from tendis_py.services.observation import UnderWay
 from tendis_py.stages.tracing import Sampler
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
@@ -74,6 +75,7 @@ class Executor:
             self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
         )
         self._sampler = Sampler(services.tracing)
+        services.under_way.append(self.under_way)
         self._everything = Claim(None)
         self.again: Callable[[Work], None] = _nowhere
         """Called with work that has the keys now that it had to wait for, or is to ask for them;
@@ -83,6 +85,25 @@ class Executor:
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
+
+    def under_way(self) -> UnderWay | None:
+        """What it does now, if anything; in any thread."""
+        batch = self._running
+        if batch is None:
+            return None
+        if not batch.executed:
+            stage, since = "execute", batch.started
+        elif not batch.logged:
+            stage, since = "commit", batch.executed
+        else:
+            stage, since = "fsync", batch.logged
+        command, items = "", batch.items
+        if stage == "execute" and batch.is_slow and items:
+            found = REGISTRY.find(items[0][1][0])
+            command = "" if found is None else found.name
+        seconds = max(perf_counter_ns() - since, 0) / 1e9
+        name, pool = self.times.name, self.times.pool
+        return UnderWay(name, pool, stage, seconds, batch.requests, command)
 
     def execute(self, batch: Batch) -> bool:
         """Run the requests, commit and make durable: ``batch.replies`` is complete then. False if
@@ -303,9 +324,10 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
-        logged = 0
         if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
             logged = perf_counter_ns()
+            for batch in batches:
+                batch.logged = logged
             try:
                 self.keyspace.engine.sync()
             except StorageError as error:
@@ -322,7 +344,6 @@ class Executor:
                 batch.traced = self._sampler.pick(batch)
         committed = perf_counter_ns()
         for batch in batches:
-            batch.logged = logged
             batch.committed = committed
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
