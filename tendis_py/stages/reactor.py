@@ -42,6 +42,7 @@ from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
+from tendis_py.stages.slow_requests import log_answered
 from tendis_py.stages.tracing import trace
 from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, Work, WorkQueue
@@ -581,6 +582,8 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record(batch)
+        if batch.answered:
+            log_answered(batch, self._services.slowlog)
         if self.deliveries.late:
             answered = [connection for connection, _, _ in batch.replies]
             self.deliveries.send_late(answered, self._now)
