@@ -560,6 +560,7 @@ function listen() {
     note("live", "on");
     render();
   });
+  events.addEventListener("trouble", () => running && note("no figures; see the server’s log", "off"));
   events.onerror = () => {
     if (running) note("no connection; trying again", "off");
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
