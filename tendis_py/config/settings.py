@@ -216,6 +216,12 @@ class Settings(AcceptedSettings):
         MemorySize(MB), 64 * MB, "bytes of requests that may wait for an executor likewise"
     )
 
+    work_queue_handoff: str = _directive(
+        Enumeration(("adaptive", "always")),
+        "adaptive",
+        "which batches executors run: those that come while others are under way, or all",
+    )
+
     # Storage
     dir: str = _directive(
         Directory(),

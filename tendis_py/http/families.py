@@ -102,6 +102,14 @@ FAMILIES = {
             ("queue",),
         ),
     ),
+    "Keys that requests share": (
+        Family("lock_contended_total", "Requests that had to wait for keys which others held."),
+        Family(
+            "hottest_key_ratio",
+            "Part of the requests of the last ten seconds that is about the key most in demand, by "
+            "a sample. HOTKEYS and the dashboard name it.",
+        ),
+    ),
     "Threads": (
         Family(
             "thread_busy_ratio", "Part of the last ten seconds that a thread was busy.", _THREAD
@@ -146,6 +154,10 @@ FAMILIES = {
         Family("blocked_clients", "Clients whose request waits for something to happen."),
         Family("subscribed_clients", "Clients that have subscribed to channels."),
         Family("tracking_clients", "Clients that are told of changes to what they have read."),
+        Family(
+            "slowest_reader_unsent_bytes",
+            "What waits for the client that leaves most of its replies unread.",
+        ),
         Family("connections_total", "Connections that came."),
         Family("rejected_connections_total", "Connections beyond the limit of clients."),
         Family("protocol_errors_total", "Connections closed because of what they sent."),

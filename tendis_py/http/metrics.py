@@ -84,6 +84,7 @@ def _readings(services: Services) -> Iterator[Reading]:
     yield from _stages(services, observation)
     yield from _diagnosis(observation)
     yield from _queues(observation)
+    yield from _keys(observation)
     yield from _threads(services, observation)
     yield from _commands(services, observation)
     yield from _clients(services, observation)
@@ -144,6 +145,12 @@ def _queues(observation: Observation) -> Iterator[Reading]:
         yield "queue_paused_reads_total", labels, queue.paused
 
 
+def _keys(observation: Observation) -> Iterator[Reading]:
+    yield "lock_contended_total", (), observation.locks.contended
+    hottest = max((share for _, share in observation.hot_keys), default=0.0)
+    yield "hottest_key_ratio", (), hottest
+
+
 def _threads(services: Services, observation: Observation) -> Iterator[Reading]:
     for thread in observation.threads:
         labels = (thread.name, thread.pool)
@@ -175,6 +182,8 @@ def _clients(services: Services, observation: Observation) -> Iterator[Reading]:
     yield "blocked_clients", (), observation.blocked_clients
     yield "subscribed_clients", (), observation.subscribed_clients
     yield "tracking_clients", (), observation.tracking_clients
+    unsent = max((reader.unsent for reader in observation.slow_readers), default=0)
+    yield "slowest_reader_unsent_bytes", (), unsent
     totals = services.stats.totals()
     yield "commands_total", (), totals.commands
     yield "connections_total", (), totals.connections

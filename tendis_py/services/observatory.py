@@ -116,7 +116,7 @@ class Observatory:
             commands=list(self._commands(before, now)),
             engine=self._engine(),
             cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
-            locks=LockFigures(**records.get("locks", {})),
+            locks=_locks(records),
             slow_readers=slow_readers(services.clients, services.stats),
             hot_keys=services.key_sampler.hot(),
             contended_keys=services.key_sampler.contended(),
@@ -174,6 +174,13 @@ class Observatory:
                 service=durations(services[command]) if command in services else Durations(),
                 total=durations(totals[command]) if command in totals else Durations(),
             )
+
+
+def _locks(records: Records) -> LockFigures:
+    locks = records.get("locks")
+    if locks is None:
+        return LockFigures()
+    return LockFigures(locks["held"], locks["waiting"], locks["contended"])
 
 
 def _queues(records: Records, config: Config, refused: Mapping[str, int]) -> Iterator[QueueFigures]:

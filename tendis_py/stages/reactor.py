@@ -130,7 +130,7 @@ class Reactor:
         self._times = services.stats.new_stage_times()
         self._next_arrival = self._counted = 0
         self._traffic = services.stats.new_traffic(name)
-        self._submission = submission
+        self._submission = self._usually = submission
         self._queue = queue
         self._slow_queue = slow_queue
         self._fast = FastReader()
@@ -184,6 +184,11 @@ class Reactor:
     def submit_job(self, job: Job) -> None:
         """Run background work here, between turns."""
         self.responses.post(partial(self._do, job))
+
+    def hand_off(self, *, always: bool) -> None:
+        """Whether executors get every batch, where there are any; in any thread."""
+        is_adaptive = self._usually is Submission.CONSERVING
+        self._submission = Submission.QUEUE if always and is_adaptive else self._usually
 
     def space(self) -> None:
         """The work queue has room again."""

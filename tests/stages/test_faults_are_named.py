@@ -124,11 +124,6 @@ def settings(moved: MovedTime, **changed: str) -> Iterator[None]:
                 client.command("CONFIG", "SET", names[name], value)
 
 
-def only_in(moved: MovedTime, models: tuple[str, ...]) -> None:
-    if moved.server.model.name not in models:
-        pytest.skip("it can't happen in this model")
-
-
 class SlowFamily:
     """A column family on a disk that takes its time to read."""
 
@@ -196,9 +191,8 @@ def ping(client: RawClient, number: int) -> None:
     client.command("SET", f"small:{number % 100}", "1")
 
 
+@pytest.mark.parametrize("tendis_in_moved_time", WITH_QUEUE, indirect=True)
 def test_full_queue(patient: MovedTime) -> None:
-    only_in(patient, WITH_QUEUE)
-
     def write(client: RawClient, number: int) -> None:
         for place in range(8):
             client.request("SET", f"{id(client)}:{place}", number)
@@ -235,15 +229,15 @@ def _unsent(moved: MovedTime, address: str) -> int:
     return sum(one.peer.output_bytes for one in sessions if one.address == address)
 
 
+@pytest.mark.parametrize("tendis_in_moved_time", WITH_LOCKS, indirect=True)
 def test_lock_contention(patient: MovedTime) -> None:
-    only_in(patient, WITH_LOCKS)
+    """Who holds the key burns CPU, which is named, too."""
     fill_list(patient, "big", 8000)
 
     def hold(client: RawClient, number: int) -> None:
         for request in ("MULTI", "INCR wanted", "SORT big ALPHA STORE sorted", "EXEC"):
             client.command(*request.split())
 
-    # The one who holds the key burns CPU, which is named, too.
     def want(client: RawClient, number: int) -> None:
         client.command("INCR", "wanted")
 
