@@ -172,9 +172,8 @@ function showFindings() {
 }
 
 function showTiles() {
-  const waiting = snapshot.queues.reduce((sum, queue) => sum + queue.requests, 0);
   say(find("rate"), number(Math.round(snapshot.requests_per_second)));
-  say(find("waiting"), number(waiting));
+  say(find("waiting"), number(snapshot.waiting));
   say(find("mean"), duration(snapshot.mean));
   say(find("clients"), number(snapshot.connected_clients));
   say(find("clients-more"), `${snapshot.blocked_clients} blocked, ${snapshot.subscribed_clients} subscribed, ${snapshot.tracking_clients} tracking`);
