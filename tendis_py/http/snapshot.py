@@ -39,6 +39,7 @@ def snapshot_of(
     shown = {name: getattr(observation, name) for name in _PLAIN}
     shown["stages"] = [_stage(stage) for stage in observation.stages]
     shown["whole"] = [_stage(stage) for stage in observation.whole_stages]
+    shown["waiting"] = waiting(observation)
     shown["mean"] = mean_ns(observation, WINDOWS[0])
     shown["hot_keys"] = [
         [key[:SHOWN_ARGUMENTS], share] for key, share in observation.hot_keys[:TOP_KEYS]
@@ -85,10 +86,19 @@ def moment_of(observation: Observation, window: int) -> dict[str, Any]:
     return {
         "time": observation.time,
         "rate": round(observation.requests_per_second, 1),
-        "waiting": sum(queue.requests for queue in observation.queues),
+        "waiting": waiting(observation),
         "mean": mean_ns(observation, window),
         "stages": {name: [it.p50_ns, it.p99_ns, it.p999_ns] for name, it in recent},
     }
+
+
+def waiting(observation: Observation) -> int:
+    """How many requests nobody works on, in all queues."""
+    return sum(
+        queue.requests
+        for queue in observation.queues
+        if not queue.name.startswith(("responses", "messages"))
+    )
 
 
 def mean_ns(observation: Observation, window: int) -> int:

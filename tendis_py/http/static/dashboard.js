@@ -172,9 +172,8 @@ function showFindings() {
 }
 
 function showTiles() {
-  const waiting = snapshot.queues.reduce((sum, queue) => sum + queue.requests, 0);
   say(find("rate"), number(Math.round(snapshot.requests_per_second)));
-  say(find("waiting"), number(waiting));
+  say(find("waiting"), number(snapshot.waiting));
   say(find("mean"), duration(snapshot.mean));
   say(find("clients"), number(snapshot.connected_clients));
   say(find("clients-more"), `${snapshot.blocked_clients} blocked, ${snapshot.subscribed_clients} subscribed, ${snapshot.tracking_clients} tracking`);
@@ -560,6 +559,7 @@ function listen() {
     note("live", "on");
     render();
   });
+  events.addEventListener("trouble", () => running && note("no figures; see the server’s log", "off"));
   events.onerror = () => {
     if (running) note("no connection; trying again", "off");
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
