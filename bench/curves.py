@@ -40,6 +40,7 @@ ISOLATION_SHARE = 0.2
 HEAVY = ("nothing", "keys", "sleep")
 
 _LOAD = ("--mix", "get=8 set=2", "--keys", str(KEYS), "--timeout", "30")
+_COURSE = ("--interval", "0.1")
 _GENERATOR_PIPELINES = (1, 16)
 _SAMPLE_SECONDS = 0.05
 _RUN_GRACE = 120.0
@@ -49,8 +50,9 @@ _GENERATOR_LIMIT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measurement: requests per second and ms; `cpu_us` of the server's process a request,
-    `inline` the share of batches that reactors ran themselves, None where nothing says so."""
+    """One measurement: requests per second and ms; `cpu_us` of the server's process a request.
+    `behind`: (seconds, requests) that were due and could not be sent, for all connections were
+    full. `inline` the share of batches that reactors ran themselves, None where nothing says so."""
 
     asked: float
     rate: float
@@ -62,6 +64,7 @@ class Point:
     cpu_us: float
     generator_us: float
     generator_busy: float
+    behind: Sequence[tuple[float, float]] = ()
     inline: float | None = None
 
 
@@ -184,7 +187,7 @@ def measure_queues(running: Sequence[Server], run: Run, results: Results) -> Non
             for share in run.queue_shares:
                 rate = share * results.rate(server.name)
                 with sampling(client) as depths:
-                    point = load(server, *_open(rate, run.queue_seconds, 0.0))
+                    point = load(server, *_open(rate, run.queue_seconds, 0.0), *_COURSE)
                 results.queues.setdefault(server.name, {})[share] = point, depths
 
 
@@ -249,7 +252,16 @@ def read_point(found: Mapping[str, Any], cpu_seconds: float) -> Point:
         cpu_us=cpu_seconds / max(answered, 1) * 1e6,
         generator_us=found["generator"]["cpu_us_per_request"],
         generator_busy=found["generator"]["busy"],
+        behind=[*_behind(found["course"], found["plan"]["rate"] or 0.0)],
     )
+
+
+def _behind(course: Sequence[Mapping[str, float]], rate: float) -> Iterator[tuple[float, float]]:
+    """What has waited in the generator at the end of each stretch, from how long the oldest has."""
+    end = 0.0
+    for stretch in course:
+        end += stretch["seconds"]
+        yield end, stretch["behind_ms"] / 1000 * rate
 
 
 def batches(server: Server) -> tuple[int, int]:

@@ -61,20 +61,24 @@ def _curves(results: Results) -> Figure:
 
 def _queues(results: Results) -> Figure:
     shares = sorted({share for found in results.queues.values() for share in found})
-    figure = Figure(figsize=(10, 2.2 * len(shares)), layout="constrained")
-    grid = figure.subplots(len(shares), sharex=True, squeeze=False)[:, 0]
-    for axes, share in zip(grid, shares, strict=True):
+    figure = Figure(figsize=(10, 2 * len(shares)), layout="constrained")
+    grid = figure.subplots(len(shares), 2, sharex=True, squeeze=False)
+    for (queue, outside), share in zip(grid, shares, strict=True):
         for server, found in results.queues.items():
             if share in found:
-                samples = found[share][1].samples
-                times, depths = [at for at, _ in samples], [depth for _, depth in samples]
-                axes.plot(times, depths, label=server, color=_STYLES[server]["color"], linewidth=1)
-        axes.set_title(f"at {share:.0%} of the capacity", loc="left", fontsize=10)
-        axes.set_ylabel("requests waiting", fontsize=8)
-        axes.set_ylim(bottom=0)
-        _plain(axes)
-    grid[-1].set_xlabel("seconds")
-    _legend(figure, grid[0])
+                point, depths = found[share]
+                for axes, samples in ((queue, depths.samples), (outside, point.behind)):
+                    times, waiting = [at for at, _ in samples], [number for _, number in samples]
+                    colour = _STYLES[server]["color"]
+                    axes.plot(times, waiting, label=server, color=colour, linewidth=1)
+        queue.set_title(f"at {share:.0%}: requests in the work queue", loc="left", fontsize=9)
+        outside.set_title("that could not be sent yet", loc="left", fontsize=9)
+        for axes in (queue, outside):
+            axes.set_ylim(bottom=0)
+            _plain(axes)
+    for axes in grid[-1]:
+        axes.set_xlabel("seconds")
+    _legend(figure, grid[0, 0])
     return figure
 
 

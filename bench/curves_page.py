@@ -131,13 +131,15 @@ def queues_table(results: Results) -> str:
                     f"{point.rate:,.0f}",
                     f"{statistics.mean(waiting):,.1f}",
                     f"{max(waiting):,}",
+                    f"{max((requests for _, requests in point.behind), default=0):,.0f}",
                     "-" if point.inline is None else f"{1 - point.inline:.0%}",
                     f"{point.p50:.2f}",
                     f"{point.p99:.2f}",
                 )
             )
-    header = ("server", "of its capacity", "requests/s", "waiting, mean", "at the most")
-    return report.table((*header, "batches queued", "p50 ms", "p99 ms"), rows) if rows else ""
+    waiting_at = ("queued, mean", "at the most", "unsent", "batches queued")
+    header = ("server", "of its capacity", "requests/s", *waiting_at, "p50 ms", "p99 ms")
+    return report.table(header, rows) if rows else ""
 
 
 def isolation_table(results: Results) -> str:

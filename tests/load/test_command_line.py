@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -240,7 +241,7 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     manual = (ROOT / "docs" / "load.md").read_text(encoding="utf-8")
-    options = [word for word in shown.replace(",", " ").split() if word.startswith("--")]
+    options = re.findall(r"--[a-z][a-z0-9-]*", shown)
     assert len(set(options)) > 20
     for option in options:
         assert f"`{option}" in manual or option == "--help", option
