@@ -8,6 +8,7 @@ from pathlib import Path
 from tendis_py import REDIS_VERSION
 from tendis_py.commands.registry import REGISTRY, Command
 from tendis_py.config import reference_markdown
+from tendis_py.http.families import metrics_markdown
 
 HERE = Path(__file__).parent
 
@@ -46,7 +47,11 @@ def _row(command: Command) -> str:
     return f"| `{usage}` | {what} | {command.complexity} | {command.lane.value} |"
 
 
-PAGES = {"commands.md": commands_markdown, "configuration.md": reference_markdown}
+PAGES = {
+    "commands.md": commands_markdown,
+    "configuration.md": reference_markdown,
+    "metrics.md": metrics_markdown,
+}
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ from tendis_py.resp.replies import QUEUED, Payload
 from tendis_py.resp.requests import Request, request_bytes
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
-from tendis_py.services.counters import Counters
+from tendis_py.services.counters import Counters, Named
 from tendis_py.services.global_gates import ALL_CLOSED
 from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
 from tendis_py.services.waiters import Wait
@@ -97,6 +97,8 @@ class Dispatcher:
         self.slow: list[SlowCommand] = []
         self.unblocking = Unblocking(self.context, counters, self.call, locks=locks)
         self._end_unit = self.unblocking.end_unit
+        self.ran: list[Named] = []
+        """The commands that ``_run_plain`` has run, until somebody takes them out."""
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
         self._trial: list[Callable[[], None]] | None = None
@@ -154,6 +156,11 @@ class Dispatcher:
         self.counters.processed += ran
         return taken
 
+    def note_apart(self, read: int) -> None:
+        """What is in ``ran`` was read at ``read``, and not with its batch."""
+        self.runs.ran += [(command, 1, read) for command in self.ran]
+        self.ran = []
+
     def run_together(
         self, items: list[Item[C]], replies: list[Answer[C]], read: int
     ) -> list[Item[C]]:
@@ -199,6 +206,7 @@ class Dispatcher:
         undo = context.tx.undo
         interest = context.tx.keyspace.interest
         append = replies.append
+        ran = self.ran.append
         all_buckets = self.counters.buckets
         slow_ns = self.services.slowlog.threshold_ns
         command: Command | None = None
@@ -254,6 +262,7 @@ class Dispatcher:
             buckets[step if step < LINEAR else tail_bucket(step)] += 1
             buckets[SUM] += elapsed
             buckets[WAIT] += started - read
+            ran(command)
             started = now
             if elapsed > slow_ns and "skip_slowlog" not in command.flags:
                 self.slow.append(SlowCommand(session, request, read, elapsed))
@@ -332,6 +341,7 @@ class Dispatcher:
         buckets[bucket_of(elapsed)] += 1
         buckets[SUM] += elapsed
         buckets[WAIT] += waited
+        self.runs.ran.append((command, 1, read))
         if elapsed > self.services.slowlog.threshold_ns and "skip_slowlog" not in command.flags:
             self.slow.append(SlowCommand(session, request, read, elapsed))
 

@@ -21,6 +21,7 @@ from tendis_py.resp.replies import Payload, encode_each, encode_run
 from tendis_py.resp.requests import Request
 from tendis_py.services.counters import Counters
 from tendis_py.services.histogram import SUM, WAIT, bucket_of
+from tendis_py.services.total_times import Several
 from tendis_py.session import Session
 
 LARGE_REPLY = 64 * 1024
@@ -79,6 +80,8 @@ class Runs:
         self._end_unit = end_unit
         self._counters = counters
         self._slow = slow
+        self.ran: list[Several] = []
+        """What has run otherwise than in ``Dispatcher.ran``, until somebody takes it out."""
         self._slowlog = context.services.slowlog
 
     def together(self, items: list[Item[C]], replies: list[Answer[C]], read: int) -> list[Item[C]]:
@@ -146,20 +149,34 @@ class Runs:
             return None
         elapsed = perf_counter_ns() - started
         if trial is None:
-            self._count(command, count, elapsed, started - read)
+            self._count(command, shares, count, started, elapsed, read)
         else:
-            trial.append(partial(self._count, command, count, elapsed, started - read))
+            trial.append(partial(self._count, command, shares, count, started, elapsed, read))
         for session, _ in shares:
             session.last_command = command.name
         if elapsed > self._slowlog.threshold_ns and command.run is None:
             self._slow += [SlowCommand(session, one, read, elapsed) for session, (one,) in shares]
         return payloads
 
-    def _count(self, command: Command, count: int, elapsed: int, waited: int) -> None:
+    def _count(
+        self,
+        command: Command,
+        shares: list[Share],
+        count: int,
+        started: int,
+        elapsed: int,
+        read: int,
+    ) -> None:
         buckets = self._counters.buckets[command]
         buckets[bucket_of(elapsed // count)] += count
         buckets[SUM] += elapsed
-        buckets[WAIT] += waited * count
+        if len(shares) == 1 or shares[0][0].received == read:
+            buckets[WAIT] += (started - read) * count
+            self.ran.append((command, count, read))
+            return
+        for session, requests in shares:  # some were read in an earlier turn: they come first
+            buckets[WAIT] += (started - session.received) * len(requests)
+            self.ran.append((command, len(requests), session.received))
 
     def _answer_alike(self, command: Command, requests: list[Request]) -> list[Payload]:
         """The encoded reply to equal requests, for each."""

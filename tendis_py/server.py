@@ -17,12 +17,13 @@ from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from tendis_py.config import Config, default_memtable_size
-from tendis_py.errors import CANT_BIND, CANT_LISTEN, too_many_clients
+from tendis_py.errors import CANT_BIND, CANT_LISTEN, StorageError, too_many_clients
+from tendis_py.http.dashboard import Dashboard
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
 from tendis_py.services import Services
@@ -40,6 +41,9 @@ from tendis_py.storage.transaction import Transaction
 from tendis_py.threading_model import MODELS, Listening
 from tendis_py.types.hash.fields import remove_due
 
+if TYPE_CHECKING:
+    from tendis_py.traces import Collector
+
 log = logging.getLogger(__name__)
 
 _SPARE_FDS = 512
@@ -50,12 +54,19 @@ class Server:
     """A running server. Made by ``serve``; ``services`` and ``listening`` are for its users."""
 
     def __init__(
-        self, config: Config, *, port: int | None = None, clock: Clock = REAL_CLOCK
+        self,
+        config: Config,
+        *,
+        port: int | None = None,
+        dashboard_port: int | None = None,
+        clock: Clock = REAL_CLOCK,
     ) -> None:
         """The data folder is opened and every address listened on before this returns; clients
         wait until ``run``. ``port`` overrides the setting; 0 has the system choose one (see
-        ``self.port``). StorageError, also as ListenError, when either can't be."""
+        ``self.port``), and so for ``dashboard_port`` (``self.dashboard.port``). StorageError, also
+        as ListenError, when either can't be, or when there is no exporter for ``otel-endpoint``."""
         self.config = config
+        self._collector = _collector(config.otel_endpoint)
         self.model = MODELS[config.threading_model]
         engine = Engine(
             Path(config.dir) / "tendis-data",
@@ -84,6 +95,12 @@ class Server:
         self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
         self.services.port = self.doors.port
+        try:
+            self.dashboard = Dashboard(self.services, port=dashboard_port)
+        except BaseException:
+            self.doors.close()
+            engine.close()
+            raise
         self._drain_seconds: float | None = None
         self.stopping = trio.Event()
         self._build_stages()
@@ -167,6 +184,15 @@ class Server:
                 raise ValueError(complaint) from None
             self.services.port = self.doors.port
 
+        def show_elsewhere() -> None:
+            try:
+                self.dashboard.follow_settings()
+            except ListenError as error:
+                log.warning("%s", error)
+                raise ValueError(str(error)) from None
+
+        config.on_change("dashboard-port", show_elsewhere)
+        config.on_change("dashboard-bind", show_elsewhere)
         config.on_change("port", partial(listen_elsewhere, CANT_LISTEN))
         config.on_change("bind", partial(listen_elsewhere, CANT_BIND))
         config.on_change("work-queue-max-requests", bound_queues)
@@ -195,6 +221,9 @@ class Server:
         for queue in (self.queue, self.slow_queue):
             if queue is not None:
                 queue.reset_peaks()
+        for reactor in self.reactors:
+            reactor.reset_peaks()
+        self.keyspace.locks.reset_peak()
 
     def _queued_bytes(self) -> int:
         return sum(queue.bytes for queue in (self.queue, self.slow_queue) if queue is not None)
@@ -214,6 +243,31 @@ class Server:
 
     # Running
 
+    @asynccontextmanager
+    async def _tracing(self) -> AsyncIterator[None]:
+        """For a block, requests are traced as the settings say."""
+        if self._collector is None:
+            yield
+            return
+        from tendis_py.traces import Traces
+
+        tracing, config = self.services.tracing, self.config
+        traces = Traces(
+            self._collector,
+            {
+                "service.instance.id": self.services.run_id,
+                "server.port": self.port,
+                "tendis_py.threading_model": self.model.name,
+            },
+        )
+        tracing.begin(traces, config.otel_sample_ratio)
+        try:
+            yield
+        finally:
+            tracing.end()
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(traces.stop)
+
     async def run(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until ``shutdown`` or cancelled; the data folder is closed on return."""
         self._token = trio.lowlevel.current_trio_token()
@@ -221,7 +275,7 @@ class Server:
         forget_me = self.services.clock.on_move(self._look_around)
         try:
             pidfile.write()
-            async with trio.open_nursery() as threads:
+            async with self._tracing(), trio.open_nursery() as threads:
                 for pool in self.pools:
                     pool.start()
                 for reactor in self.reactors:
@@ -230,12 +284,14 @@ class Server:
                     async with trio.open_nursery() as nursery:
                         self._listen(nursery)
                         nursery.start_soon(self.maintenance.run)
+                        self.dashboard.start()
                         task_status.started(self)
                         await self.stopping.wait()
                         self.doors.stop()
                         nursery.cancel_scope.cancel()
                 finally:
                     with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(self.dashboard.stop)
                         await self._drain()
         finally:
             forget_me()
@@ -340,6 +396,20 @@ def _wake_up() -> None:
     """Nothing more: a reactor that turns looks at the clock."""
 
 
+def _collector(endpoint: str) -> Collector | None:
+    """What sends traces to ``endpoint``, if there is one."""
+    if not endpoint:
+        return None
+    try:
+        from tendis_py.traces import Collector
+    except ModuleNotFoundError as error:
+        raise StorageError(
+            f"otel-endpoint needs {error.name}, which is not installed: "
+            "pip install 'tendis-py[otel]'"
+        ) from None
+    return Collector(endpoint)
+
+
 def _listener_for(
     reactor: Reactor, listener: socket.socket, doorkeeper: Doorkeeper
 ) -> Callable[[], None]:
@@ -353,16 +423,21 @@ def _listener_for(
 
 @asynccontextmanager
 async def serve(
-    config: Config | None = None, *, port: int | None = None, clock: Clock = REAL_CLOCK
+    config: Config | None = None,
+    *,
+    port: int | None = None,
+    dashboard_port: int | None = None,
+    clock: Clock = REAL_CLOCK,
 ) -> AsyncIterator[Server]:
     """Run a server inside a trio program: ``async with serve(config, port=0) as server: …``.
 
-    With port 0 the system chooses a free one: ``server.port``. Leaving the block shuts the server
+    With port 0 the system chooses a free one: ``server.port``, and so for ``dashboard_port``:
+    ``server.dashboard.port``. Leaving the block shuts the server
     down in order. StorageError (also as ListenError) when the data folder or an address can't be
     used. That, what the block raises, and what ends the server arrive as they are, in no group.
     A test may hand in a ``ManualClock`` (services/clock.py) and move it instead of sleeping.
     """
-    server = Server(config or Config(), port=port, clock=clock)
+    server = Server(config or Config(), port=port, dashboard_port=dashboard_port, clock=clock)
     raised: BaseException | None = None
     failure: BaseException | None = None
     try:

@@ -36,8 +36,12 @@ OURS = {
     "threading-model",
     "executor-threads",
     "block-cache-size",
+    "otel-endpoint",
+    "otel-sample-ratio",
     "cache-size",
     "rocksdb",
+    "dashboard-port",
+    "dashboard-bind",
     "work-queue-max-requests",
     "work-queue-max-bytes",
 }

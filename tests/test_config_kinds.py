@@ -28,11 +28,15 @@ from tendis_py.config.kinds import (
 )
 from tendis_py.config.machine import available_memory
 from tendis_py.config.settings import DIRECTIVES, Settings, default_memtable_size
+from tendis_py.config.special_kinds import CollectorUrl, Ratio
 from tendis_py.config.syntax import decode, split_words
 
 LIMITS = BufferLimits(BufferLimit(0, 0, 0), BufferLimit(1, 2, 3), BufferLimit(4, 5, 6))
 NOT_INTEGER = "argument couldn't be parsed into an integer"
 NOT_MEMORY = "argument must be a memory value"
+NOT_URL = "argument must be an http:// or https:// URL"
+NOT_NUMBER = "argument couldn't be parsed into a number"
+NO_URLS = ("h:4318", "ftp://h", "http://", "http://h/?a", "http://h h", "http://me:pw@h")
 NEGATIVE = "argument must be greater or equal to 0"
 
 
@@ -62,6 +66,13 @@ NEGATIVE = "argument must be greater or equal to 0"
         (Words(3, ""), [], []),
         (Percentiles(), ["50 99.9"], [50.0, 99.9]),
         (Only(MemorySize(), 0, "no"), ["0kb"], 0),
+        (CollectorUrl(), [""], ""),
+        (CollectorUrl(), ["http://h:4318"], "http://h:4318"),
+        (CollectorUrl(), ["https://[::1]/a/b"], "https://[::1]/a/b"),
+        (Ratio(), ["0"], 0.0),
+        (Ratio(), [".25"], 0.25),
+        (Ratio(), ["1e-3"], 0.001),
+        (Ratio(), ["1.0"], 1.0),
     ],
 )
 def test_accepts(kind: Kind[Any], words: list[str], value: object) -> None:
@@ -71,6 +82,9 @@ def test_accepts(kind: Kind[Any], words: list[str], value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "words", "reason"),
     [
+        *[(CollectorUrl(), [word], NOT_URL) for word in NO_URLS],
+        *[(Ratio(), [word], NOT_NUMBER) for word in ("", "-1", "nan", "1x")],
+        (Ratio(), ["1.01"], "argument must be between 0 and 1 inclusive"),
         (Integer(), [], "wrong number of arguments"),
         (Integer(), ["1", "2"], "wrong number of arguments"),
         *((Integer(), [word], NOT_INTEGER) for word in ("", "+5", "05", " 5", "0x5", "-0", "1k")),

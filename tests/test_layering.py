@@ -30,8 +30,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pidfile": set(),
     "server": {
         *("threading_model", "maintenance", "stages", "commands", "types", "services", "storage"),
-        *("pidfile", "config", "log", *LEAVES),
+        *("http", "traces", "pidfile", "config", "log", *LEAVES),
     },
+    "http": {"stages", "services", "config", "log", *LEAVES},
+    "traces": {"services", "log", *LEAVES},
     "threading_model": {"stages"},
     "maintenance": {"services", "storage", *LEAVES},
     "stages": {
@@ -69,10 +71,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "hiredis": ("resp", "load", "top"),
     "textual": ("top",),
     "rich": ("load", "top"),
-    "trio": ("serving", "interpreter", "server", "maintenance", "stages", "load", "top"),
-    "socket": ("server", "stages", "load"),
+    "trio": ("serving", "interpreter", "server", "maintenance", "stages", "http", "load", "top"),
+    "socket": ("server", "stages", "http", "load"),
     "select": ("stages", "load"),
     "asyncio": (),
+    "starlette": ("http",),
+    "hypercorn": ("http",),
+    "prometheus_client": ("http.metrics",),
+    "opentelemetry": ("traces",),
 }
 """Outside package → the modules that may import it."""
 

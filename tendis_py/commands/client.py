@@ -7,7 +7,7 @@ from functools import partial
 from itertools import zip_longest
 
 from tendis_py.commands.arguments import integer
-from tendis_py.commands.connection import DEFAULT_USER, is_plain
+from tendis_py.commands.connection import is_plain
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Lane, command, container
@@ -34,6 +34,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, Reply, Verbatim
+from tendis_py.services import DEFAULT_USER
 from tendis_py.services.pubsub import figures
 from tendis_py.session import Session
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
 from functools import partial
-from hashlib import sha256
 
 from tendis_py import REDIS_VERSION
 from tendis_py.commands.context import Context
@@ -23,9 +21,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import strict_integer
 from tendis_py.resp.replies import OK, Replies, Reply
-
-DEFAULT_USER = b"default"
-"""The only user there is."""
+from tendis_py.services import DEFAULT_USER
 
 _command = partial(command, group="connection")
 _BEFORE_AUTHENTICATION = "noscript loading stale fast no_auth allow_busy"
@@ -57,10 +53,7 @@ def auth(ctx: Context, args: list[bytes]) -> Reply:
 
 def _authenticate(ctx: Context, username: bytes, password: bytes) -> None:
     """Let the session in. ReplyError on wrong credentials: it stays what it was."""
-    wanted = ctx.services.config.requirepass.encode("utf-8", "surrogateescape")
-    # Digests, so that not even the password's length can be told from the time this takes.
-    right = hmac.compare_digest(sha256(password).digest(), sha256(wanted).digest()) or not wanted
-    if username != DEFAULT_USER or not right:
+    if not ctx.services.knows(username, password):
         raise ReplyError(WRONG_PASS)
     ctx.session.authenticated = True
     ctx.session.compile_gates()

@@ -37,7 +37,7 @@ from tendis_py.config.kinds import (
     YesNo,
 )
 from tendis_py.config.machine import available_memory
-from tendis_py.config.special_kinds import EventClasses
+from tendis_py.config.special_kinds import CollectorUrl, EventClasses, Ratio
 from tendis_py.config.without_effect import WITHOUT_EFFECT, AcceptedSettings
 
 T = TypeVar("T")
@@ -125,6 +125,15 @@ class Settings(AcceptedSettings):
     unixsocket: str = _directive(Text(), "", "path of a Unix socket to listen on", runtime=False)
     unixsocketperm: int = _directive(
         Octal(0o777), 0, "permissions of that socket; 0 leaves them to the umask", runtime=False
+    )
+
+    dashboard_port: int = _directive(
+        Integer(0, 65535), 0, "port of the dashboard and of /metrics, over HTTP; 0 has none"
+    )
+    dashboard_bind: list[str] = _directive(
+        Words(16, "Too many bind addresses specified."),
+        ["127.0.0.1", "-::1"],
+        "addresses that the dashboard listens on, as in bind",
     )
 
     # Clients
@@ -258,6 +267,17 @@ class Settings(AcceptedSettings):
     latency_tracking: bool = _directive(YesNo(), True, "keep latency histograms per command")
     latency_tracking_info_percentiles: list[float] = _directive(
         Percentiles(), [50.0, 99.0, 99.9], "percentiles that INFO latencystats shows"
+    )
+
+    # Traces
+    otel_endpoint: str = _directive(
+        CollectorUrl(),
+        "",
+        "URL of an OpenTelemetry collector (OTLP over HTTP) that requests are traced to",
+        runtime=False,
+    )
+    otel_sample_ratio: float = _directive(
+        Ratio(), 0.01, "part of the requests that are traced, while there is an otel-endpoint"
     )
 
     # Size from which a collection leaves its single row

@@ -244,6 +244,39 @@ class Locale(Text):
         return "name of a locale"
 
 
+class CollectorUrl(Text):
+    """Where a collector listens, over HTTP; empty is nowhere."""
+
+    __slots__ = ()
+
+    def parse_word(self, word: str) -> str:
+        if word and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", word):
+            raise ValueError("argument must be an http:// or https:// URL")
+        return word
+
+    def accepts(self) -> str:
+        return "http:// or https:// URL"
+
+
+class Ratio(SingleWord[float]):
+    """A part of a whole."""
+
+    __slots__ = ()
+
+    def parse_word(self, word: str) -> float:
+        if not re.fullmatch(r"[0-9]*\.?[0-9]+(e-?[0-9]+)?", word, re.ASCII | re.IGNORECASE):
+            raise ValueError("argument couldn't be parsed into a number")
+        if not 0 <= float(word) <= 1:
+            raise ValueError("argument must be between 0 and 1 inclusive")
+        return float(word)
+
+    def format(self, value: float) -> str:
+        return f"{value:.10f}".rstrip("0").rstrip(".")
+
+    def accepts(self) -> str:
+        return "number from 0 to 1"
+
+
 class Master(SeveralWords[str]):
     """``HOST PORT``, or ``no one``, which is held as no text."""
 

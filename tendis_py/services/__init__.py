@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from tendis_py.config import Config
@@ -29,6 +31,7 @@ from tendis_py.services.saving import Saving
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
+from tendis_py.services.tracing import Tracing
 from tendis_py.services.tracking import KeyTracking
 from tendis_py.services.waiters import Waiters
 from tendis_py.services.watches import Watches
@@ -36,6 +39,9 @@ from tendis_py.session import Session
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.key_sizes import KeySizes
 from tendis_py.storage.keyspace import Keyspace
+
+DEFAULT_USER = b"default"
+"""The only user there is."""
 
 Observer = Callable[[Any, Any, list[bytes], int, Any], None]
 """Called in the executing thread with its Context, the Command, the request, the mark of the undo
@@ -83,6 +89,7 @@ class Services:
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
         self.hotkeys = HotKeys(clock)
         self.key_sampler = KeySampler()
+        self.tracing = Tracing()
         self.started = clock.now_seconds()
         """Unix time, in seconds."""
         self.stats = Stats(self.clients)
@@ -125,6 +132,13 @@ class Services:
     def admits(self, session: Session) -> bool:
         """Whether a client may run commands: it has authenticated, or no password is set."""
         return session.authenticated or not self.config.requirepass
+
+    def knows(self, username: bytes, password: bytes) -> bool:
+        """Whether these are somebody's; without ``requirepass`` any password is right."""
+        wanted = self.config.requirepass.encode("utf-8", "surrogateescape")
+        # Digests, so that not even the password's length can be told from the time this takes.
+        right = hmac.compare_digest(sha256(password).digest(), sha256(wanted).digest())
+        return username == DEFAULT_USER and (right or not wanted)
 
     def turns(self) -> int:
         """How many turns the reactors have made."""

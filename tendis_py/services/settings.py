@@ -78,6 +78,9 @@ def follow(services: Services) -> None:
         "latency-tracking", lambda: services.stats.latencies.track(config.latency_tracking)
     )
     config.on_change("tracking-table-max-keys", services.tracking.limit_changed)
+    config.on_change(
+        "otel-sample-ratio", lambda: services.tracing.set_ratio(config.otel_sample_ratio)
+    )
     config.on_change("cache-size", resize_cache)
     config.on_change("block-cache-size", resize_block_cache)
     config.on_change("rocksdb", change_engine)

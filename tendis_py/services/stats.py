@@ -7,7 +7,9 @@ is the difference.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from tendis_py.services.clients import Clients
 from tendis_py.services.counters import MOST_CODES, Counters, Named
@@ -32,6 +34,8 @@ from tendis_py.services.stages import (
     StageTimes,
     ThreadTimes,
 )
+
+K = TypeVar("K")
 
 RECENT_LOOKS = 16
 """Of a reactor at its connections: eight seconds."""
@@ -134,6 +138,7 @@ class _Mark:
     execute_ns: int = 0
     busy_ns: int = 0
     batches: dict[str, int] = field(default_factory=dict)
+    total_buckets: dict[Named, Buckets] = field(default_factory=dict)
 
 
 class Stats:
@@ -184,6 +189,7 @@ class Stats:
             self._all_execute_ns(),
             self._all_busy_ns(),
             self._all_batches(),
+            self._all_total_buckets(),
         )
         for counters in self._threads:
             counters.errors = {}
@@ -235,11 +241,22 @@ class Stats:
 
     def all_buckets(self) -> dict[Named, Buckets]:
         """Command → its histogram over all threads, since the start."""
-        parts: dict[Named, list[Buckets]] = {}
-        for counters in self._threads:
-            for command, buckets in counters.buckets.copy().items():
-                parts.setdefault(command, []).append(buckets)
-        return {command: merge(found) for command, found in parts.items()}
+        return _merged(counters.buckets.copy() for counters in self._threads)
+
+    def total_buckets(self) -> dict[Named, Buckets]:
+        """Command → histogram of the time that its requests took in all."""
+        found = self._all_total_buckets()
+        for command, earlier in self._mark.total_buckets.items():
+            found[command] = minus(found[command], earlier)
+        return {command: buckets for command, buckets in found.items() if any(buckets[:SUM])}
+
+    def command_buckets(self) -> dict[Named, Buckets]:
+        """Command → its histogram over all threads, of every command that was called."""
+        earlier = self._mark.buckets
+        return {
+            command: minus(buckets, earlier[command]) if command in earlier else buckets
+            for command, buckets in self.all_buckets().items()
+        }
 
     def stages(self) -> Histograms:
         """The histogram of each stage, by lane and pool, in their order."""
@@ -336,12 +353,11 @@ class Stats:
             output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
         )
 
+    def _all_total_buckets(self) -> dict[Named, Buckets]:
+        return _merged(times.totals() for times in self._stage_times)
+
     def _all_stages(self) -> Histograms:
-        found: dict[Stage, list[Buckets]] = {}
-        for times in self._stage_times:
-            for stage, buckets in times.histograms().items():
-                found.setdefault(stage, []).append(buckets)
-        return {stage: merge(parts) for stage, parts in found.items()}
+        return _merged(times.histograms() for times in self._stage_times)
 
     def _all_execute_ns(self) -> int:
         return sum(times.execute_ns for times in self._thread_times)
@@ -357,6 +373,14 @@ class Stats:
 
     def _all_rejections(self) -> Counter[Named]:
         return sum((Counter(one.rejections) for one in self._threads), Counter())
+
+
+def _merged(parts: Iterable[Mapping[K, Buckets]]) -> dict[K, Buckets]:
+    found: dict[K, list[Buckets]] = {}
+    for part in parts:
+        for what, buckets in part.items():
+            found.setdefault(what, []).append(buckets)
+    return {what: merge(several) for what, several in found.items()}
 
 
 class Latencies:

@@ -30,6 +30,7 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
+from tendis_py.stages.tracing import Sampler
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
@@ -72,6 +73,7 @@ class Executor:
         self.dispatcher = Dispatcher(
             self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
         )
+        self._sampler = Sampler(services.tracing)
         self._everything = Claim(None)
         self.again: Callable[[Work], None] = _nowhere
         """Called with work that has the keys now that it had to wait for, or is to ask for them;
@@ -242,8 +244,11 @@ class Executor:
                 tx.settle_if_large()
             session = connection.session
             output: list[Payload] = []
-            taken = run(session, requests[:1] if is_slow else requests, output, session.received)
+            received = session.received
+            taken = run(session, requests[:1] if is_slow else requests, output, received)
             payload = output[0] if len(output) == 1 else joined(output)
+            if received != batch.read:
+                self.dispatcher.note_apart(received)
             if taken == len(requests) or session.closing:
                 replies.append((connection, payload, None))
             else:
@@ -257,6 +262,11 @@ class Executor:
                     batch.blocked[connection] = self.dispatcher.waits
                     batch.replies[-1] = (connection, payload, requests[taken + 1 :])
         context.replies = []
+        dispatcher = self.dispatcher
+        if dispatcher.ran:
+            batch.ran, dispatcher.ran = dispatcher.ran, []
+        if dispatcher.runs.ran:
+            batch.ran_apart, dispatcher.runs.ran = dispatcher.runs.ran, []
         if batch.started >= self._look_at:
             self._look(batch)
         batch.executed = perf_counter_ns()
@@ -307,6 +317,9 @@ class Executor:
             tx.release()
             for batch in batches:
                 batch.tell()
+        if self.services.tracing.active:
+            for batch in batches:
+                batch.traced = self._sampler.pick(batch)
         committed = perf_counter_ns()
         for batch in batches:
             batch.logged = logged

@@ -42,6 +42,7 @@ from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
+from tendis_py.stages.tracing import trace
 from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, Work, WorkQueue
 
@@ -81,13 +82,25 @@ class Submission(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReactorStatistics:
-    """Now: ``connections``, ``held`` batches that wait for room in the work queue. Since the
-    start: turns, requests parsed, batches executed in the reactor and handed on, reads that
-    were put off because the work queue was full."""
+    """Now: ``connections``, ``held`` batches that wait for room in the work queue, connections
+    that are ``ready`` for their turn, or send a lot and wait to be read (``heavy``), pub/sub
+    ``messages`` that are to be sent; and the most there were since the peaks were reset. Since the
+    start: turns, requests parsed, batches executed in the reactor and handed on, reads that were
+    put off because the work queue was full."""
 
     name: str
     connections: int
     held: int
+    held_requests: int
+    held_bytes: int
+    peak_held_requests: int
+    ready: int
+    peak_ready: int
+    heavy: int
+    peak_heavy: int
+    messages: int
+    messages_bytes: int
+    peak_messages: int
     turns: int
     requests: int
     inline: int
@@ -127,6 +140,7 @@ class Reactor:
         self._heavy: deque[Connection] = deque()
         """Connections that send a lot and wait to be read, in turn."""
         self._held: list[Batch] = []
+        self._peak_held = self._peak_heavy = 0
         self._backlog = services.pubsub.backlog
         self.deliveries = Deliveries(self.connections, self._traffic, self._backlog)
         self._waiting = Waiting(services, self.connections, self._traffic, self._times)
@@ -186,11 +200,27 @@ class Reactor:
             for connection in list(self.connections.values())
         )
 
+    def reset_peaks(self) -> None:
+        """Forget what waited before."""
+        self._peak_held = self._peak_heavy = self._waiting.peak = self.deliveries.peak = 0
+        self.responses.reset_peak()
+
     def statistics(self) -> ReactorStatistics:
+        held = self._held.copy()
         return ReactorStatistics(
             name=self.name,
             connections=len(self.connections),
-            held=len(self._held),
+            held=len(held),
+            held_requests=sum(batch.requests for batch in held),
+            held_bytes=sum(batch.bytes for batch in held),
+            peak_held_requests=self._peak_held,
+            ready=len(self._waiting.ready),
+            peak_ready=self._waiting.peak,
+            heavy=len(self._heavy),
+            peak_heavy=self._peak_heavy,
+            messages=len(self.deliveries.waiting),
+            messages_bytes=self.deliveries.bytes,
+            peak_messages=self.deliveries.peak,
             turns=self.turns,
             requests=self._requests,
             inline=self._inline,
@@ -370,6 +400,7 @@ class Reactor:
         if not connection.queued:
             connection.queued = True
             self._heavy.append(connection)
+            self._peak_heavy = max(self._peak_heavy, len(self._heavy))
 
     def _next_heavy(self) -> list[Connection]:
         """The next of those that wait to be read, if there is one."""
@@ -457,6 +488,7 @@ class Reactor:
         if self._held or not queue.offer(batch):
             batch.queued = perf_counter_ns()
             self._held.append(batch)
+            self._peak_held = max(self._peak_held, sum(held.requests for held in self._held))
 
     def _execute(self, batch: Batch) -> None:
         if self._executor.execute(batch):
@@ -547,10 +579,23 @@ class Reactor:
         if self.deliveries.late:
             answered = [connection for connection, _, _ in batch.replies]
             self.deliveries.send_late(answered, self._now)
+        if batch.traced:
+            self._tell_of(batch)
         batch.replies.clear()  # its executor holds on to the batch, and they may be long
         for later in batch.deferred:
             later.read = perf_counter_ns()
             self._submit_slow(later)
+
+    def _tell_of(self, batch: Batch) -> None:
+        tracing = self._services.tracing
+        if tracing.sink is None:
+            return
+        try:
+            for request in batch.traced:
+                tracing.sink(trace(batch, request))
+        except Exception:
+            log.exception("nothing is traced any more")
+            tracing.end()
 
     # Requests that wait
 

@@ -19,6 +19,9 @@ from tendis_py.runs import Answer, Item, SlowCommand
 from tendis_py.stages.plan import Plan, plan, union
 
 if TYPE_CHECKING:
+    from tendis_py.services.counters import Named
+    from tendis_py.services.total_times import Several
+    from tendis_py.services.tracing import TracedRequest
     from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
@@ -59,6 +62,8 @@ class Batch:
         "logged",
         "pool",
         "queued",
+        "ran",
+        "ran_apart",
         "read",
         "replied",
         "replies",
@@ -70,6 +75,7 @@ class Batch:
         "spent",
         "started",
         "taken",
+        "traced",
         "transaction",
         "written",
     )
@@ -96,6 +102,10 @@ class Batch:
         self.committed = self.replied = self.written = self.engine_ns = 0
         self.replies: list[Answer[Connection]] = []
         self.slow: Sequence[SlowCommand] = ()
+        self.ran: Sequence[Named] = ()
+        self.ran_apart: Sequence[Several] = ()
+        """The commands that have run and were read with it; those of which there are several, or
+        that were read before."""
         self._plan = needs
         self.lane = lane
         self.pool = ""
@@ -117,6 +127,7 @@ class Batch:
         the next one."""
         self.deferred: Sequence[Batch] = ()
         """What goes on once the replies so far are sent."""
+        self.traced: Sequence[TracedRequest] = ()
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
         self.claim: Claim | None = None
