@@ -49,7 +49,7 @@ class Data:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     servers.end_on_terminate()
-    _raise_descriptor_limit(options.connections + _SPARE_DESCRIPTORS)
+    raise_descriptor_limit(options.connections + _SPARE_DESCRIPTORS)
     idle = [idle_connections(name, options.connections) for name in (REDIS, DEFAULT_MODEL)]
     data = [
         data_set(REDIS, options.keys, options.seconds),
@@ -142,7 +142,7 @@ def _data_table(data: Sequence[Data]) -> str:
     return report.table(header, rows)
 
 
-def _raise_descriptor_limit(needed: int) -> None:
+def raise_descriptor_limit(needed: int) -> None:
     """Allow this process, and the servers that inherit from it, `needed` open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:

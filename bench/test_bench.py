@@ -16,6 +16,7 @@ from bench import (
     cold,
     collections,
     compare,
+    crowd,
     isolation,
     latency_client,
     memory,
@@ -486,3 +487,13 @@ def test_a_session_scene_counts_what_is_answered() -> None:
     with servers.running(REDIS) as server:
         for scene in sessions.SCENES.values():
             assert sessions.play(server, scene, 0.05).rate > 0
+
+
+def test_a_crowd_waits_and_listens() -> None:
+    with servers.running(REDIS) as server:
+        found = crowd.look_at(server, 20)
+    assert found.message_ms > 0
+    assert found.last_timeout_ms >= found.first_timeout_ms > -100
+    own = crowd.Found("tendis", 20, 2048.0, 1024.0, 1.0, 1.0, 120.0, 5.0, 6.0)
+    assert [goal.verdict for goal in crowd.goals([found, own])] == ["pass", "pass", "FAIL", "pass"]
+    assert "| tendis | 2,048" in crowd.table([own])

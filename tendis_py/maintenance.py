@@ -30,7 +30,6 @@ DoJob = Callable[[Callable[[Transaction], None], set[bytes] | None], Awaitable[b
 
 FSYNC = Stage("fsync", BACKGROUND, BACKGROUND)
 FSYNC_SECONDS = 1.0
-OBSERVE_SECONDS = 1.0
 SAMPLES_A_SECOND = round(1 / SAMPLE_SECONDS)
 PROMPT_SECONDS = 0.05
 RECOVERY_SECONDS = 1.0
@@ -72,7 +71,6 @@ class Maintenance:
             nursery.start_soon(self._sweep)
             nursery.start_soon(self._reclaim)
             nursery.start_soon(self._sample)
-            nursery.start_soon(self._observe)
             nursery.start_soon(self._close_gaps)
             nursery.start_soon(self._discard)
             nursery.start_soon(self._flush_when_quiet)
@@ -181,14 +179,10 @@ class Maintenance:
             self._services.rates.sample()
             if samples % SAMPLES_A_SECOND == 0:
                 self._services.stats.recent.sample()
+                self._services.observatory.sample()
             self._services.keyspace.orders.trim()
             self._services.memory.use()  # the peak must not go unseen
             self._services.hotkeys.look()
-
-    async def _observe(self) -> None:
-        while True:
-            self._services.observatory.sample()
-            await trio.sleep(OBSERVE_SECONDS)
 
     async def _reclaim(self) -> None:
         while True:

@@ -221,6 +221,9 @@ class Server:
         for queue in (self.queue, self.slow_queue):
             if queue is not None:
                 queue.reset_peaks()
+        for reactor in self.reactors:
+            reactor.reset_peaks()
+        self.keyspace.locks.reset_peak()
 
     def _queued_bytes(self) -> int:
         return sum(queue.bytes for queue in (self.queue, self.slow_queue) if queue is not None)

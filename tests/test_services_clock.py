@@ -13,7 +13,8 @@ from tendis_py.services.clock import REAL_CLOCK, Clock, ManualClock
 PACKAGE = Path(__file__).resolve().parents[1] / "tendis_py"
 
 MEASURES = {
-    *("services/rates.py", "services/holdings.py"),
+    *("services/rates.py", "services/holdings.py", "services/observatory.py"),
+    *("stages/arrival.py", "http/app.py", "load/generator.py", "top/view.py", "traces.py"),
     *("storage/engine.py", "storage/key_sizes.py"),
 }
 """What samples, or measures how long something took."""

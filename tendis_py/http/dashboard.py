@@ -149,10 +149,10 @@ class _Site:
 
         self._stop_serving = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
-        if not self._stopping.is_set():
-            await Worker(self._services).serve(
-                [sock.dup() for sock in self._sockets], self._stop_serving
-            )
+        with contextlib.ExitStack() as opened:
+            sockets = [opened.enter_context(sock.dup()) for sock in self._sockets]
+            if not self._stopping.is_set():
+                await Worker(self._services).serve(sockets, self._stop_serving)
 
     def stop(self) -> None:
         """Listen no more, from now on, and end soon; does not wait."""

@@ -42,7 +42,8 @@ class Worker:
         self._app = wrap_app(make_app(services, self._feed), 0, "asgi")  # type: ignore[arg-type]
         self._config = _hypercorn_config()
         self._context = WorkerContext(None)
-        self._visitors: set[_Visitor] = set()
+        self.visitors: set[_Visitor] = set()
+        """Who is connected."""
 
     async def serve(self, sockets: list[socket.socket], stop: trio.Event) -> None:
         """Until ``stop``, or one of the ``sockets``, which are closed then, listens no more."""
@@ -50,18 +51,20 @@ class Worker:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._feed.run)
             nursery.start_soon(trio.serve_listeners, self._receive, listeners)
-            await stop.wait()
-            for visitor in self._visitors:  # Hypercorn shields who is being sent to
-                visitor.socket.close()
-            nursery.cancel_scope.cancel()
+            try:
+                await stop.wait()
+            finally:
+                for visitor in self.visitors:  # Hypercorn shields who is being sent to
+                    visitor.socket.close()
+                nursery.cancel_scope.cancel()
 
     async def _receive(self, stream: trio.SocketStream) -> None:
-        if len(self._visitors) >= MAX_CONNECTIONS:
+        if len(self.visitors) >= MAX_CONNECTIONS:
             with contextlib.suppress(OSError, trio.WouldBlock):
                 await stream.socket.send(_FULL)
             return
         visitor = _Visitor(stream)
-        self._visitors.add(visitor)
+        self.visitors.add(visitor)
         try:
             await TCPServer(
                 self._app,
@@ -73,7 +76,7 @@ class Worker:
         except Exception:
             log.exception("a connection to the dashboard failed")
         finally:
-            self._visitors.discard(visitor)
+            self.visitors.discard(visitor)
 
 
 class _Visitor:

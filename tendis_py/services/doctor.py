@@ -31,6 +31,9 @@ PARTS = {"engine": "execute"}
 WAITS = frozenset(("socket", "pending", "queue", "lock", "respond", "outbox"))
 """Stages in which a request only waits for somebody else's work, or the client's."""
 
+UNREAD = frozenset(("socket", "pending", "outbox"))
+"""Those of them in which a request has not begun, or is done with."""
+
 POOLS = frozenset(("reactor", "executor", "slow"))
 """Whose stages are a request's own time; what others do goes on beside."""
 
@@ -42,8 +45,14 @@ SLOW_LOCK_NS = 200_000
 SLOW_COMMAND_NS = 1_000_000
 """On average; what takes less is no fault of its own, however often it happens."""
 
-NOTABLE_LOAD = 0.05
+NOTABLE_LOAD = 0.25
 """Seconds a second that calls of one command take."""
+
+LONG_COMMAND_NS, LONG_COMMAND_LOAD = 20_000_000, 0.05
+"""So long a call is felt by others where less of the time goes into it."""
+
+INSIDE = frozenset(("exec",))
+"""Commands whose time is that of others, which count it, too."""
 
 FULL = 0.8
 """Part of a queue's capacity in use at which it is full."""
@@ -122,6 +131,12 @@ class _Case:
     def share(self, stage: str) -> float:
         """Part of the requests' time."""
         return self.own_ns.get(stage, 0) / self.total_ns if self.total_ns else 0.0
+
+    def lock_share(self) -> float:
+        """Part of the time from its being read to its being answered that a request waits for
+        keys."""
+        inside = sum(ns for stage, ns in self.own_ns.items() if stage not in UNREAD)
+        return self.own_ns.get("lock", 0) / inside if inside else 0.0
 
     def work_share(self, stage: str) -> float:
         """Part of the time in which they did not wait for others."""
@@ -252,15 +267,16 @@ def _costly_commands(case: _Case) -> Iterator[Weighed]:
     work = case.work_share("execute")
     if work < NOTABLE:
         return
-    loads = {one: _load(one) for one in case.observation.commands}
+    loads = {one: _load(one) for one in case.observation.commands if one.name not in INSIDE}
     total = sum(loads.values())
     for command in sorted(loads, key=lambda one: -loads[one])[:3]:
         load, mean_ns = loads[command], _mean_ns(command)
-        if mean_ns < SLOW_COMMAND_NS or load < NOTABLE_LOAD or load < NOTABLE * total:
+        least = NOTABLE_LOAD if mean_ns < LONG_COMMAND_NS else LONG_COMMAND_LOAD
+        if mean_ns < SLOW_COMMAND_NS or load < least or load < NOTABLE * total:
             continue
         name = command.name.replace("|", " ").upper()
         yield (
-            work * load / total,
+            work * load / total * (1 - case.lock_share()),
             Finding(
                 "cpu",
                 "execute",
@@ -283,7 +299,7 @@ def _lanes_advice(case: _Case) -> str:
 
 
 def _contended_keys(case: _Case) -> Iterator[Weighed]:
-    spent, share = case.of("lock"), case.share("lock")
+    spent, share = case.of("lock"), case.lock_share()
     if share < NOTABLE or spent.mean_ns < SLOW_LOCK_NS:
         return
     keys = case.observation.contended_keys
@@ -301,8 +317,9 @@ def _contended_keys(case: _Case) -> Iterator[Weighed]:
         Finding(
             "lock",
             "lock",
-            share,
-            f"{percent(share)} of the requests' time is waiting for keys that others hold: "
+            case.share("lock"),
+            f"{percent(share)} of the time of requests under way is waiting for keys that others "
+            f"hold: "
             f"{spent}, and {counted(case.observation.locks.waiting, 'claim')} waiting now. Waited "
             f"for: {named}.{by}",
             "Spread what is written over several keys, keep transactions and commands on shared "
@@ -443,7 +460,7 @@ def _hot_keys(case: _Case) -> Iterator[Weighed]:
         0.1 + share / 10,
         Finding(
             "hot_key",
-            "lock" if case.share("lock") >= NOTABLE else "execute",
+            "lock" if case.lock_share() >= NOTABLE else "execute",
             0.0,
             f'Key "{key}" is in {percent(share)} of the requests{others}.',
             "Requests on one key run one after another, however many threads there are: split it "

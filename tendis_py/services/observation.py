@@ -46,17 +46,23 @@ class StageFigures:
 class QueueFigures:
     """``depth`` entries of ``requests`` and ``bytes`` wait now; ``peak_requests`` at the most since
     the reset. A ``capacity`` of 0 has no bound. ``refused``: offers to a full queue,
-    ``refused_lately`` in the last ten seconds; ``paused``: reads that were put off meanwhile."""
+    ``refused_lately`` in the last ten seconds; ``paused``: reads that were put off meanwhile.
+
+    ``work`` and ``slow`` lead to the executors. ``locks``: what waits for keys. Of each reactor N:
+    ``responses-N`` (batches on their way back, and calls), ``held-N`` (batches for which there was
+    no room in ``work``), ``ready-N`` (clients whose requests wait for their turn), ``heavy-N``
+    (clients that send a lot and wait to be read), ``messages-N`` (of pub/sub, to be sent). Where
+    entries are no batches, ``requests`` are the entries."""
 
     name: str
     depth: int
     requests: int
-    bytes: int
-    peak_requests: int
-    capacity_requests: int
-    capacity_bytes: int
-    refused: int
-    paused: int
+    bytes: int = 0
+    peak_requests: int = 0
+    capacity_requests: int = 0
+    capacity_bytes: int = 0
+    refused: int = 0
+    paused: int = 0
     refused_lately: int = 0
 
 

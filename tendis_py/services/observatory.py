@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
-from tendis_py.services.histogram import Buckets, count, percentiles_ns
+from tendis_py.config import Config
+from tendis_py.services.figures import Records
+from tendis_py.services.histogram import durations
 from tendis_py.services.observation import (
     CommandFigures,
     Durations,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 0.1
 RATE_SECONDS = 10
 
-_PERCENTS = (50, 90, 99, 99.9)
-
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
@@ -43,8 +43,6 @@ class _Moment:
     commands: int
     net_input: int
     net_output: int
-    inline: int
-    queued: int
     calls: Mapping[str, int]
     refused: Mapping[str, int]
     cpu_seconds: float
@@ -60,7 +58,7 @@ class Observatory:
         self._latest: Observation | None = None
         self._fresh_until = 0.0
         self._engine_before: EngineFigures | None = None
-        self._moments: deque[_Moment] = deque(maxlen=RATE_SECONDS)
+        self._moments = deque([self._moment()], maxlen=RATE_SECONDS)
 
     def now(self) -> Observation:
         """What there is to say now, or was FRESH_SECONDS ago."""
@@ -81,6 +79,7 @@ class Observatory:
         """Count from zero again."""
         with self._lock:
             self._moments.clear()
+            self._moments.append(self._moment())
             self._latest = None
             self._engine_before = self._services.holdings.now().engine
 
@@ -90,7 +89,6 @@ class Observatory:
         records = services.figures.now()
         before, now = self._window()
         seconds = now.time - before.time or 1.0
-        inline, queued = now.inline - before.inline, now.queued - before.queued
         return Observation(
             time=services.clock.time_ns() / 1e9,
             uptime=services.clock.now_seconds() - services.started,
@@ -98,7 +96,7 @@ class Observatory:
             requests_per_second=(now.commands - before.commands) / seconds,
             input_bytes_per_second=(now.net_input - before.net_input) / seconds,
             output_bytes_per_second=(now.net_output - before.net_output) / seconds,
-            inline_share=inline / (inline + queued) if inline + queued else 1.0,
+            inline_share=services.stats.inline_share(),
             hits=totals.hits,
             misses=totals.misses,
             row_cache_bytes=services.keyspace.cache.bytes,
@@ -111,7 +109,7 @@ class Observatory:
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
             stages=services.stats.stage_figures(),
-            queues=list(_queues(records, services, before.refused)),
+            queues=list(_queues(records, services.config, before.refused)),
             threads=services.stats.thread_figures(),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
@@ -124,30 +122,27 @@ class Observatory:
 
     def _moment(self) -> _Moment:
         services = self._services
-        totals, records = services.stats.totals(), services.figures.now()
-        reactors = [record for name, record in records.items() if name.startswith("reactor-")]
+        totals = services.stats.totals()
         return _Moment(
             time=self._monotonic(),
             commands=totals.commands,
             net_input=totals.net_input,
             net_output=totals.net_output,
-            inline=sum(reactor["inline"] for reactor in reactors),
-            queued=sum(reactor["queued"] for reactor in reactors),
             calls={
                 command.name: figures.calls
                 for command, figures in services.stats.commands().items()
             },
             refused={
-                name: record["refused"] for name, record in records.items() if "refused" in record
+                name: record["refused"]
+                for name, record in services.figures.now().items()
+                if "refused" in record
             },
             cpu_seconds=process_time(),
         )
 
     def _window(self) -> tuple[_Moment, _Moment]:
-        """Ten seconds ago, or the first that is remembered, and now."""
-        now = self._moment()
-        moments = self._moments
-        return (moments[0] if moments else now), now
+        """RATE_SECONDS ago, or the first that is remembered, and now."""
+        return self._moments[0], self._moment()
 
     def _engine(self) -> EngineFigures:
         found, before = self._services.holdings.now().engine, self._engine_before
@@ -179,40 +174,54 @@ class Observatory:
             )
 
 
-def durations(buckets: Buckets) -> Durations:
-    """A histogram in figures."""
-    if not any(buckets):
-        return Durations()
-    p50, p90, p99, p999, most = percentiles_ns(buckets, (*_PERCENTS, 100))
-    sum_ns = buckets[-2]
-    return Durations(count(buckets), sum_ns, p50, p90, p99, p999, most)
-
-
-def _queues(
-    records: Mapping[str, Mapping[str, Any]], services: Services, refused: Mapping[str, int]
-) -> Iterator[QueueFigures]:
-    config = services.config
-    paused = sum(
-        record["paused_reads"] for name, record in records.items() if name.startswith("reactor-")
-    )
-    for name in ("work", "slow"):
-        record = records.get(f"{name}_queue")
-        if record is not None:
+def _queues(records: Records, config: Config, refused: Mapping[str, int]) -> Iterator[QueueFigures]:
+    work, slow, locks = (records.get(name) for name in ("work_queue", "slow_queue", "locks"))
+    reactors = [(name, record) for name, record in records.items() if name.startswith("reactor-")]
+    if work is not None:
+        yield _queue(
+            "work",
+            work,
+            capacity_requests=config.work_queue_max_requests,
+            capacity_bytes=config.work_queue_max_bytes,
+            refused=work["refused"],
+            refused_lately=work["refused"] - refused.get("work_queue", 0),
+            paused=sum(record["paused_reads"] for _, record in reactors),
+        )
+    if slow is not None:
+        yield _queue("slow", slow)
+    if locks is not None:
+        waiting = locks["waiting"]
+        yield QueueFigures("locks", waiting, waiting, peak_requests=locks["peak_waiting"])
+    for name, record in reactors:
+        number = name.partition("-")[2]
+        yield QueueFigures(
+            f"held-{number}",
+            record["held"],
+            record["held_requests"],
+            record["held_bytes"],
+            record["peak_held_requests"],
+        )
+        for kind, depth, peak in (
+            ("responses", "responses_depth", "responses_peak"),
+            ("ready", "ready", "peak_ready"),
+            ("heavy", "heavy", "peak_heavy"),
+            ("messages", "messages", "peak_messages"),
+        ):
             yield QueueFigures(
-                name=name,
-                depth=record["depth"],
-                requests=record["requests"],
-                bytes=record["bytes"],
-                peak_requests=record["peak_requests"],
-                capacity_requests=config.work_queue_max_requests,
-                capacity_bytes=config.work_queue_max_bytes,
-                refused=record["refused"],
-                paused=paused if name == "work" else 0,
-                refused_lately=record["refused"] - refused.get(f"{name}_queue", 0),
+                f"{kind}-{number}",
+                record[depth],
+                record[depth],
+                record[f"{kind}_bytes"] if kind == "messages" else 0,
+                record[peak],
             )
-    for name, record in records.items():
-        kind, _, number = name.partition("-")
-        if kind == "reactor":
-            depth = record["responses_depth"]
-            yield QueueFigures(f"responses-{number}", depth, depth, 0, 0, 0, 0, 0, 0)
-            yield QueueFigures(f"held-{number}", record["held"], 0, 0, 0, 0, 0, 0, 0)
+
+
+def _queue(name: str, record: Mapping[str, Any], **others: int) -> QueueFigures:
+    return QueueFigures(
+        name,
+        record["depth"],
+        record["requests"],
+        record["bytes"],
+        record["peak_requests"],
+        **others,
+    )

@@ -14,9 +14,11 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from operator import sub
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from tendis_py.services.counters import CommandBuckets, Named
 from tendis_py.services.histogram import Buckets, new_buckets, record_each
+from tendis_py.services.total_times import Several, count_totals
 
 STAGES = (
     *("accept", "socket", "parse", "pending", "queue", "lock", "execute", "engine"),
@@ -71,22 +73,25 @@ class Stamps(Protocol):
     committed: int
     replied: int
     written: int
+    ran: Sequence[Named]
+    ran_apart: Sequence[Several]
 
 
 class StageTimes:
-    """Histograms in ns of the stages of all batches that one reactor answers.
+    """Histograms in ns of the stages of all batches that one reactor answers, and of the time that
+    their requests took in all, by command.
 
     That reactor's thread records; any thread may ask. Whoever holds the lock folds, so nobody sees
     half a batch, and the reactor never waits.
     """
 
-    __slots__ = ("_batches", "_histograms", "_lock", "_others")
+    __slots__ = ("_batches", "_histograms", "_lock", "_others", "_totals")
 
     def __init__(self) -> None:
-        self._batches: deque[tuple[str, str, int, int, int, int, int, int, int, int, int, int, int]]
-        self._batches = deque()
+        self._batches: deque[tuple[Any, ...]] = deque()
         self._others: deque[tuple[Stage, int, int]] = deque()
         self._histograms: Histograms = {}
+        self._totals = CommandBuckets()
         self._lock = threading.Lock()
 
     def record(self, batch: Stamps) -> None:
@@ -95,6 +100,8 @@ class StageTimes:
         batches = self._batches
         batches.append(
             (
+                batch.ran,
+                batch.ran_apart,
                 batch.lane,
                 batch.pool,
                 batch.requests,
@@ -132,6 +139,12 @@ class StageTimes:
             self._fold()
             return {stage: buckets.copy() for stage, buckets in self._histograms.items()}
 
+    def totals(self) -> dict[Named, Buckets]:
+        """Command → a copy of the histogram of the time that its requests took in all."""
+        with self._lock:
+            self._fold()
+            return {command: buckets.copy() for command, buckets in self._totals.items()}
+
     def _fold(self) -> None:
         others = self._others
         for stage, ns, requests in [others.popleft() for _ in range(len(others))]:
@@ -140,11 +153,12 @@ class StageTimes:
         found = [batches.popleft() for _ in range(len(batches))]
         if not found:
             return
-        lanes, pools, *columns = zip(*found, strict=True)
+        ran, ran_apart, lanes, pools, *columns = zip(*found, strict=True)
+        count_totals(self._totals, zip(columns[-1], columns[2], ran, ran_apart, strict=True))
         routes = set(zip(lanes, pools, strict=True))
         for route in routes:
             if len(routes) > 1:
-                columns = list(zip(*[one[2:] for one in found if one[:2] == route], strict=True))
+                columns = list(zip(*[one[4:] for one in found if one[2:4] == route], strict=True))
             self._fold_columns(*route, *columns)
 
     def _fold_columns(

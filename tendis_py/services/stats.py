@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from tendis_py.services.clients import Clients
 from tendis_py.services.counters import MOST_CODES, Counters, Named
@@ -33,7 +34,8 @@ from tendis_py.services.stages import (
     StageTimes,
     ThreadTimes,
 )
-from tendis_py.services.total_times import TotalTimes
+
+K = TypeVar("K")
 
 RECENT_LOOKS = 16
 """Of a reactor at its connections: eight seconds."""
@@ -145,7 +147,6 @@ class Stats:
         self._stage_times: list[StageTimes] = []
         self._thread_times: list[ThreadTimes] = []
         self.traffic: list[Traffic] = []
-        self._total_times: list[TotalTimes] = []
         self._clients = clients
         self._mark = _Mark()
         self.background = self.new_stage_times()
@@ -176,12 +177,6 @@ class Stats:
         traffic = Traffic(name)
         self.traffic.append(traffic)
         return traffic
-
-    def new_total_times(self) -> TotalTimes:
-        """Those of a new reactor, which are included from now on."""
-        times = TotalTimes()
-        self._total_times.append(times)
-        return times
 
     def reset(self) -> None:
         """Count from zero again (CONFIG RESETSTAT)."""
@@ -358,15 +353,11 @@ class Stats:
             output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
         )
 
-    def _all_stages(self) -> Histograms:
-        found: dict[Stage, list[Buckets]] = {}
-        for times in self._stage_times:
-            for stage, buckets in times.histograms().items():
-                found.setdefault(stage, []).append(buckets)
-        return {stage: merge(parts) for stage, parts in found.items()}
-
     def _all_total_buckets(self) -> dict[Named, Buckets]:
-        return _merged(times.buckets() for times in self._total_times)
+        return _merged(times.totals() for times in self._stage_times)
+
+    def _all_stages(self) -> Histograms:
+        return _merged(times.histograms() for times in self._stage_times)
 
     def _all_execute_ns(self) -> int:
         return sum(times.execute_ns for times in self._thread_times)
@@ -384,12 +375,12 @@ class Stats:
         return sum((Counter(one.rejections) for one in self._threads), Counter())
 
 
-def _merged(parts: Iterable[Mapping[Named, Buckets]]) -> dict[Named, Buckets]:
-    found: dict[Named, list[Buckets]] = {}
+def _merged(parts: Iterable[Mapping[K, Buckets]]) -> dict[K, Buckets]:
+    found: dict[K, list[Buckets]] = {}
     for part in parts:
-        for command, buckets in part.items():
-            found.setdefault(command, []).append(buckets)
-    return {command: merge(several) for command, several in found.items()}
+        for what, buckets in part.items():
+            found.setdefault(what, []).append(buckets)
+    return {what: merge(several) for what, several in found.items()}
 
 
 class Latencies:

@@ -51,8 +51,8 @@ class Deliveries:
         self._traffic = traffic
         self._backlog = backlog
         self._over = False
-        self._bytes = 0
-        """Of what waits and has not begun."""
+        self.bytes = self.peak = 0
+        """Of what waits and has not begun; the most deliveries that have waited."""
         self.waiting: deque[Delivery] = deque()
         """The first of them may have begun: ``_left`` are its connections that are left."""
         self._left: Iterator[Connection] | None = None
@@ -60,13 +60,14 @@ class Deliveries:
 
     def add(self, delivery: Delivery) -> None:
         self.waiting.append(delivery)
-        self._bytes += delivery.message.size
+        self.peak = max(self.peak, len(self.waiting))
+        self.bytes += delivery.message.size
         if not self._over and self._part_of_most() > 1:
             self._over = True
             self._backlog.set(self, True)
 
     def _part_of_most(self) -> float:
-        return max(self._bytes / MOST_BYTES, len(self.waiting) / MOST_MESSAGES)
+        return max(self.bytes / MOST_BYTES, len(self.waiting) / MOST_MESSAGES)
 
     def go_on(self, now: float) -> None:
         """Send a turn's share, at ``now`` (monotonic seconds)."""
@@ -102,7 +103,7 @@ class Deliveries:
             one = waiting.popleft()
             messages.append(one.message)
             size += one.message.size
-        self._bytes -= size
+        self.bytes -= size
         if len(messages) > 1:
             first = Delivery(Messages(messages), connections)
         waiting.appendleft(first)

@@ -82,13 +82,25 @@ class Submission(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReactorStatistics:
-    """Now: ``connections``, ``held`` batches that wait for room in the work queue. Since the
-    start: turns, requests parsed, batches executed in the reactor and handed on, reads that
-    were put off because the work queue was full."""
+    """Now: ``connections``, ``held`` batches that wait for room in the work queue, connections
+    that are ``ready`` for their turn, or send a lot and wait to be read (``heavy``), pub/sub
+    ``messages`` that are to be sent; and the most there were since the peaks were reset. Since the
+    start: turns, requests parsed, batches executed in the reactor and handed on, reads that were
+    put off because the work queue was full."""
 
     name: str
     connections: int
     held: int
+    held_requests: int
+    held_bytes: int
+    peak_held_requests: int
+    ready: int
+    peak_ready: int
+    heavy: int
+    peak_heavy: int
+    messages: int
+    messages_bytes: int
+    peak_messages: int
     turns: int
     requests: int
     inline: int
@@ -118,7 +130,6 @@ class Reactor:
         self._times = services.stats.new_stage_times()
         self._next_arrival = self._counted = 0
         self._traffic = services.stats.new_traffic(name)
-        self._total_times = services.stats.new_total_times()
         self._submission = submission
         self._queue = queue
         self._slow_queue = slow_queue
@@ -129,6 +140,7 @@ class Reactor:
         self._heavy: deque[Connection] = deque()
         """Connections that send a lot and wait to be read, in turn."""
         self._held: list[Batch] = []
+        self._peak_held = self._peak_heavy = 0
         self._backlog = services.pubsub.backlog
         self.deliveries = Deliveries(self.connections, self._traffic, self._backlog)
         self._waiting = Waiting(services, self.connections, self._traffic, self._times)
@@ -188,11 +200,27 @@ class Reactor:
             for connection in list(self.connections.values())
         )
 
+    def reset_peaks(self) -> None:
+        """Forget what waited before."""
+        self._peak_held = self._peak_heavy = self._waiting.peak = self.deliveries.peak = 0
+        self.responses.reset_peak()
+
     def statistics(self) -> ReactorStatistics:
+        held = self._held.copy()
         return ReactorStatistics(
             name=self.name,
             connections=len(self.connections),
-            held=len(self._held),
+            held=len(held),
+            held_requests=sum(batch.requests for batch in held),
+            held_bytes=sum(batch.bytes for batch in held),
+            peak_held_requests=self._peak_held,
+            ready=len(self._waiting.ready),
+            peak_ready=self._waiting.peak,
+            heavy=len(self._heavy),
+            peak_heavy=self._peak_heavy,
+            messages=len(self.deliveries.waiting),
+            messages_bytes=self.deliveries.bytes,
+            peak_messages=self.deliveries.peak,
             turns=self.turns,
             requests=self._requests,
             inline=self._inline,
@@ -372,6 +400,7 @@ class Reactor:
         if not connection.queued:
             connection.queued = True
             self._heavy.append(connection)
+            self._peak_heavy = max(self._peak_heavy, len(self._heavy))
 
     def _next_heavy(self) -> list[Connection]:
         """The next of those that wait to be read, if there is one."""
@@ -459,6 +488,7 @@ class Reactor:
         if self._held or not queue.offer(batch):
             batch.queued = perf_counter_ns()
             self._held.append(batch)
+            self._peak_held = max(self._peak_held, sum(held.requests for held in self._held))
 
     def _execute(self, batch: Batch) -> None:
         if self._executor.execute(batch):
@@ -546,7 +576,6 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record(batch)
-        self._total_times.record(batch.written, batch.read, batch.ran, batch.ran_apart)
         if self.deliveries.late:
             answered = [connection for connection, _, _ in batch.replies]
             self.deliveries.send_late(answered, self._now)

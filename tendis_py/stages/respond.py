@@ -28,9 +28,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ResponseStatistics:
-    """``depth`` entries waiting for the reactor; ``posted`` and ``wakeups`` since the start."""
+    """``depth`` entries waiting for the reactor, ``peak`` at the most when it took them; ``posted``
+    and ``wakeups`` since the start."""
 
     depth: int
+    peak: int
     posted: int
     wakeups: int
 
@@ -41,7 +43,16 @@ class ResponseQueue:
     Besides batches it carries calls that must run in the
     reactor's thread (a new socket, a connection to close), and deliveries."""
 
-    __slots__ = ("_closed", "_posted", "_signalled", "_wakeups", "_writing", "entries", "fd")
+    __slots__ = (
+        "_closed",
+        "_peak",
+        "_posted",
+        "_signalled",
+        "_wakeups",
+        "_writing",
+        "entries",
+        "fd",
+    )
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -49,7 +60,7 @@ class ResponseQueue:
         self._signalled = False
         self._writing = threading.Lock()
         self._closed = False
-        self._posted = 0
+        self._posted = self._peak = 0
         self._wakeups = 0
 
     def post(self, entry: Batch | Delivery | Call) -> None:
@@ -85,7 +96,9 @@ class ResponseQueue:
     def take(self) -> Iterator[Batch | Delivery | Call]:
         """As ``drain``, of what is there without having waited for it."""
         entries = self.entries
-        for _ in range(len(entries)):
+        depth = len(entries)
+        self._peak = max(self._peak, depth)
+        for _ in range(depth):
             if not entries:
                 return
             yield entries.popleft()
@@ -103,5 +116,9 @@ class ResponseQueue:
             self._closed = True
             os.close(self.fd)
 
+    def reset_peak(self) -> None:
+        """Forget what was there before."""
+        self._peak = len(self.entries)
+
     def statistics(self) -> ResponseStatistics:
-        return ResponseStatistics(len(self.entries), self._posted, self._wakeups)
+        return ResponseStatistics(len(self.entries), self._peak, self._posted, self._wakeups)

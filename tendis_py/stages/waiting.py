@@ -39,6 +39,8 @@ class Waiting:
         self._parking = connections.parking
         self.ready: list[Connection] = []
         """Idle connections that have requests waiting."""
+        self.peak = 0
+        """How many of them there were at the most when they were let go on."""
 
     def add(
         self, connection: Connection, requests: list[Request], received: int, read: int
@@ -66,6 +68,7 @@ class Waiting:
     def take_ready(self, items: list[Item[Connection]], room: int, now: int) -> int:
         """Let connections go on, ``now`` (perf_counter_ns), whose requests had to wait, in turn, as
         many as there is ``room`` for in REQUEST_WORK; how much of it was taken."""
+        self.peak = max(self.peak, len(self.ready))
         taken = work = 0
         for connection in self.ready:
             taken += 1

@@ -104,7 +104,8 @@ class Batch:
         self.slow: Sequence[SlowCommand] = ()
         self.ran: Sequence[Named] = ()
         self.ran_apart: Sequence[Several] = ()
-        """What ``TotalTimes.record`` is told."""
+        """The commands that have run and were read with it; those of which there are several, or
+        that were read before."""
         self._plan = needs
         self.lane = lane
         self.pool = ""

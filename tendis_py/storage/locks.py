@@ -52,15 +52,26 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class LockStatistics:
-    """Claims held and waiting now; ``contended`` claims had to wait, since the start."""
+    """Claims held and waiting now, ``peak_waiting`` at the most; ``contended`` claims had to wait,
+    since the start."""
 
     held: int
     waiting: int
+    peak_waiting: int
     contended: int
 
 
 class KeyLocks:
-    __slots__ = ("_broad", "_contended", "_held", "_mutex", "_narrow", "_numbers", "_wanted")
+    __slots__ = (
+        "_broad",
+        "_contended",
+        "_held",
+        "_mutex",
+        "_narrow",
+        "_numbers",
+        "_peak",
+        "_wanted",
+    )
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -72,7 +83,7 @@ class KeyLocks:
         self._wanted: dict[bytes, deque[Claim]] = {}
         """Those by key, each in order."""
         self._numbers = itertools.count(1)
-        self._contended = 0
+        self._contended = self._peak = 0
 
     def try_exclusive(self, everything: Claim) -> bool:
         """Claim all keys with ``everything``, the caller's ``Claim(None)``, if nobody holds or
@@ -99,6 +110,7 @@ class KeyLocks:
                 self._narrow[claim] = None
                 for key in claim.keys or ():
                     self._wanted.setdefault(key, deque()).append(claim)
+            self._peak = max(self._peak, len(self._broad) + len(self._narrow))
             return False
 
     def are_free(self, keys: set[bytes] | None) -> bool:
@@ -183,4 +195,9 @@ class KeyLocks:
     def statistics(self) -> LockStatistics:
         with self._mutex:
             waiting = len(self._broad) + len(self._narrow)
-            return LockStatistics(len(self._held), waiting, self._contended)
+            return LockStatistics(len(self._held), waiting, self._peak, self._contended)
+
+    def reset_peak(self) -> None:
+        """Forget what waited before."""
+        with self._mutex:
+            self._peak = len(self._broad) + len(self._narrow)

@@ -9,17 +9,18 @@ import contextlib
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tendis_py.server import Server
+from tendis_py.services import doctor
 from tests.support.embedded import MovedTime
 from tests.support.resp import RawClient
 from tests.support.servers import wait_until
 
-SECONDS = 30.0
+SECONDS = 20.0
 
 SLOW_SECONDS = 0.004
 """What a disk takes that is slow."""
@@ -82,24 +83,30 @@ def findings(client: RawClient) -> list[dict[str, str]]:
     ]
 
 
-def wait_for(moved: MovedTime, cause: str, *words: str) -> None:
-    """Until STAGES names ``cause`` before all others, saying all ``words``; the doctor says the
-    same."""
-    seen: list[list[dict[str, str]]] = [[]]
+def shown(found: list[dict[str, str]]) -> str:
+    return "\n".join(f"{one['cause']} ({one['share']}): {one['seen']}" for one in found)
+
+
+def wait_for(moved: MovedTime, cause: str, *words: str, among: int = 1) -> None:
+    """Until STAGES names ``cause`` among so many first causes, saying all ``words``; the doctor
+    says the same."""
+    seen: list[dict[str, str]] = []
 
     with moved.client() as client:
 
         def named() -> bool:
-            seen[0] = findings(client)
-            first = seen[0][0]
-            return first["cause"] == cause and all(word in first["seen"] for word in words)
+            seen[:] = findings(client)
+            return any(
+                one["cause"] == cause and all(word in one["seen"] for word in words)
+                for one in seen[:among]
+            )
 
         try:
             wait_until(named, f"{cause} is named", SECONDS)
         except AssertionError:
-            raise AssertionError(f"{cause} is not named first, but {seen[0]}") from None
+            raise AssertionError(f"{cause} is not named first, but {shown(seen)}") from None
         text = client.value("STAGES", "DOCTOR").decode()
-        assert text.startswith(f"1. {cause} (stage "), text
+        assert f". {cause} (stage " in text, text
         assert "What to change: " in text
 
 
@@ -122,24 +129,33 @@ def only_in(moved: MovedTime, models: tuple[str, ...]) -> None:
         pytest.skip("it can't happen in this model")
 
 
-def slowly(monkeypatch: pytest.MonkeyPatch, server: Server, *names: str) -> None:
-    """Have methods of the engine take as long as a slow disk does."""
-    engine = server.keyspace.engine
-    never = threading.Event()
+class SlowFamily:
+    """A column family on a disk that takes its time to read."""
 
-    def slow(method: Callable[..., Any]) -> Callable[..., Any]:
-        def do(*arguments: Any, **options: Any) -> Any:
-            never.wait(SLOW_SECONDS)
-            return method(*arguments, **options)
+    def __init__(self, family: Any) -> None:
+        self._family = family
 
-        return do
+    def get(self, *arguments: Any) -> Any:
+        take_time()
+        return self._family.get(*arguments)
 
-    for name in names:
-        monkeypatch.setattr(engine, name, slow(getattr(engine, name)))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._family, name)
+
+
+def take_time() -> None:
+    time.sleep(SLOW_SECONDS)
 
 
 def test_slow_fsync(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
-    slowly(monkeypatch, patient.server, "sync")
+    engine = patient.server.keyspace.engine
+    sync = engine.sync
+
+    def slow_sync() -> None:
+        take_time()
+        sync()
+
+    monkeypatch.setattr(engine, "sync", slow_sync)
 
     def write(client: RawClient, number: int) -> None:
         client.command("SET", f"{id(client)}:{number % 50}", "x" * 100)
@@ -149,7 +165,8 @@ def test_slow_fsync(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_slow_disk_read(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
-    slowly(monkeypatch, patient.server, "get", "get_many")
+    engine = patient.server.keyspace.engine
+    monkeypatch.setattr(engine, "_families", [SlowFamily(one) for one in engine._families])
 
     def read(client: RawClient, number: int) -> None:
         client.command("GET", f"{id(client)}:{number}")
@@ -195,7 +212,8 @@ def test_full_queue(patient: MovedTime) -> None:
         wait_for(patient, "queue", "The work queue is full", "refused")
 
 
-def test_slow_reader(patient: MovedTime) -> None:
+def test_slow_reader(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "BEHIND_SECONDS", 0.0)
     with patient.client() as client, patient.client() as lazy:
         client.command("SET", "big", "x" * 4_000_000)
         address = "{}:{}".format(*lazy.socket.getsockname())
@@ -203,7 +221,7 @@ def test_slow_reader(patient: MovedTime) -> None:
         for _ in range(4):
             lazy.request("GET", "big")
         wait_until(lambda: _unsent(patient, address) > 2_000_000, "replies wait")
-        patient.clock.advance(5.0)
+        patient.clock.advance(1.0)  # a look at the connections is due
         wait_for(patient, "slow_reader", f'{address} "lazy"', "last command GET")
         for _ in range(4):
             assert len(lazy.reply()) > 4_000_000
@@ -225,11 +243,12 @@ def test_lock_contention(patient: MovedTime) -> None:
         for request in ("MULTI", "INCR wanted", "SORT big ALPHA STORE sorted", "EXEC"):
             client.command(*request.split())
 
+    # The one who holds the key burns CPU, which is named, too.
     def want(client: RawClient, number: int) -> None:
         client.command("INCR", "wanted")
 
     with load(patient, hold, *[want] * 4):
-        wait_for(patient, "lock", '"wanted"')
+        wait_for(patient, "lock", '"wanted"', among=2)
 
 
 def test_hot_key(patient: MovedTime) -> None:

@@ -36,8 +36,10 @@ def config_for(folder: Path, **settings: str) -> Config:
 
 
 @contextlib.contextmanager
-def embedded(config: Config, clock: Clock = REAL_CLOCK) -> Iterator[Server]:
-    """Run ``serve(config, port=0, clock=clock)`` in a thread of its own; yields the running server.
+def embedded(
+    config: Config, clock: Clock = REAL_CLOCK, *, dashboard_port: int | None = None
+) -> Iterator[Server]:
+    """Run ``serve(config, port=0, …)`` in a thread of its own; yields the running server.
 
     What ended the server otherwise than by ``shutdown`` is raised at the end of the block.
     """
@@ -45,7 +47,7 @@ def embedded(config: Config, clock: Clock = REAL_CLOCK) -> Iterator[Server]:
     failure: list[BaseException] = []
 
     async def run() -> None:
-        async with serve(config, port=0, clock=clock) as server:
+        async with serve(config, port=0, dashboard_port=dashboard_port, clock=clock) as server:
             handoff.put(server)
             await server.stopping.wait()
 
