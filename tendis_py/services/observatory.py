@@ -24,6 +24,7 @@ from tendis_py.services.observation import (
     LockFigures,
     Observation,
     QueueFigures,
+    UnderWay,
 )
 from tendis_py.services.slow_readers import slow_readers
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tendis_py.services import Services
 
 FRESH_SECONDS = 0.1
+LONG_SECONDS = 1.0
 RATE_SECONDS = 10
 
 
@@ -57,6 +59,8 @@ class Observatory:
         self._lock = threading.Lock()
         self._latest: Observation | None = None
         self._fresh_until = 0.0
+        self._lags: deque[tuple[int, float]] = deque(maxlen=RATE_SECONDS)
+        """Second → the longest in it."""
         self._engine_before: EngineFigures | None = None
         self._moments = deque([self._moment()], maxlen=RATE_SECONDS)
 
@@ -71,6 +75,18 @@ class Observatory:
                 self._fresh_until = self._monotonic() + FRESH_SECONDS
             return self._latest
 
+    def note_expiry_lag(self, milliseconds: float) -> None:
+        """The sweep has removed what was due so long ago. In one thread at a time."""
+        second, lags = int(self._monotonic()), self._lags
+        if not lags or lags[-1][0] != second:
+            lags.append((second, milliseconds))
+        elif milliseconds > lags[-1][1]:
+            lags[-1] = (second, milliseconds)
+
+    def _expiry_lag_ms(self) -> float:
+        since = self._monotonic() - RATE_SECONDS
+        return max((lag for second, lag in self._lags.copy() if second >= since), default=0.0)
+
     def sample(self) -> None:
         """To be called each second, for what is of the last ten."""
         self._moments.append(self._moment())
@@ -80,6 +96,7 @@ class Observatory:
         with self._lock:
             self._moments.clear()
             self._moments.append(self._moment())
+            self._lags.clear()
             self._latest = None
             self._engine_before = self._services.holdings.now().engine
 
@@ -89,6 +106,7 @@ class Observatory:
         records = services.figures.now()
         before, now = self._window()
         seconds = now.time - before.time or 1.0
+        stages, whole_stages = services.stats.stage_figures()
         return Observation(
             time=services.clock.time_ns() / 1e9,
             uptime=services.clock.now_seconds() - services.started,
@@ -100,21 +118,23 @@ class Observatory:
             hits=totals.hits,
             misses=totals.misses,
             row_cache_bytes=services.keyspace.cache.bytes,
-            row_cache_hits=0,
-            row_cache_misses=0,
-            expiry_lag_ms=0.0,
+            row_cache_hits=max(totals.hits + totals.misses - totals.rows_read, 0),
+            row_cache_misses=totals.rows_read,
+            expiry_lag_ms=self._expiry_lag_ms(),
             garbage=held.garbage,
             connected_clients=len(services.clients),
             blocked_clients=len(services.clients.blocked),
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
-            stages=services.stats.stage_figures(),
+            stages=stages,
+            whole_stages=whole_stages,
             queues=list(_queues(records, services.config, before.refused)),
             threads=services.stats.thread_figures(),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
             cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
-            locks=LockFigures(**records.get("locks", {})),
+            locks=_locks(records),
+            under_way=list(_long_under_way(services)),
             slow_readers=slow_readers(services.clients, services.stats),
             hot_keys=services.key_sampler.hot(),
             contended_keys=services.key_sampler.contended(),
@@ -172,6 +192,20 @@ class Observatory:
                 service=durations(services[command]) if command in services else Durations(),
                 total=durations(totals[command]) if command in totals else Durations(),
             )
+
+
+def _long_under_way(services: Services) -> Iterator[UnderWay]:
+    for ask in services.under_way:
+        work = ask()
+        if work is not None and work.seconds >= LONG_SECONDS:
+            yield work
+
+
+def _locks(records: Records) -> LockFigures:
+    locks = records.get("locks")
+    if locks is None:
+        return LockFigures()
+    return LockFigures(locks["held"], locks["waiting"], locks["contended"])
 
 
 def _queues(records: Records, config: Config, refused: Mapping[str, int]) -> Iterator[QueueFigures]:
