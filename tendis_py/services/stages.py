@@ -80,6 +80,10 @@ class Stamps(Protocol):
     ran: Sequence[Named]
     ran_apart: Sequence[Several]
 
+    @property
+    def replies(self) -> Sized:
+        """One for each client."""
+
 
 class StageTimes:
     """Histograms in ns of the stages of all batches that one reactor answers, and of the time that
