@@ -16,7 +16,6 @@ from functools import partial
 from itertools import takewhile
 from time import perf_counter_ns
 
-from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import FAST_ROWS, REGISTRY
 from tendis_py.dispatch import Dispatcher, Stop
 from tendis_py.errors import (
@@ -31,6 +30,8 @@ from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
 from tendis_py.services.observation import UnderWay
+from tendis_py.services.slowlog import NEVER_NS
+from tendis_py.stages.slow_requests import keep_answered, log_slow
 from tendis_py.stages.tracing import Sampler
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
@@ -63,6 +64,7 @@ class Executor:
     ) -> None:
         self.services = services
         self.keyspace = services.keyspace
+        self._slowlog = services.slowlog
         self._time_ns = services.clock.time_ns
         self.locking = locking
         self.times = services.stats.new_thread(name)
@@ -308,7 +310,8 @@ class Executor:
         ran = self.dispatcher.counters.processed
         request = _any_request(batch)
         command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
-        keys = [] if command is None else command.keys_in(request)
+        fits = command is not None and len(request) in command.fits
+        keys = command.keys_in(request) if command is not None and fits else []
         self.services.key_sampler.note(
             random.choice(keys) if keys else None, ran - self._looked_after, batch.started
         )
@@ -324,12 +327,17 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
-        if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
+        if written:
+            self._watch_write(batches[-1].executed)
+        syncs_always = written and self.services.config.appendfsync == "always"
+        if tx.wants_sync or syncs_always:
             logged = perf_counter_ns()
             for batch in batches:
                 batch.logged = logged
             try:
                 self.keyspace.engine.sync()
+                if syncs_always:
+                    self.services.latency.record("aof-fsync-always", perf_counter_ns() - logged)
             except StorageError as error:
                 failure = tx.failure = self._explain(error, "what was written may be lost")
                 for batch in batches:
@@ -348,14 +356,22 @@ class Executor:
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
                 batch.claim = None
+            if self._slowlog.total_ns != NEVER_NS:
+                keep_answered(batch, self._slowlog)
             if batch.slow:
-                self._log_slow(batch)
+                log_slow(batch, self.services)
             if batch.slow_next:
                 batch.defer_slow()
         self.keyspace.cache.trim()
         self._running = None
         for batch in batches:
             batch.forget_requests()
+
+    def _watch_write(self, began: int) -> None:
+        latency = self.services.latency
+        if latency.threshold:
+            during_fsync = self.keyspace.engine.has_synced(began)
+            latency.record_write(perf_counter_ns() - began, during_fsync=during_fsync)
 
     def _explain(self, error: StorageError, outcome: str) -> str:
         """The reply to those whose commit has failed."""
@@ -374,25 +390,6 @@ class Executor:
         replies = self.dispatcher.context.replies
         batch.settled = len(batch.replies), sum(map(len, replies))
 
-    def _log_slow(self, batch: Batch) -> None:
-        for slow in batch.slow:
-            command = REGISTRY.find(slow.request)
-            fast = command is not None and "fast" in command.flags
-            self.services.latency.record("fast-command" if fast else "command", slow.elapsed_ns)
-            taken = batch.taken or batch.started
-            self.services.slowlog.add(
-                slow.session,
-                redacted(slow.request),
-                slow.elapsed_ns,
-                {
-                    "queue": taken - slow.read,
-                    "lock": batch.started - taken,
-                    "execute": slow.elapsed_ns,
-                    "batch": batch.executed - batch.started - slow.elapsed_ns,
-                    "commit": batch.committed - batch.executed,
-                },
-            )
-
     def do_job(self, job: Job) -> bool:
         """Do background work in this thread, as one commit. False as in ``execute``."""
         error: BaseException | None = None
@@ -403,7 +400,9 @@ class Executor:
             self._begin()
             job.work(self.tx)
             change = self.tx.end_unit()
-            self.tx.commit()
+            began = perf_counter_ns()
+            if self.tx.commit():
+                self._watch_write(began)
             if change is not None and self.services.waiters.sessions:
                 self.dispatcher.unblocking.nudge(change)
             self.tx.release()
