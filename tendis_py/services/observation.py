@@ -187,6 +187,9 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    whole_stages: Sequence[StageFigures] = ()
+    """Each stage over all lanes and pools, which are "" here: what INFO stages calls by its name
+    alone."""
     cpus: float = 0.0
     """So many CPUs the process keeps busy."""
     locks: LockFigures = LockFigures()

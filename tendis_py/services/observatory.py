@@ -106,6 +106,7 @@ class Observatory:
         records = services.figures.now()
         before, now = self._window()
         seconds = now.time - before.time or 1.0
+        stages, whole_stages = services.stats.stage_figures()
         return Observation(
             time=services.clock.time_ns() / 1e9,
             uptime=services.clock.now_seconds() - services.started,
@@ -125,7 +126,8 @@ class Observatory:
             blocked_clients=len(services.clients.blocked),
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
-            stages=services.stats.stage_figures(),
+            stages=stages,
+            whole_stages=whole_stages,
             queues=list(_queues(records, services.config, before.refused)),
             threads=services.stats.thread_figures(),
             commands=list(self._commands(before, now)),
