@@ -109,12 +109,10 @@ def _costly_commands(case: Case) -> Iterator[Weighed]:
     """Those that take most of what executing takes, which is a good part of the work, and each call
     of which is long. Where threads wait, reads are the disk's rather than theirs."""
     own, reads = case.work_share("execute"), case.work_share("engine")
-    loads = {
-        one: _load(one) for one in case.observation.commands if not one.name.startswith(NO_LOAD)
-    }
-    total = sum(loads.values())
-    for command in sorted(loads, key=lambda one: -loads[one])[:3]:
-        load, mean_ns = loads[command], _mean_ns(command)
+    commands = [one for one in case.observation.commands if not one.name.startswith(NO_LOAD)]
+    total = sum(command.load for command in commands)
+    for command in sorted(commands, key=lambda one: -one.load)[:3]:
+        load, mean_ns = command.load, _mean_ns(command)
         is_long = mean_ns >= LONG_COMMAND_NS
         work = own + (reads / 2 if case.is_waiting and is_long else reads * (not case.is_waiting))
         if work < NOTABLE or mean_ns < SLOW_COMMAND_NS or load < NOTABLE * total:
@@ -129,9 +127,8 @@ def _costly_commands(case: Case) -> Iterator[Weighed]:
                 "execute",
                 case.share("execute") * load / total,
                 f"{name} takes {percent(load / total)} of the time in commands: "
-                f"{command.per_second:.1f} calls/s of {duration(mean_ns)} on average, p99 "
-                f"{duration(command.service.p99_ns)}; {percent(work)} of the work is running "
-                "commands.",
+                f"{command.per_second:.1f} calls/s of {duration(mean_ns)} on average; {percent(work)} "
+                "of the work is running commands.",
                 f"Call {name} less often or on smaller values (SCAN instead of KEYS, ranges "
                 "instead of whole collections); SLOWLOG GET shows with which arguments. "
                 f"{_lanes_advice(case)}",
@@ -154,7 +151,7 @@ def _contended_keys(case: Case) -> Iterator[Weighed]:
     known = sum(part for _, part in keys)
     if known < 0.5:
         named = f"all keys at once, or many{f'; {named}' * bool(named)}"
-    longest = max(case.observation.commands, key=_holding_ns, default=None)
+    longest = max(case.observation.commands, key=_mean_ns, default=None)
     by = ""
     if longest is not None:
         name = longest.name.replace("|", " ").upper()
@@ -227,16 +224,8 @@ def _long_queue_advice(case: Case) -> str:
 
 
 def _mean_ns(command: CommandFigures) -> float:
-    return command.service.sum_ns / command.service.count if command.service.count else 0.0
-
-
-def _load(command: CommandFigures) -> float:
-    """Seconds a second."""
-    return command.per_second * _mean_ns(command) / 1e9
-
-
-def _holding_ns(command: CommandFigures) -> float:
-    return _mean_ns(command) if command.per_second else 0.0
+    """Of a call in the last ten seconds."""
+    return command.load / command.per_second * 1e9 if command.per_second else 0.0
 
 
 CHECKS: tuple[Check, ...] = (
