@@ -127,8 +127,8 @@ def _costly_commands(case: Case) -> Iterator[Weighed]:
                 "execute",
                 case.share("execute") * load / total,
                 f"{name} takes {percent(load / total)} of the time in commands: "
-                f"{command.per_second:.1f} calls/s of {duration(mean_ns)} on average; {percent(work)} "
-                "of the work is running commands.",
+                f"{command.per_second:.1f} calls/s of {duration(mean_ns)} on average; "
+                f"{percent(work)} of the work is running commands.",
                 f"Call {name} less often or on smaller values (SCAN instead of KEYS, ranges "
                 "instead of whole collections); SLOWLOG GET shows with which arguments. "
                 f"{_lanes_advice(case)}",
