@@ -29,6 +29,7 @@ class EventStream(Response):
                 nursery.start_soon(self._wait_for_end, receive, nursery.cancel_scope)
                 with self._feed.watching():
                     await self._send_events(send)
+                nursery.cancel_scope.cancel()
         except* TooManyWatchersError:
             refusal = PlainTextResponse(
                 "too many watch already\n", 503, {"retry-after": "10", "connection": "close"}
@@ -42,8 +43,10 @@ class EventStream(Response):
         event = self._feed.beginning()
         number = self._feed.number
         while True:
-            with trio.fail_after(SEND_SECONDS):
+            with trio.move_on_after(SEND_SECONDS) as patience:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
+            if patience.cancelled_caught:
+                return
             number, event = await self._feed.after(number)
 
     @staticmethod

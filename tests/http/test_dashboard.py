@@ -254,7 +254,9 @@ def _may_watch(server: Server) -> bool:
 
 
 @pytest.mark.parametrize("many", [300, pytest.param(5000, marks=pytest.mark.soak)])
-def test_however_many_streams_are_opened_clients_are_served(server: Server, many: int) -> None:
+def test_however_many_streams_are_opened_clients_are_served(
+    server: Server, many: int, caplog: pytest.LogCaptureFixture
+) -> None:
     request = b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n"
     with contextlib.ExitStack() as opened, RawClient((HOST, server.port)) as client:
         socks = []
@@ -268,9 +270,10 @@ def test_however_many_streams_are_opened_clients_are_served(server: Server, many
         for sock in socks:
             with contextlib.suppress(ConnectionResetError):
                 statuses.append(sock.recv(12))
-        assert statuses.count(b"HTTP/1.1 200") == feed.MAX_WATCHERS
+        assert statuses.count(b"HTTP/1.1 200") >= feed.MAX_WATCHERS  # some are let go meanwhile
         assert set(statuses) <= {b"HTTP/1.1 200", b"HTTP/1.1 503", b""}
         assert statuses.count(b"HTTP/1.1 503") > many / 2
+    assert not caplog.records
 
 
 def test_a_head_has_to_come_soon(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
