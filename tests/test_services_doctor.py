@@ -99,18 +99,27 @@ def hot_key() -> Observation:
 
 
 def crowded_reactor() -> Observation:
-    return observation(stages=ORDINARY, threads=[thread("reactor-0", 0.97, connections=5000)])
+    return observation(
+        stages=ORDINARY, threads=[thread("reactor-0", 0.97, connections=5000)], cpus=0.9
+    )
 
 
 def busy_reactor() -> Observation:
     return observation(
         stages=[stage("parse", 50_000), stage("execute", 9_000), stage("write", 90_000)],
         threads=[thread("reactor-0", 0.99), thread("executor-0", 0.05)],
+        cpus=0.97,
     )
 
 
 def stuck() -> Observation:
     return observation(under_way=[UnderWay("reactor-0", "reactor", "fsync", 12.0, 40)])
+
+
+def starved() -> Observation:
+    return observation(
+        stages=ORDINARY, threads=[thread("reactor-0", 0.99), thread("reactor-1", 0.9)], cpus=0.21
+    )
 
 
 def saturation() -> Observation:
@@ -137,6 +146,7 @@ def saturation() -> Observation:
         ("connections", crowded_reactor, "socket", ("5000 connections", "io-threads")),
         ("reactor", busy_reactor, "write", ("99 %", "sending the replies", "pipelines")),
         ("stuck", stuck, "fsync", ("reactor-0", "have the log for 12.0 s, with 40 requests")),
+        ("starved", starved, "execute", ("2 reactors 94 % busy", "only 0.21 CPUs")),
         ("saturation", saturation, "queue", ("1.03 CPUs", "1 executor 95 % busy", "80000")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -233,7 +243,7 @@ def test_what_others_wait_for_comes_before_their_waiting() -> None:
         threads=[thread("executor-0", 0.99), thread("executor-1", 0.99)],
         requests_per_second=50.0,
     )
-    assert causes(seen) == ["fsync", "queue", "saturation"]
+    assert causes(seen) == ["fsync", "queue", "saturation"]  # not starved: it is the disk
     assert bottleneck(seen) == "queue"
     assert the("fsync", seen).share < 0.1
     assert "only makes requests wait longer" in the("queue", seen).advice
@@ -264,7 +274,9 @@ def test_the_advice_is_for_the_model() -> None:
         model="redis", stages=costly_command().stages, commands=costly_command().commands
     )
     assert "threading-model tendis" in the("cpu", other).advice
-    crowded = observation(model="redis", threads=[thread("reactor-0", 1.0, connections=5000)])
+    crowded = observation(
+        model="redis", threads=[thread("reactor-0", 1.0, connections=5000)], cpus=1.0
+    )
     assert "io-threads" not in the("connections", crowded).advice
 
 

@@ -181,8 +181,9 @@ FAMILIES = {
         Family("expiry_lag_seconds", "How late the latest expired key was removed by the sweep."),
         Family("garbage_collections", "Deleted collections that wait to be reclaimed."),
         Family("reclaimed_total", "Deleted collections that were reclaimed."),
-        Family("row_cache_hits_total", "Rows found in the row cache."),
-        Family("row_cache_misses_total", "Rows that RocksDB was asked for."),
+        Family(
+            "row_cache_misses_total", "Rows read from RocksDB, for the row cache did not have them."
+        ),
     ),
     "Memory": (
         Family(

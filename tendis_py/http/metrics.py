@@ -219,7 +219,6 @@ def _data(services: Services, observation: Observation) -> Iterator[Reading]:
     yield "expiry_lag_seconds", (), observation.expiry_lag_ms / 1e3
     yield "garbage_collections", (), observation.garbage
     yield "reclaimed_total", (), totals.reclaimed
-    yield "row_cache_hits_total", (), observation.row_cache_hits
     yield "row_cache_misses_total", (), observation.row_cache_misses
 
 

@@ -154,6 +154,7 @@ class Services:
         self.figures.reset()
         self._turns_before = self.all_turns()
         self.rates.reset()
+        self.key_sampler.reset()
         self.saving.reset()
         self.observatory.reset()
 

@@ -119,13 +119,13 @@ class EngineFigures:
 
 @dataclass(frozen=True, slots=True)
 class LockFigures:
-    """Claims on keys that are held and that wait, now; ``peak_waiting`` at the most, and
-    ``contended`` ones had to wait, since the reset."""
+    """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
+    reset, ``peak_waiting`` of them at once."""
 
     held: int = 0
     waiting: int = 0
-    peak_waiting: int = 0
     contended: int = 0
+    peak_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.session import Session
 
 NEVER_NS = 2**63
+NO_TIME_NS = 1
+"""What a command takes that has waited in vain: with a threshold of 0 it is logged."""
 
 MAX_ARGUMENTS = 32
 MAX_ARGUMENT_BYTES = 128
@@ -70,17 +72,18 @@ class Slowlog:
         self, session: Session, request: Request, elapsed_ns: int, stages_ns: dict[str, int]
     ) -> None:
         if elapsed_ns > self.logged_ns:
-            self._add(session, request, elapsed_ns, stages_ns)
+            self._add(session, shortened(request), elapsed_ns, stages_ns)
 
     def add_total(
-        self, session: Session, request: Request, total_ns: int, stages_ns: dict[str, int]
+        self, session: Session, arguments: list[bytes], total_ns: int, stages_ns: dict[str, int]
     ) -> None:
-        """A request has taken so long from its bytes' being read to its reply's being sent."""
+        """A request, ``shortened``, has taken so long from its bytes' being read to its reply's
+        being sent."""
         if total_ns > self.total_ns:
-            self._add(session, request, total_ns, {"total": total_ns, **stages_ns})
+            self._add(session, arguments, total_ns, {"total": total_ns, **stages_ns})
 
     def _add(
-        self, session: Session, request: Request, elapsed_ns: int, stages_ns: dict[str, int]
+        self, session: Session, arguments: list[bytes], elapsed_ns: int, stages_ns: dict[str, int]
     ) -> None:
         with self._lock:
             if not self._max_length:
@@ -89,7 +92,7 @@ class Slowlog:
                 id=next(self._ids),
                 time=self._clock.now_seconds(),
                 duration=elapsed_ns // 1000,
-                arguments=_shortened(request),
+                arguments=arguments,
                 address=session.address,
                 name=session.name,
                 stages={name: ns // 1000 for name, ns in stages_ns.items()},
@@ -112,7 +115,7 @@ class Slowlog:
             self._entries.clear()
 
 
-def _shortened(request: Request) -> list[bytes]:
+def shortened(request: Request) -> list[bytes]:
     """As Redis: 32 arguments of 128 bytes, with a word on what was left out."""
     kept = request
     if len(request) > MAX_ARGUMENTS:

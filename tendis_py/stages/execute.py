@@ -310,7 +310,8 @@ class Executor:
         ran = self.dispatcher.counters.processed
         request = _any_request(batch)
         command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
-        keys = [] if command is None else command.keys_in(request)
+        fits = command is not None and len(request) in command.fits
+        keys = command.keys_in(request) if command is not None and fits else []
         self.services.key_sampler.note(
             random.choice(keys) if keys else None, ran - self._looked_after, batch.started
         )
@@ -326,12 +327,17 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
-        if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
+        if written:
+            self._watch_write(batches[-1].executed)
+        syncs_always = written and self.services.config.appendfsync == "always"
+        if tx.wants_sync or syncs_always:
             logged = perf_counter_ns()
             for batch in batches:
                 batch.logged = logged
             try:
                 self.keyspace.engine.sync()
+                if syncs_always:
+                    self.services.latency.record("aof-fsync-always", perf_counter_ns() - logged)
             except StorageError as error:
                 failure = tx.failure = self._explain(error, "what was written may be lost")
                 for batch in batches:
@@ -361,6 +367,12 @@ class Executor:
         for batch in batches:
             batch.forget_requests()
 
+    def _watch_write(self, began: int) -> None:
+        latency = self.services.latency
+        if latency.threshold:
+            during_fsync = self.keyspace.engine.has_synced(began)
+            latency.record_write(perf_counter_ns() - began, during_fsync=during_fsync)
+
     def _explain(self, error: StorageError, outcome: str) -> str:
         """The reply to those whose commit has failed."""
         if isinstance(error, WriteFailedError):
@@ -388,7 +400,9 @@ class Executor:
             self._begin()
             job.work(self.tx)
             change = self.tx.end_unit()
-            self.tx.commit()
+            began = perf_counter_ns()
+            if self.tx.commit():
+                self._watch_write(began)
             if change is not None and self.services.waiters.sessions:
                 self.dispatcher.unblocking.nudge(change)
             self.tx.release()

@@ -1,7 +1,7 @@
 """What the slow log is told of a batch: commands that took long, and requests that did in all.
 
-The second is known when the replies are sent, after the batch has let go of its requests: so they
-are kept where anybody wants to know (``slowlog-total-slower-than``).
+The second is known when the replies are sent, after the batch has let go of its requests: so a few
+are kept, as the log would show them, where ``slowlog-total-slower-than`` asks for that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
-from tendis_py.services.slowlog import Slowlog
+from tendis_py.services.slowlog import Slowlog, shortened
 from tendis_py.session import Session
 from tendis_py.stages.work import Batch
 
@@ -18,8 +18,9 @@ MOST_LOGGED = 16
 """Requests of a batch that are logged for what they took in all, which is the same for all of them:
 a thousand more would push everything else out of the log."""
 
-Answered = tuple[Session, list[Request], int]
-"""Requests of one client that have run, and when they were read (perf_counter_ns)."""
+Answered = tuple[Session, list[list[bytes]], int]
+"""Requests of one client that have run, as the log shows them, and when they were read
+(perf_counter_ns)."""
 
 
 def log_slow(batch: Batch, services: Services) -> None:
@@ -53,7 +54,8 @@ def keep_answered(batch: Batch, slowlog: Slowlog) -> None:
         ran = len(requests) - len(left.get(connection, ())) - (connection in batch.blocked)
         kept = [one for one in requests[:ran] if id(one) not in known and _is_logged(one)][:room]
         if kept:
-            answered.append((connection.session, kept, connection.session.received))
+            shown = [shortened(redacted(request)) for request in kept]
+            answered.append((connection.session, shown, connection.session.received))
             room -= len(kept)
         if not room:
             break
@@ -71,12 +73,9 @@ def log_answered(batch: Batch, slowlog: Slowlog) -> None:
         "write": batch.written - batch.replied,
     }
     for session, requests, read in batch.answered:
-        for request in requests:
+        for arguments in requests:
             slowlog.add_total(
-                session,
-                redacted(request),
-                batch.written - read,
-                {"queue": taken - read, **stages},
+                session, arguments, batch.written - read, {"queue": taken - read, **stages}
             )
     batch.answered = ()
 

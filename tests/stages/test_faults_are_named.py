@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tendis_py.services import doctor, observatory
+from tendis_py.services import observatory
+from tendis_py.services.doctor import diagnose, strains
 from tests.support.embedded import MovedTime
 from tests.support.resp import RawClient
 from tests.support.servers import wait_until
@@ -195,7 +196,7 @@ def test_fsync_that_does_not_end(patient: MovedTime, monkeypatch: pytest.MonkeyP
         sync()
 
     def is_named() -> bool:
-        first = doctor.diagnose(services.observatory.now())[0]
+        first = diagnose(services.observatory.now())[0]
         return (first.cause, first.stage) == ("stuck", "fsync")
 
     with settings(patient, appendfsync="always"), patient.client() as client:
@@ -254,7 +255,7 @@ def test_full_queue(patient: MovedTime) -> None:
 
 
 def test_slow_reader(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "BEHIND_SECONDS", 0.0)
+    monkeypatch.setattr(strains, "BEHIND_SECONDS", 0.0)
     with patient.client() as client, patient.client() as lazy:
         client.command("SET", "big", "x" * 4_000_000)
         address = "{}:{}".format(*lazy.socket.getsockname())
