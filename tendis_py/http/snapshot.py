@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from tendis_py.services import Services
-from tendis_py.services.doctor import PARTS
+from tendis_py.services.doctor.case import PARTS
 from tendis_py.services.observation import WINDOWS, Durations, Finding, Observation, StageFigures
 from tendis_py.services.stages import BACKGROUND
 

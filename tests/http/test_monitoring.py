@@ -141,7 +141,7 @@ def prometheus(folder: Path, dashboard_port: int) -> Iterator[Prometheus]:
     """With the configuration of the examples, password included, but for the target and haste."""
     command = program("prometheus", "prometheus")
     config = (MONITORING / "prometheus.yml").read_text(encoding="utf-8")
-    config = config.replace(": 15s", ": 1s").replace(":8379", f":{dashboard_port}")
+    config = config.replace(": 15s", ": 1s").replace(":8080", f":{dashboard_port}")
     config = re.sub(r"# (basic_auth:|  \w+:)", r"\1", config)
     config = config.replace("/etc/prometheus/tendis-py.password", str(folder / "password"))
     (folder / "password").write_text(PASSWORD)
