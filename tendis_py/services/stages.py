@@ -140,10 +140,10 @@ class StageTimes:
             return {stage: buckets.copy() for stage, buckets in self._histograms.items()}
 
     def totals(self) -> dict[Named, Buckets]:
-        """Command → a copy of the histogram of the time that its requests took in all."""
+        """Command → the live histogram of the time that its requests took in all."""
         with self._lock:
             self._fold()
-            return {command: buckets.copy() for command, buckets in self._totals.items()}
+            return self._totals.copy()
 
     def _fold(self) -> None:
         others = self._others
