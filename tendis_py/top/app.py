@@ -60,21 +60,26 @@ class TopApp(App[None]):
         self.interval = interval
         self.view = view
         self.paused = False
+        self._heading = Static(id="heading")
+        self._panels = {panel.name: Static(id=panel.name, classes="panel") for panel in PANELS}
         self._watcher = Watcher(target, interval, self._tell)
 
     def _tell(self, outcome: Snapshot | Lost | Exception) -> None:
         self.post_message(Seen(outcome))
 
     def compose(self) -> ComposeResult:
-        yield Static(id="heading")
+        yield self._heading
         with VerticalScroll(id="panels"):
-            yield from _panels("top")
+            yield from self._panels_at("top")
             with Container(id="columns"):
                 for side in ("left", "right"):
                     with Vertical(id=side):
-                        yield from _panels(side)
-            yield from _panels("bottom")
+                        yield from self._panels_at(side)
+            yield from self._panels_at("bottom")
         yield Footer()
+
+    def _panels_at(self, place: str) -> Iterator[Static]:
+        yield from (self._panels[panel.name] for panel in PANELS if panel.place == place)
 
     def on_mount(self) -> None:
         self._draw()
@@ -111,20 +116,14 @@ class TopApp(App[None]):
         line = heading(self.view)
         if self.paused:
             line.append("   paused", "bold yellow")
-        self.query_one("#heading", Static).update(line)
+        self._heading.update(line)
         seen = self.view.seen
         for panel in PANELS:
-            widget = self.query_one(f"#{panel.name}", Static)
+            widget = self._panels[panel.name]
             widget.display = seen is not None and panel.applies(seen)
             if seen is not None and widget.display:
                 widget.border_title = panel.title(self.view)
                 widget.update(panel.draw(self.view, seen))
-
-
-def _panels(place: str) -> Iterator[Static]:
-    for panel in PANELS:
-        if panel.place == place:
-            yield Static(id=panel.name, classes="panel")
 
 
 def _next(choices: list[Choice], chosen: Choice) -> Choice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import html
+import io
 import os
 import pty
 import re
@@ -19,7 +20,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from rich.console import Console
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from tendis_py.top.address import Target
 from tendis_py.top.app import TopApp
@@ -173,6 +176,14 @@ def screen(app: TopApp) -> str:
     return html.unescape(re.sub(r"<[^>]+>", " ", app.export_screenshot())).replace("\xa0", " ")
 
 
+def drawn(app: TopApp, panel: str) -> str:
+    """What a panel has, also of what is scrolled out of sight."""
+    console = Console(width=100, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(app.query_one(f"#{panel}", Static).content)
+    return capture.get()
+
+
 @pytest.mark.parametrize("kind", ["tendis_default", "redis_server"])
 @pytest.mark.parametrize("width", [60, 160])
 def test_the_screen_shows_what_info_says(
@@ -188,7 +199,7 @@ def test_the_screen_shows_what_info_says(
         left, right = app.query_one("#left").region, app.query_one("#right").region
         assert (left.y == right.y) is (width == 160), "side by side where there is room"
         assert all(widget.region.right <= width for widget in app.query(".panel"))
-        assert "SET" in screen(app)
+        assert re.search(r"^SET .* 77 ", drawn(app, "commands"), re.MULTILINE)
 
     seen = live(Target(HOST, server.port), script, width).view.seen
     assert seen is not None
