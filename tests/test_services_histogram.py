@@ -21,6 +21,7 @@ from tendis_py.services.histogram import (
     new_buckets,
     percentiles_ns,
     record,
+    record_all,
     record_each,
     upper_ns,
 )
@@ -100,6 +101,9 @@ def test_recording_some_at_once(times: list[int]) -> None:
     buckets = new_buckets()
     record_each(buckets, times, [3] * len(times))
     assert buckets == recorded([*times, *times, *times])
+    buckets = new_buckets()
+    record_all(buckets, times)
+    assert buckets == recorded(times)
 
 
 def test_merging_copies() -> None:

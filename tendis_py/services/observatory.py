@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from tendis_py.config import Config
 from tendis_py.services.figures import Records
-from tendis_py.services.histogram import durations
 from tendis_py.services.observation import (
     CommandFigures,
     Durations,
@@ -180,7 +179,7 @@ class Observatory:
     def _commands(self, before: _Moment, now: _Moment) -> Iterator[CommandFigures]:
         seconds = now.time - before.time or 1.0
         stats = self._services.stats
-        services, totals = stats.latencies.buckets(), stats.total_buckets()
+        service, total = stats.service_times.now(), stats.total_times.now()
         for command, figures in stats.commands().items():
             name = command.name
             yield CommandFigures(
@@ -189,8 +188,8 @@ class Observatory:
                 failed=figures.failed,
                 rejected=figures.rejected,
                 per_second=(figures.calls - before.calls.get(name, 0)) / seconds,
-                service=durations(services[command]) if command in services else Durations(),
-                total=durations(totals[command]) if command in totals else Durations(),
+                service=service[command].durations if command in service else Durations(),
+                total=total[command].durations if command in total else Durations(),
             )
 
 

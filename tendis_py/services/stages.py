@@ -17,7 +17,7 @@ from operator import sub
 from typing import Any, NamedTuple, Protocol
 
 from tendis_py.services.counters import CommandBuckets, Named
-from tendis_py.services.histogram import Buckets, new_buckets, record_each
+from tendis_py.services.histogram import Buckets, new_buckets, record_all, record_each
 from tendis_py.services.total_times import Several, count_totals
 
 STAGES = (
@@ -140,10 +140,10 @@ class StageTimes:
             return {stage: buckets.copy() for stage, buckets in self._histograms.items()}
 
     def totals(self) -> dict[Named, Buckets]:
-        """Command → a copy of the histogram of the time that its requests took in all."""
+        """Command → the live histogram of the time that its requests took in all."""
         with self._lock:
             self._fold()
-            return {command: buckets.copy() for command, buckets in self._totals.items()}
+            return self._totals.copy()
 
     def _fold(self) -> None:
         others = self._others
@@ -179,9 +179,15 @@ class StageTimes:
     ) -> None:
         """What of one lane ran in one pool."""
 
+        alone = max(requests) == 1
+
         def always(stage: str, pool: str, since: Sequence[int], until: Sequence[int]) -> None:
             buckets = self._buckets(Stage(stage, lane, pool))
-            record_each(buckets, map(sub, until, since), requests)
+            spent = list(map(sub, until, since))
+            if alone:
+                record_all(buckets, spent)
+            else:
+                record_each(buckets, spent, requests)
 
         def if_any(stage: str, spent: Iterable[int]) -> None:
             some = [(ns, often) for ns, often in zip(spent, requests, strict=True) if ns]

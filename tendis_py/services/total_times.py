@@ -27,10 +27,10 @@ def count_totals(all_buckets: CommandBuckets, batches: Iterable[Written]) -> Non
     """Record the requests of ``batches``."""
     for written, read, ran, others in batches:
         elapsed = written - read
-        if len(ran) == 1:
+        if ran and ran.count(ran[0]) == len(ran):
             buckets = all_buckets[ran[0]]
-            buckets[bucket_of(elapsed)] += 1
-            buckets[SUM] += elapsed
+            buckets[bucket_of(elapsed)] += len(ran)
+            buckets[SUM] += elapsed * len(ran)
         elif ran:
             bucket = bucket_of(elapsed)
             different = set(ran)
