@@ -80,6 +80,9 @@ class Stamps(Protocol):
     ran: Sequence[Named]
     ran_apart: Sequence[Several]
 
+    @property
+    def replies(self) -> Sized: ...
+
 
 class StageTimes:
     """Histograms in ns of the stages of all batches that one reactor answers, and of the time that
@@ -159,7 +162,9 @@ class StageTimes:
         if not found:
             return
         ran, ran_apart, lanes, pools, *columns = zip(*found, strict=True)
-        count_totals(self._totals, zip(columns[-1], columns[3], ran, ran_apart, strict=True))
+        _, answered, _, read, *_, replied, written = columns
+        sent = map(_mean_sent, replied, written, answered)
+        count_totals(self._totals, zip(sent, read, ran, ran_apart, strict=True))
         routes = set(zip(lanes, pools, strict=True))
         for route in routes:
             if len(routes) > 1:
@@ -224,6 +229,13 @@ class StageTimes:
         if buckets is None:
             buckets = self._histograms[stage] = new_buckets()
         return buckets
+
+
+def _mean_sent(replied: int, written: int, answered: int) -> int:
+    """When the replies of a batch were sent, in the mean of its clients."""
+    if answered <= 1:
+        return written
+    return written - (written - replied) * (answered - 1) // (2 * answered)
 
 
 def _in_turn(ns: int, answered: int, requests: int) -> list[tuple[int, int]]:
