@@ -29,6 +29,7 @@ class Stamped:
     fsync: int = 0
     respond: int = 30
     write: int = 4
+    answered: int = 1
     engine_ns: int = 0
     requests: int = 1
     lane: str = "fast"
@@ -46,6 +47,7 @@ class Stamped:
         self.committed = self.executed + self.commit + self.fsync
         self.replied = self.committed + self.respond
         self.written = self.replied + self.write
+        self.replies = [None] * self.answered
         self.ran: list[Named] = []
         self.ran_apart: list[Several] = []
 
@@ -84,6 +86,17 @@ def test_each_request_spends_what_its_batch_does() -> None:
     times.record(Stamped(requests=3))
     buckets = times.histograms()[EXECUTE]
     assert (count(buckets), buckets[SUM]) == (3, 3_000)
+
+
+@pytest.mark.parametrize(
+    ("answered", "requests", "spent"),
+    [(1, 5, 5 * 800), (2, 2, 400 + 800), (8, 8, 3_600), (8, 4, 4 * 400), (80, 160, 160 * 400)],
+)
+def test_replies_are_written_one_after_the_other(answered: int, requests: int, spent: int) -> None:
+    times = StageTimes()
+    times.record(Stamped(answered=answered, requests=requests, write=800))
+    buckets = times.histograms()[Stage("write", "fast", "reactor")]
+    assert (count(buckets), buckets[SUM]) == (requests, spent)
 
 
 class Moments:

@@ -24,6 +24,7 @@ def test_each_request_counts_once_however_often_is_asked() -> None:
         lane="fast",
         pool="reactor",
         requests=41,
+        replies=[None],
         engine_ns=0,
         read=500,
         queued=0,

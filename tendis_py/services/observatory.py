@@ -64,15 +64,21 @@ class Observatory:
         self._moments = deque([self._moment()], maxlen=RATE_SECONDS)
 
     def now(self) -> Observation:
-        """What there is to say now, or was FRESH_SECONDS ago."""
+        """What there is to say now, or was FRESH_SECONDS ago; before that while another thread is
+        about to say it: a reactor may ask."""
         latest = self._latest
         if latest is not None and self._monotonic() < self._fresh_until:
             return latest
-        with self._lock:
+        if not self._lock.acquire(blocking=latest is None):
+            assert latest is not None
+            return latest
+        try:
             if self._latest is None or self._monotonic() >= self._fresh_until:
                 self._latest = self._observe()
                 self._fresh_until = self._monotonic() + FRESH_SECONDS
             return self._latest
+        finally:
+            self._lock.release()
 
     def note_expiry_lag(self, milliseconds: float) -> None:
         """The sweep has removed what was due so long ago. In one thread at a time."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from operator import sub
 from typing import Any, NamedTuple, Protocol
 
@@ -31,7 +31,8 @@ read, but requests of the same connection that came before, or CLIENT PAUSE, hol
 from the first offer to the work queue until a thread takes the batch. ``lock``: keys that other
 threads hold. ``execute``, of which ``engine`` is spent in reads of RocksDB. ``commit``: into the
 log. ``fsync``: where the reply waits for that; and once a second in the background. ``respond``:
-until the reactor has the replies. ``write``: until the sockets have taken what they take at once.
+until the reactor has the replies. ``write``: until the client's socket has taken what it takes at
+once, in its turn among those of the batch.
 ``outbox``: until a client has read the rest of what it was sent."""
 
 PART_OF_EXECUTE = "engine"
@@ -43,6 +44,9 @@ BACKGROUND = "background"
 """Lane and pool of what no request waits for."""
 
 FOLD_AFTER = 64
+
+MOST_PARTS = 8
+"""How finely it is told who of a batch gets the replies early and who late."""
 
 
 class Stage(NamedTuple):
@@ -76,6 +80,9 @@ class Stamps(Protocol):
     ran: Sequence[Named]
     ran_apart: Sequence[Several]
 
+    @property
+    def replies(self) -> Sized: ...
+
 
 class StageTimes:
     """Histograms in ns of the stages of all batches that one reactor answers, and of the time that
@@ -105,6 +112,7 @@ class StageTimes:
                 batch.lane,
                 batch.pool,
                 batch.requests,
+                len(batch.replies),
                 batch.engine_ns,
                 batch.read,
                 batch.queued or taken,
@@ -154,7 +162,9 @@ class StageTimes:
         if not found:
             return
         ran, ran_apart, lanes, pools, *columns = zip(*found, strict=True)
-        count_totals(self._totals, zip(columns[-1], columns[2], ran, ran_apart, strict=True))
+        _, answered, _, read, *_, replied, written = columns
+        sent = map(_mean_sent, replied, written, answered)
+        count_totals(self._totals, zip(sent, read, ran, ran_apart, strict=True))
         routes = set(zip(lanes, pools, strict=True))
         for route in routes:
             if len(routes) > 1:
@@ -166,6 +176,7 @@ class StageTimes:
         lane: str,
         pool: str,
         requests: Sequence[int],
+        answered: Sequence[int],
         engine: Sequence[int],
         read: Sequence[int],
         queued: Sequence[int],
@@ -198,7 +209,12 @@ class StageTimes:
         always("execute", pool, started, executed)
         always("commit", pool, executed, logged)
         always("respond", "reactor", committed, replied)
-        always("write", "reactor", replied, written)
+        if max(answered) <= 1:
+            always("write", "reactor", replied, written)
+        else:
+            shares = zip(map(sub, written, replied), answered, requests, strict=True)
+            parts = [part for share in shares for part in _in_turn(*share)]
+            record_each(self._buckets(Stage("write", lane, "reactor")), *zip(*parts, strict=True))
         if queued != taken:
             if_any("queue", map(sub, taken, queued))
         if taken != started:
@@ -213,6 +229,29 @@ class StageTimes:
         if buckets is None:
             buckets = self._histograms[stage] = new_buckets()
         return buckets
+
+
+def _mean_sent(replied: int, written: int, answered: int) -> int:
+    """When the replies of a batch were sent, in the mean of its clients."""
+    if answered <= 1:
+        return written
+    return written - (written - replied) * (answered - 1) // (2 * answered)
+
+
+def _in_turn(ns: int, answered: int, requests: int) -> list[tuple[int, int]]:
+    """How long requests wait while so many clients get their replies one after the other, which
+    takes ``ns``; and how many wait as long."""
+    parts = min(answered, requests, MOST_PARTS)
+    if parts <= 1:
+        return [(ns, requests)]
+    is_exact = parts == answered
+    return [
+        (
+            ns * (part + 1) // parts if is_exact else ns * (2 * part + 1) // (2 * parts),
+            requests * (part + 1) // parts - requests * part // parts,
+        )
+        for part in range(parts)
+    ]
 
 
 class ThreadTimes:
