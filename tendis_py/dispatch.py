@@ -98,7 +98,8 @@ class Dispatcher:
         self.unblocking = Unblocking(self.context, counters, self.call, locks=locks)
         self._end_unit = self.unblocking.end_unit
         self.ran: list[Named] = []
-        """The commands that ``_run_plain`` has run, until somebody takes them out."""
+        """The commands that ``_run_plain`` has run, until ``take_ran``."""
+        self._note_ran = self.ran.append
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
         self._trial: list[Callable[[], None]] | None = None
@@ -159,7 +160,13 @@ class Dispatcher:
     def note_apart(self, read: int) -> None:
         """What is in ``ran`` was read at ``read``, and not with its batch."""
         self.runs.ran += [(command, 1, read) for command in self.ran]
-        self.ran = []
+        self.ran.clear()
+
+    def take_ran(self) -> list[Named]:
+        """What is in ``ran``."""
+        ran = self.ran.copy()
+        self.ran.clear()
+        return ran
 
     def run_together(
         self, items: list[Item[C]], replies: list[Answer[C]], read: int
@@ -206,7 +213,7 @@ class Dispatcher:
         undo = context.tx.undo
         interest = context.tx.keyspace.interest
         append = replies.append
-        ran = self.ran.append
+        ran = self._note_ran
         all_buckets = self.counters.buckets
         slow_ns = self.services.slowlog.threshold_ns
         command: Command | None = None

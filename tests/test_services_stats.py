@@ -12,8 +12,9 @@ from tendis_py.commands.registry import REGISTRY, Command
 from tendis_py.config import Config
 from tendis_py.errors import ReplyError, StorageError
 from tendis_py.services import Services, report
-from tendis_py.services.counters import MOST_CODES
-from tendis_py.services.histogram import count
+from tendis_py.services.counters import MOST_CODES, CommandBuckets
+from tendis_py.services.histogram import count, durations, record
+from tendis_py.services.kept_histograms import KeptHistograms
 from tendis_py.services.rates import SAMPLES, Rate
 from tendis_py.services.saving import Saving, Start, Work
 from tendis_py.storage.engine import Engine
@@ -69,6 +70,32 @@ def test_refused_failed_and_unknown_are_told_apart(
     assert services.stats.errors() == {"ERR": 7}
     totals = services.stats.totals()
     assert (totals.commands, totals.errors) == (1, 7)
+
+
+def test_histograms_that_are_kept_follow_what_is_recorded() -> None:
+    get, blpop = named("get"), named("blpop")
+    threads = [CommandBuckets(), CommandBuckets()]
+    kept = KeptHistograms(lambda: threads)
+
+    def counts() -> dict[str, int]:
+        found = kept.now()
+        for one in found.values():
+            assert one.durations == durations(one.recorded)
+        return {command.name: one.durations.count for command, one in found.items()}
+
+    assert counts() == {}
+    record(threads[0][get], 1000)
+    assert counts() == counts() == {"get": 1}
+    record(threads[1][get], 5000)
+    record(threads[1][blpop], 0)
+    assert counts() == {"get": 2, "blpop": 1}
+    record(threads[0][blpop], 0)  # its sum is what it was
+    assert counts() == {"get": 2, "blpop": 2}
+    kept.reset()
+    assert counts() == {}
+    record(threads[0][get], 1000)
+    assert counts() == {"get": 1}
+    assert kept.now()[get].durations.sum_ns == 1000
 
 
 def test_more_error_codes_than_redis_counts_are_not_counted(

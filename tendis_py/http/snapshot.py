@@ -39,6 +39,7 @@ def snapshot_of(
     shown = {name: getattr(observation, name) for name in _PLAIN}
     shown["stages"] = [_stage(stage) for stage in observation.stages]
     shown["whole"] = [_stage(stage) for stage in observation.whole_stages]
+    shown["handoff"] = services.config.work_queue_handoff
     shown["waiting"] = waiting(observation)
     shown["mean"] = mean_ns(observation, WINDOWS[0])
     shown["hot_keys"] = [

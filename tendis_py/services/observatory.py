@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from tendis_py.config import Config
 from tendis_py.services.figures import Records
-from tendis_py.services.histogram import durations
 from tendis_py.services.observation import (
     CommandFigures,
     Durations,
@@ -65,15 +64,21 @@ class Observatory:
         self._moments = deque([self._moment()], maxlen=RATE_SECONDS)
 
     def now(self) -> Observation:
-        """What there is to say now, or was FRESH_SECONDS ago."""
+        """What there is to say now, or was FRESH_SECONDS ago; before that while another thread is
+        about to say it: a reactor may ask."""
         latest = self._latest
         if latest is not None and self._monotonic() < self._fresh_until:
             return latest
-        with self._lock:
+        if not self._lock.acquire(blocking=latest is None):
+            assert latest is not None
+            return latest
+        try:
             if self._latest is None or self._monotonic() >= self._fresh_until:
                 self._latest = self._observe()
                 self._fresh_until = self._monotonic() + FRESH_SECONDS
             return self._latest
+        finally:
+            self._lock.release()
 
     def note_expiry_lag(self, milliseconds: float) -> None:
         """The sweep has removed what was due so long ago. In one thread at a time."""
@@ -180,7 +185,7 @@ class Observatory:
     def _commands(self, before: _Moment, now: _Moment) -> Iterator[CommandFigures]:
         seconds = now.time - before.time or 1.0
         stats = self._services.stats
-        services, totals = stats.latencies.buckets(), stats.total_buckets()
+        service, total = stats.service_times.now(), stats.total_times.now()
         for command, figures in stats.commands().items():
             name = command.name
             calls, execute_ns = before.calls.get(name, (0, 0))
@@ -190,8 +195,8 @@ class Observatory:
                 failed=figures.failed,
                 rejected=figures.rejected,
                 per_second=(figures.calls - calls) / seconds,
-                service=durations(services[command]) if command in services else Durations(),
-                total=durations(totals[command]) if command in totals else Durations(),
+                service=service[command].durations if command in service else Durations(),
+                total=total[command].durations if command in total else Durations(),
                 load=(figures.execute_ns - execute_ns) / 1e9 / seconds,
             )
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
-from tendis_py.services.histogram import SUM, Buckets, mean_ns, percentiles_ns
+from tendis_py.services.histogram import Buckets, percentiles_ns
+from tendis_py.services.observation import Durations
 from tendis_py.services.process import cpu_times, physical_memory
 from tendis_py.services.pubsub import Kind
 from tendis_py.services.saving import Work
@@ -350,7 +351,7 @@ def commandstats(services: Services) -> Fields:
     """``usec`` is the time in the command itself. Redis does not have ``wait_usec``, the time
     before: from the moment its bytes were read to the moment it began; and ``total_usec``, to the
     moment its reply was sent."""
-    totals = services.stats.total_buckets()
+    totals = services.stats.total_times.now()
     for command, figures in services.stats.commands().items():
         calls = figures.calls
         execute, wait = figures.execute_ns / 1000, figures.wait_ns / 1000
@@ -364,18 +365,14 @@ def commandstats(services: Services) -> Fields:
                 "failed_calls": figures.failed,
                 "wait_usec": int(wait),
                 "wait_usec_per_call": f"{wait / calls if calls else 0:.2f}",
-                **_total(totals.get(command)),
+                **_total(totals[command].durations if command in totals else Durations()),
             },
         )
 
 
-def _total(buckets: Buckets | None) -> dict[str, Any]:
-    if buckets is None:
-        return {"total_usec": 0, "total_usec_per_call": "0.00"}
-    return {
-        "total_usec": buckets[SUM] // 1000,
-        "total_usec_per_call": f"{mean_ns(buckets) / 1000:.2f}",
-    }
+def _total(times: Durations) -> dict[str, Any]:
+    mean = times.sum_ns / times.count if times.count else 0.0
+    return {"total_usec": times.sum_ns // 1000, "total_usec_per_call": f"{mean / 1000:.2f}"}
 
 
 def errorstats(services: Services) -> Fields:

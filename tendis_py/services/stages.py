@@ -149,10 +149,10 @@ class StageTimes:
             return {stage: buckets.copy() for stage, buckets in self._histograms.items()}
 
     def totals(self) -> dict[Named, Buckets]:
-        """Command → a copy of the histogram of the time that its requests took in all."""
+        """Command → the live histogram of the time that its requests took in all."""
         with self._lock:
             self._fold()
-            return {command: buckets.copy() for command, buckets in self._totals.items()}
+            return self._totals.copy()
 
     def _fold(self) -> None:
         others = self._others
@@ -163,7 +163,9 @@ class StageTimes:
         if not found:
             return
         ran, ran_apart, lanes, pools, *columns = zip(*found, strict=True)
-        count_totals(self._totals, zip(columns[-1], columns[3], ran, ran_apart, strict=True))
+        _, answered, _, read, *_, replied, written = columns
+        sent = map(_mean_sent, replied, written, answered)
+        count_totals(self._totals, zip(sent, read, ran, ran_apart, strict=True))
         routes = set(zip(lanes, pools, strict=True))
         for route in routes:
             if len(routes) > 1:
@@ -228,6 +230,13 @@ class StageTimes:
         if buckets is None:
             buckets = self._histograms[stage] = new_buckets()
         return buckets
+
+
+def _mean_sent(replied: int, written: int, answered: int) -> int:
+    """When the replies of a batch were sent, in the mean of its clients."""
+    if answered <= 1:
+        return written
+    return written - (written - replied) * (answered - 1) // (2 * answered)
 
 
 def _in_turn(ns: int, answered: int, requests: int) -> list[tuple[int, int]]:

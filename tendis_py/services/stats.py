@@ -17,11 +17,11 @@ from tendis_py.services.histogram import (
     SUM,
     WAIT,
     Buckets,
-    count,
     durations,
     merge,
     minus,
 )
+from tendis_py.services.kept_histograms import KeptHistograms
 from tendis_py.services.observation import StageFigures, ThreadFigures
 from tendis_py.services.recent import Recent
 from tendis_py.services.stages import (
@@ -133,14 +133,12 @@ class _Mark:
     """Where the counters stood."""
 
     totals: Totals = Totals()
-    buckets: dict[Named, Buckets] = field(default_factory=dict)
     failures: Counter[Named] = field(default_factory=Counter)
     rejections: Counter[Named] = field(default_factory=Counter)
     stages: Histograms = field(default_factory=dict)
     execute_ns: int = 0
     busy_ns: int = 0
     batches: dict[str, int] = field(default_factory=dict)
-    total_buckets: dict[Named, Buckets] = field(default_factory=dict)
 
 
 class Stats:
@@ -155,6 +153,10 @@ class Stats:
         """What no request waits for."""
         self.recent = Recent(self._all_stages, self._thread_times)
         self.latencies = Latencies(self)
+        self.service_times = KeptHistograms(lambda: [one.buckets.copy() for one in self._threads])
+        """By command: what it took itself."""
+        self.total_times = KeptHistograms(lambda: [one.totals() for one in self._stage_times])
+        """What its requests took in all."""
 
     def new_counters(self) -> Counters:
         """The counters of a new executing thread, included in the totals from now on."""
@@ -184,17 +186,17 @@ class Stats:
         """Count from zero again (CONFIG RESETSTAT)."""
         self._mark = _Mark(
             self._all_totals(),
-            self.all_buckets(),
             self._all_failures(),
             self._all_rejections(),
             self._all_stages(),
             self._all_execute_ns(),
             self._all_busy_ns(),
             self._all_batches(),
-            self._all_total_buckets(),
         )
         for counters in self._threads:
             counters.errors = {}
+        self.service_times.reset()
+        self.total_times.reset()
         self.recent.reset()
         self.latencies.reset()
 
@@ -215,50 +217,30 @@ class Stats:
         """Every command that was called or refused, in order of name."""
         failures = self._all_failures() - self._mark.failures
         rejections = self._all_rejections() - self._mark.rejections
-        calls: Counter[Named] = Counter()
-        execute: Counter[Named] = Counter()
-        wait: Counter[Named] = Counter()
-
-        def count_in(histograms: dict[Named, Buckets], sign: int) -> None:
-            for command, live in histograms.items():
-                buckets = live.copy()
-                calls[command] += sign * count(buckets)
-                execute[command] += sign * buckets[SUM]
-                wait[command] += sign * buckets[WAIT]
-
-        for counters in self._threads:
-            count_in(counters.buckets.copy(), 1)
-        count_in(self._mark.buckets, -1)
+        service = self.service_times.now()
         return {
             command: CommandFigures(
-                calls[command],
-                execute[command],
-                wait[command],
-                rejections[command],
-                failures[command],
+                calls=kept.durations.count if kept else 0,
+                execute_ns=kept.recorded[SUM] if kept else 0,
+                wait_ns=kept.recorded[WAIT] if kept else 0,
+                rejected=rejections[command],
+                failed=failures[command],
             )
-            for command in sorted({*calls, *rejections}, key=lambda command: command.name)
-            if calls[command] or rejections[command]
+            for command in sorted({*service, *rejections}, key=lambda command: command.name)
+            if (kept := service.get(command)) or rejections[command]
         }
 
     def all_buckets(self) -> dict[Named, Buckets]:
         """Command → its histogram over all threads, since the start."""
         return _merged(counters.buckets.copy() for counters in self._threads)
 
+    def command_buckets(self) -> dict[Named, Buckets]:
+        """Command → histogram of the time that it took itself."""
+        return {command: kept.recorded for command, kept in self.service_times.now().items()}
+
     def total_buckets(self) -> dict[Named, Buckets]:
         """Command → histogram of the time that its requests took in all."""
-        found = self._all_total_buckets()
-        for command, earlier in self._mark.total_buckets.items():
-            found[command] = minus(found[command], earlier)
-        return {command: buckets for command, buckets in found.items() if any(buckets[:SUM])}
-
-    def command_buckets(self) -> dict[Named, Buckets]:
-        """Command → its histogram over all threads, of every command that was called."""
-        earlier = self._mark.buckets
-        return {
-            command: minus(buckets, earlier[command]) if command in earlier else buckets
-            for command, buckets in self.all_buckets().items()
-        }
+        return {command: kept.recorded for command, kept in self.total_times.now().items()}
 
     def stages(self) -> Histograms:
         """The histogram of each stage, by lane and pool, in their order."""
@@ -347,9 +329,6 @@ class Stats:
             input_limit_closed=sum(one.input_limit_closed for one in self.traffic),
             output_limit_closed=sum(one.output_limit_closed for one in self.traffic),
         )
-
-    def _all_total_buckets(self) -> dict[Named, Buckets]:
-        return _merged(times.totals() for times in self._stage_times)
 
     def _all_stages(self) -> Histograms:
         return _merged(times.histograms() for times in self._stage_times)

@@ -1,5 +1,5 @@
 """How long requests took in all, by command: from the moment their bytes were read to the moment
-their replies were sent, as far as the sockets took them.
+their replies were sent, as far as the sockets took them; in the mean of the clients of a batch.
 
 That is known of a batch once it is written, so it costs the loops that run requests no more than to
 keep a list of the commands; the histograms are made of many batches at a time.
@@ -20,13 +20,14 @@ Several = tuple[Named, int, int]
 """A command, how many requests of it, and when they were read (perf_counter_ns)."""
 
 Written = tuple[int, int, Sequence[Named], Sequence[Several]]
-"""When a batch was written, when it was read, the commands that ran and were read then, others."""
+"""When the replies of a batch were sent, when it was read, the commands that ran and were read
+then, others."""
 
 
 def count_totals(all_buckets: CommandBuckets, batches: Iterable[Written]) -> None:
     """Record the requests of ``batches``."""
-    for written, read, ran, others in batches:
-        elapsed = written - read
+    for sent, read, ran, others in batches:
+        elapsed = sent - read
         if ran and ran.count(ran[0]) == len(ran):
             buckets = all_buckets[ran[0]]
             buckets[bucket_of(elapsed)] += len(ran)
@@ -43,7 +44,7 @@ def count_totals(all_buckets: CommandBuckets, batches: Iterable[Written]) -> Non
                 buckets[bucket] += times
                 buckets[SUM] += elapsed * times
         for command, times, since in others:
-            elapsed = written - since
+            elapsed = sent - since
             buckets = all_buckets[command]
             buckets[bucket_of(elapsed)] += times
             buckets[SUM] += elapsed * times

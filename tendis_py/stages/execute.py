@@ -287,7 +287,7 @@ class Executor:
         context.replies = []
         dispatcher = self.dispatcher
         if dispatcher.ran:
-            batch.ran, dispatcher.ran = dispatcher.ran, []
+            batch.ran = dispatcher.take_ran()
         if dispatcher.runs.ran:
             batch.ran_apart, dispatcher.runs.ran = dispatcher.runs.ran, []
         if batch.started >= self._look_at:

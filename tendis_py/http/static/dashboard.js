@@ -22,6 +22,7 @@ const STAGES = {
 };
 const MODELS = {
   tendis: "Reactors read and parse, and run a batch themselves while nothing else is under way. Otherwise it goes through the work queue to a pool of executors; slow commands have a lane of their own.",
+  "tendis, always": "Reactors read and parse; every batch goes through the work queue to a pool of executors (work-queue-handoff always). Slow commands have a lane of their own.",
   kvrocks: "Every reactor has a listening socket of its own and runs the requests of its connections itself: there is no queue.",
   memcached: "One acceptor deals connections to the reactors in turn; each runs the requests of its own connections: there is no queue.",
   redis: "One reactor does everything, one batch after the other: there is no queue, and nobody else to wait for.",
@@ -247,7 +248,8 @@ function showSlowlog() {
 }
 
 function showThreads() {
-  say(find("model-text"), `${snapshot.model}: ${MODELS[snapshot.model] || ""}`);
+  const words = MODELS[`${snapshot.model}, ${snapshot.handoff}`] || MODELS[snapshot.model] || "";
+  say(find("model-text"), `${snapshot.model}: ${words}`);
   const order = ["reactor", "executor", "slow"];
   const threads = snapshot.threads.toSorted((a, b) => order.indexOf(a.pool) - order.indexOf(b.pool));
   table(find("threads"), threads.map((it) => [
