@@ -117,11 +117,12 @@ def test_a_value_longer_than_the_server_takes_is_refused() -> None:
         parse_values("999999999999", Random(1))
 
 
+VALUES = parse_values("3-5", Random(8))
+
+
 def drawing(prefix: bytes = b"key:") -> Drawing:
     random = Random(8)
-    return Drawing(
-        random, parse_keys("sequential", 100, random), parse_values("3-5", random), prefix, 10
-    )
+    return Drawing(random, parse_keys("sequential", 100, random), VALUES, prefix, 10)
 
 
 def test_a_template_is_filled_in() -> None:
