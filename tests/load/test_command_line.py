@@ -81,6 +81,15 @@ def test_all_keys_are_there_once_they_are_filled(
     assert found["bytes_in"] >= 500 * 10
 
 
+def test_a_command_that_cannot_fill_is_reported(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([address(server), "-q", "-k", "9", "--fill", "HSET a{key}"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "tendis-py load: --fill: ERR wrong number of arguments for 'hset' command"
+    )
+
+
 def test_an_open_loop_keeps_its_rate(
     server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +144,7 @@ def test_results_are_written_as_table_json_and_histogram(
     options = [word for name, file in names.items() for word in (name, str(tmp_path / file))]
     assert main([address(tendis_default), "-q", "-n", "500", "-m", "ping", *options]) == 0
     shown = capsys.readouterr().out
+    assert shown.startswith(f"{address(tendis_default)}: 50 connections, pipeline 1, closed loop\n")
     assert "500 requests in " in shown
     assert "No errors." in shown
     assert json.loads((tmp_path / "a.json").read_text())["requests"] == 500
