@@ -165,14 +165,14 @@ def measure_generator(running: Sequence[Server], run: Run, results: Results) -> 
 
 
 def measure_curves(running: Sequence[Server], run: Run, results: Results) -> None:
+    """Each round has a capacity of its own, for the machine's speed changes between them."""
     for turn in range(run.rounds):
         for server in servers.in_turn(running, turn):
             point = load(server, "-P", str(PIPELINE), *_closed(run))
             results.capacity.setdefault(server.name, []).append(point)
-    for turn in range(run.rounds):
         for share in run.shares:
             for server in servers.in_turn(running, turn):
-                rate = share * results.rate(server.name)
+                rate = share * results.capacity[server.name][turn].rate
                 point = load(server, *_open(rate, run.seconds, run.warm_up))
                 points = results.curves.setdefault(server.name, {}).setdefault(share, [])
                 points.append(point)

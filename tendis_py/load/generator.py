@@ -42,6 +42,8 @@ _GET_TIMER_SLACK = 30
 _TIMER_SLACK_NS = 1_000
 _RECEIVE_BYTES = 256 * 1024
 _MAX_EVENTS = 256
+_GIVEN_UP_AT_ONCE = 1_000
+_MOST_GIVEN_UP = 1_000_000
 
 _MORE: Any = object()
 _PLAIN = frozenset((bytes, int, type(None), bool, float, str))
@@ -511,13 +513,28 @@ class OpenLoop(Generator):
         for connection in self._connections.values():
             self.tally.unanswered += connection.waiting
             self._count(connection, connection.waiting, now)
-        while self._has_arrival() and self._schedule.next_due < now:
-            [due] = self._schedule.take(1)
-            [kind, *_] = self._source.take(1)[1]
-            self.tally.unanswered += 1
-            self.tally.record((now - due) // 1000, [kind])
+        self._give_up_unsent(now)
+
+    def _give_up_unsent(self, now: int) -> None:
+        """Count what is due and was not sent, up to a number that takes a second or two."""
+        given_up = 0
+        while self._has_arrival():
+            most = _GIVEN_UP_AT_ONCE if self._left is None else min(_GIVEN_UP_AT_ONCE, self._left)
+            amount = self._schedule.due(min(now, self._last_due - 1), most)
+            if not amount:
+                return
+            if given_up >= _MOST_GIVEN_UP:
+                self.failure = self.failure or (
+                    f"the rate is too high, more than {given_up:,} requests were not sent"
+                )
+                return
+            _, kinds = self._source.take(amount)
+            for due, kind in zip(self._schedule.take(len(kinds)), kinds, strict=True):
+                self.tally.record(max(now - due, 0) // 1000, [kind])
+            self.tally.unanswered += len(kinds)
+            given_up += len(kinds)
             if self._left is not None:
-                self._left -= 1
+                self._left -= len(kinds)
 
 
 def _errors(reply: Any) -> Iterator[str]:

@@ -55,6 +55,10 @@ _DEFAULT_SECONDS = 10.0
 _DEFAULT_MIX = "get=1 set=1"
 _PICTURES = (".svg", ".png", ".pdf")
 _MOST_CONNECTIONS = 60_000
+_MOST_KEYS = 10**12
+"""What twelve digits can tell apart."""
+_LONGEST_SECONDS = 1e8
+_FASTEST, _SLOWEST = 1e9, 1e-3
 _EPILOG = f"""
 in commands: {PLACEHOLDERS} stand for what is drawn for each request.
 in mixes: {", ".join(NAMED)}.
@@ -255,8 +259,6 @@ def _number(
                 bounds += f", at most {most:g}"
             kind = "whole number" if convert is int else "number"
             raise argparse.ArgumentTypeError(f"a {kind}, {bounds}, not {text!r}")
-        if math.isinf(value):
-            raise argparse.ArgumentTypeError(f"a finite number, not {text!r}")
         return value
 
     return parse
@@ -277,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     count = _number(int, 1)
+    duration = _number(float, 0, _LONGEST_SECONDS, open_=True)
     add("address", metavar="ADDRESS", nargs="?", default="127.0.0.1:6379", help="HOST:PORT or path")
     add("-c", "--connections", type=_number(int, 1, _MOST_CONNECTIONS), default=50, metavar="N")
     add(
@@ -286,12 +289,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="requests that a connection has out at the most",
     )
-    add("-s", "--seconds", type=_number(float, 0, open_=True), metavar="S", help="default 10")
+    add("-s", "--seconds", type=duration, metavar="S", help="default 10")
     add("-n", "--requests", type=count, metavar="N", help="so many instead")
-    add("-w", "--warm-up", type=_number(float, 0), default=0.0, metavar="S", help="not measured")
+    add(
+        "-w",
+        "--warm-up",
+        type=_number(float, 0, _LONGEST_SECONDS),
+        default=0.0,
+        metavar="S",
+        help="not measured",
+    )
     add(
         "--rate",
-        type=_number(float, 0, open_=True),
+        type=_number(float, _SLOWEST, _FASTEST),
         metavar="N",
         help="open loop: N requests/s arrive, and latency counts from then on",
     )
@@ -305,7 +315,14 @@ def _parser() -> argparse.ArgumentParser:
         help="'HSET {key} {field} {value}'; '2 …' gives it a weight of 2",
     )
     add("--replay", metavar="FILE", help="commands, one a line, or what MONITOR has shown")
-    add("-k", "--keys", type=count, default=100_000, metavar="N", help="different keys")
+    add(
+        "-k",
+        "--keys",
+        type=_number(int, 1, _MOST_KEYS),
+        default=100_000,
+        metavar="N",
+        help="different keys",
+    )
     add("-K", "--key-distribution", default="uniform", metavar="NAME", help=DISTRIBUTIONS)
     add("--prefix", default="key:", metavar="TEXT", help="of keys; twelve digits follow")
     add("--fields", type=_number(int, 1, 1_000_000), default=100, metavar="N", help="of {field}")
@@ -321,8 +338,14 @@ def _parser() -> argparse.ArgumentParser:
     add("-a", "--password", metavar="TEXT")
     add("--db", type=_number(int, 0), default=0, metavar="N")
     add("-3", "--resp3", action="store_true", help="speak RESP3")
-    add("--timeout", type=_number(float, 0, open_=True), default=10.0, metavar="S")
-    add("--interval", type=_number(float, 0.05), default=1.0, metavar="S", help="of the course")
+    add("--timeout", type=duration, default=10.0, metavar="S")
+    add(
+        "--interval",
+        type=_number(float, 0.05, _LONGEST_SECONDS),
+        default=1.0,
+        metavar="S",
+        help="of the course",
+    )
     add("--seed", type=int, default=1, metavar="N", help="the same one draws the same requests")
     add("--json", default="", metavar="FILE", help="write all figures; - instead of the table")
     add("--picture", default="", metavar="FILE", help="draw percentiles and course: .svg, .png")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tendis_py.load.outcome import ALL, PERCENTS, Outcome, figures
 
@@ -13,6 +14,7 @@ _BUSY = 0.9
 def text_of(outcome: Outcome) -> str:
     """The report of a run."""
     lines = [
+        _plan_line(outcome.plan),
         f"{outcome.in_time:,} requests in {outcome.seconds:.2f} s: {outcome.rate:,.0f} requests/s",
         f"{_size(outcome.bytes_out)} sent, {_size(outcome.bytes_in)} received",
         "",
@@ -43,6 +45,14 @@ def text_of(outcome: Outcome) -> str:
     if outcome.failure:
         lines += ["", f"The run did not go as planned: {outcome.failure}."]
     return "\n".join(lines)
+
+
+def _plan_line(plan: Mapping[str, Any]) -> str:
+    loop = f"{plan['rate']:,.0f} requests/s, {plan['arrivals']}" if plan["rate"] else "closed loop"
+    return (
+        f"{plan['target']}: {plan['connections']:,} connections, pipeline {plan['pipeline']:,}, "
+        f"{loop}"
+    )
 
 
 def _table(outcome: Outcome) -> list[str]:

@@ -156,14 +156,14 @@ async def _log_in(stream: trio.socket.SocketType, target: Target) -> None:
     await _send_all(stream, b"".join(map(encode, requests)))
     reader = hiredis.Reader(notEnoughData=...)
     for request in requests:
-        while (reply := reader.gets()) is ...:
-            chunk = await stream.recv(_RECEIVE_BYTES)
-            if not chunk:
-                raise LoadError(f"{target}: the server closed a connection at its beginning")
-            try:
+        try:
+            while (reply := reader.gets()) is ...:
+                chunk = await stream.recv(_RECEIVE_BYTES)
+                if not chunk:
+                    raise LoadError(f"{target}: the server closed a connection at its beginning")
                 reader.feed(chunk)
-            except hiredis.ProtocolError as error:
-                raise LoadError(f"{target} does not speak Redis' protocol: {error}") from None
+        except hiredis.ProtocolError as error:
+            raise LoadError(f"{target} does not speak Redis' protocol: {error}") from None
         if isinstance(reply, hiredis.ReplyError):
             raise LoadError(f"{target}: {request[0].decode()}: {reply}")
 

@@ -7,8 +7,10 @@ import json
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree
 from pathlib import Path
 from random import Random
@@ -81,6 +83,15 @@ def test_all_keys_are_there_once_they_are_filled(
     assert found["bytes_in"] >= 500 * 10
 
 
+def test_a_command_that_cannot_fill_is_reported(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([address(server), "-q", "-k", "9", "--fill", "HSET a{key}"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "tendis-py load: --fill: ERR wrong number of arguments for 'hset' command"
+    )
+
+
 def test_an_open_loop_keeps_its_rate(
     server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +146,7 @@ def test_results_are_written_as_table_json_and_histogram(
     options = [word for name, file in names.items() for word in (name, str(tmp_path / file))]
     assert main([address(tendis_default), "-q", "-n", "500", "-m", "ping", *options]) == 0
     shown = capsys.readouterr().out
+    assert shown.startswith(f"{address(tendis_default)}: 50 connections, pipeline 1, closed loop\n")
     assert "500 requests in " in shown
     assert "No errors." in shown
     assert json.loads((tmp_path / "a.json").read_text())["requests"] == 500
@@ -156,6 +168,33 @@ def test_a_password_is_asked_for_and_taken_from_the_environment(
     assert capsys.readouterr().err == (
         f"tendis-py load: cannot connect to {address(server)}: Connection refused\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", " does not speak Redis' protocol: "),
+        (b"", ": the server closed a connection at its beginning"),
+        (b"-ERR go away\r\n", ": PING: ERR go away"),
+    ],
+)
+def test_a_server_that_is_none_is_reported(
+    answer: bytes, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(100)
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        where = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert main([where, "-q", "-n", "1", "-c", "1"]) == 1
+        thread.join(SECONDS)
+    assert f"tendis-py load: {where}{message}" in capsys.readouterr().err
 
 
 def test_a_unix_socket_is_connected_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,8 +253,10 @@ def _wait_for_load(server: ServerProcess) -> None:
         ("-m nonsense", "--mix knows no 'nonsense': there are ping, get"),
         ("-m get=x", "a weight is a number from 0 on, not 'x'"),
         ("-m get=0", "a mix needs a command whose weight is above 0"),
-        ("--rate 0", "argument --rate: a number, above 0, not '0'"),
-        ("--rate inf", "argument --rate: a finite number, not 'inf'"),
+        ("--rate 0", "argument --rate: a number, at least 0.001, at most 1e+09, not '0'"),
+        ("--rate inf", "argument --rate: a number, at least 0.001, at most 1e+09, not 'inf'"),
+        ("-s nan", "argument -s/--seconds: a number, above 0, at most 1e+08, not 'nan'"),
+        ("-k 1000000000001", "a whole number, at least 1, at most 1e+12, not '1000000000001'"),
         ("-n 1.5", "a whole number, at least 1, not '1.5'"),
         ("-c 70000", "a whole number, at least 1, at most 60000, not '70000'"),
         ("-n 1 -s 1", "either --seconds or --requests"),

@@ -246,6 +246,20 @@ def test_arrivals_before_the_end_are_still_answered() -> None:
     assert generator.tally.unanswered == 0
 
 
+def test_a_rate_beyond_all_measure_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tendis_py.load.generator._MOST_GIVEN_UP", 20_000)
+    clock = Clock()
+
+    def make(epoll: select.epoll, sockets: list[socket.socket]) -> Generator:
+        arrivals = schedule.constant(1e9)
+        bounds = Limits(0.01, None, 0.0, patience=0.01)
+        return OpenLoop(epoll, sockets, pings(), 1, bounds, arrivals, clock)
+
+    generator = run(make, answering(b"+PONG\r\n"))
+    assert generator.failure == "the rate is too high, more than 20,000 requests were not sent"
+    assert 20_000 <= generator.tally.unanswered <= 20_001  # one may be under way
+
+
 def test_transactions_of_a_recording_are_not_torn_apart() -> None:
     replay = Replay(read_recording([b"MULTI\n", b"GET a\n", b"EXEC\n", b"GET b\n"], "file"))
     received: list[list[bytes]] = []

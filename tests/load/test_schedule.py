@@ -15,9 +15,9 @@ SECOND = 1_000_000_000
 
 
 def test_constant_arrivals_keep_their_distance_for_ever() -> None:
-    offsets = list(islice(constant(3.0), 3_000_001))
+    offsets = list(islice(constant(3.0), 300_001))
     assert offsets[:4] == [0, SECOND // 3, 2 * SECOND // 3, SECOND]
-    assert abs(offsets[-1] - 1_000_000 * SECOND) <= 1
+    assert abs(offsets[-1] - 100_000 * SECOND) <= 1
 
 
 def test_poisson_arrivals_come_at_the_rate_and_know_nothing_of_one_another() -> None:
