@@ -458,6 +458,11 @@ CANT_LISTEN = "Unable to listen on this port. Check server logs."
 CANT_BIND = "Failed to bind to specified addresses."
 
 
+def no_executors(model: str) -> str:
+    """Why ``work-queue-handoff always`` can't be."""
+    return f"the threading model '{model}' has no executors to hand requests to"
+
+
 def too_many_clients(possible: int) -> str:
     """Why CONFIG SET refuses a number of ``maxclients``."""
     return (

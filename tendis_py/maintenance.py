@@ -170,6 +170,8 @@ class Maintenance:
         self._expiry.expire(tx, due)
         self._services.notifications.fire_noted(tx)
         tx.counters.expire_ns += perf_counter_ns() - began
+        deadline, _, _ = due.entries[0]
+        self._services.observatory.note_expiry_lag(self._services.clock.now_ms() - deadline)
 
     async def _sample(self) -> None:
         samples = 0

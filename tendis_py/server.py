@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tendis_py.config import Config, default_memtable_size
-from tendis_py.errors import CANT_BIND, CANT_LISTEN, StorageError, too_many_clients
+from tendis_py.errors import (
+    CANT_BIND,
+    CANT_LISTEN,
+    StorageError,
+    no_executors,
+    too_many_clients,
+)
 from tendis_py.http.dashboard import Dashboard
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
@@ -166,6 +172,13 @@ class Server:
                     queue.max_requests = config.work_queue_max_requests
                     queue.max_bytes = config.work_queue_max_bytes
 
+        def hand_off() -> None:
+            always = config.work_queue_handoff == "always"
+            if always and self.queue is None:
+                raise ValueError(no_executors(self.model.name))
+            for reactor in self.reactors:
+                reactor.hand_off(always=always)
+
         def bound_arguments() -> None:
             for reactor in self.reactors:
                 for connection in list(reactor.connections.values()):
@@ -183,6 +196,12 @@ class Server:
                 log.warning("%s", error)
                 raise ValueError(complaint) from None
             self.services.port = self.doors.port
+
+        try:
+            hand_off()
+        except ValueError as error:
+            log.warning("work-queue-handoff has no effect: %s", error)
+        config.on_change("work-queue-handoff", hand_off)
 
         def show_elsewhere() -> None:
             try:

@@ -44,6 +44,7 @@ OURS = {
     "dashboard-bind",
     "work-queue-max-requests",
     "work-queue-max-bytes",
+    "work-queue-handoff",
 }
 LISTENING = {"bind", "port", "requirepass"}  # would cut us off
 COMPARED = sorted(

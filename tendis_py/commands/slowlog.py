@@ -49,6 +49,10 @@ def slowlog_stages(ctx: Context, args: list[bytes]) -> Reply:
     Redis does not have this. A seventh element maps the stage to µs: ``queue`` from reading to
     the thread that executes, ``lock`` waiting for keys, ``execute``, ``batch`` the other commands
     of the same batch, ``commit`` up to when the batch is as durable as appendfsync asks.
+
+    An entry that is there for what the request took in all (``slowlog-total-slower-than``) has that
+    for its duration and as ``total``; ``batch`` is then the request's commands and others', and
+    ``respond`` and ``write`` say when the reply was at hand to be sent, and was sent.
     """
     return [
         [*_entry(entry), {name.encode(): us for name, us in entry.stages.items()}]

@@ -216,6 +216,12 @@ class Settings(AcceptedSettings):
         MemorySize(MB), 64 * MB, "bytes of requests that may wait for an executor likewise"
     )
 
+    work_queue_handoff: str = _directive(
+        Enumeration(("adaptive", "always")),
+        "adaptive",
+        "which batches executors run: those that come while others are under way, or all",
+    )
+
     # Storage
     dir: str = _directive(
         Directory(),
@@ -262,6 +268,12 @@ class Settings(AcceptedSettings):
     )
     slowlog_log_slower_than: int = _directive(
         Integer(-1), 10000, "microseconds from which SLOWLOG records a request; -1 records none"
+    )
+    slowlog_total_slower_than: int = _directive(
+        Integer(-1),
+        -1,
+        "microseconds from which SLOWLOG records a request for what it took in all, from its bytes'"
+        " being read to its reply's being sent; -1 records none",
     )
     slowlog_max_len: int = _directive(Integer(), 128, "entries SLOWLOG keeps")
     latency_tracking: bool = _directive(YesNo(), True, "keep latency histograms per command")

@@ -41,10 +41,14 @@ class HoldingsSampler:
         self._valid_until = 0.0
 
     def now(self) -> Holdings:
-        """What is held now, or was a moment ago."""
+        """What is held now, or was a moment ago; while the folder is opened anew, before that."""
         now = monotonic()
-        if self._sample is None or now >= self._valid_until:
+        if self._sample is None:
             self._sample = self._take()
+        elif now >= self._valid_until:
+            with self._keyspace.engine.kept_open.if_open() as is_open:
+                if is_open:
+                    self._sample = self._take()
             self._valid_until = now + SAMPLE_SECONDS
         return self._sample
 

@@ -120,11 +120,12 @@ class EngineFigures:
 @dataclass(frozen=True, slots=True)
 class LockFigures:
     """Claims on keys that are held and that wait, now; ``contended`` ones had to wait since the
-    reset."""
+    reset, ``peak_waiting`` of them at once."""
 
     held: int = 0
     waiting: int = 0
     contended: int = 0
+    peak_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,13 @@ class ReaderFigures:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
-    the batches that ran in a reactor; ``expiry_lag_ms`` how late the latest expired key was removed
-    by the sweep; ``garbage`` deleted collections that wait to be reclaimed. ``hot_keys``: the share
-    of all requests that is about each, by a sample; ``contended_keys``: its share of all waiting
-    for locks; both of the last ten seconds, keys as text."""
+    the batches that ran in a reactor; ``expiry_lag_ms`` how late the sweep has removed an expired
+    key in the last ten seconds at the most; ``garbage`` deleted collections that wait to be
+    reclaimed. ``row_cache_misses``: rows that were read from RocksDB since the cache did not have
+    them; ``row_cache_hits``: keys that commands have looked up, less those, for a hit is not worth
+    counting on its way. ``hot_keys``: the share of all requests that is about each, by a sample;
+    ``contended_keys``: its share of all waiting for locks; both of the last ten seconds, keys as
+    text."""
 
     time: float
     uptime: int

@@ -57,6 +57,8 @@ class Observatory:
         self._lock = threading.Lock()
         self._latest: Observation | None = None
         self._fresh_until = 0.0
+        self._lags: deque[tuple[int, float]] = deque(maxlen=RATE_SECONDS)
+        """Second → the longest in it."""
         self._engine_before: EngineFigures | None = None
         self._moments = deque([self._moment()], maxlen=RATE_SECONDS)
 
@@ -71,6 +73,18 @@ class Observatory:
                 self._fresh_until = self._monotonic() + FRESH_SECONDS
             return self._latest
 
+    def note_expiry_lag(self, milliseconds: float) -> None:
+        """The sweep has removed what was due so long ago. In one thread at a time."""
+        second, lags = int(self._monotonic()), self._lags
+        if not lags or lags[-1][0] != second:
+            lags.append((second, milliseconds))
+        elif milliseconds > lags[-1][1]:
+            lags[-1] = (second, milliseconds)
+
+    def _expiry_lag_ms(self) -> float:
+        since = self._monotonic() - RATE_SECONDS
+        return max((lag for second, lag in self._lags.copy() if second >= since), default=0.0)
+
     def sample(self) -> None:
         """To be called each second, for what is of the last ten."""
         self._moments.append(self._moment())
@@ -80,6 +94,7 @@ class Observatory:
         with self._lock:
             self._moments.clear()
             self._moments.append(self._moment())
+            self._lags.clear()
             self._latest = None
             self._engine_before = self._services.holdings.now().engine
 
@@ -100,9 +115,9 @@ class Observatory:
             hits=totals.hits,
             misses=totals.misses,
             row_cache_bytes=services.keyspace.cache.bytes,
-            row_cache_hits=0,
-            row_cache_misses=0,
-            expiry_lag_ms=0.0,
+            row_cache_hits=max(totals.hits + totals.misses - totals.rows_read, 0),
+            row_cache_misses=totals.rows_read,
+            expiry_lag_ms=self._expiry_lag_ms(),
             garbage=held.garbage,
             connected_clients=len(services.clients),
             blocked_clients=len(services.clients.blocked),

@@ -16,7 +16,7 @@ from typing import Any
 
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
-from tendis_py.services.histogram import percentiles_ns
+from tendis_py.services.histogram import SUM, Buckets, mean_ns, percentiles_ns
 from tendis_py.services.process import cpu_times, physical_memory
 from tendis_py.services.pubsub import Kind
 from tendis_py.services.saving import Work
@@ -347,8 +347,10 @@ def modules(services: Services) -> Fields:
 
 
 def commandstats(services: Services) -> Fields:
-    """``usec`` is the time in the command itself; ``wait_usec``, which Redis does not have, the
-    time before: from the moment its bytes were read to the moment it began."""
+    """``usec`` is the time in the command itself. Redis does not have ``wait_usec``, the time
+    before: from the moment its bytes were read to the moment it began; and ``total_usec``, to the
+    moment its reply was sent."""
+    totals = services.stats.total_buckets()
     for command, figures in services.stats.commands().items():
         calls = figures.calls
         execute, wait = figures.execute_ns / 1000, figures.wait_ns / 1000
@@ -362,8 +364,18 @@ def commandstats(services: Services) -> Fields:
                 "failed_calls": figures.failed,
                 "wait_usec": int(wait),
                 "wait_usec_per_call": f"{wait / calls if calls else 0:.2f}",
+                **_total(totals.get(command)),
             },
         )
+
+
+def _total(buckets: Buckets | None) -> dict[str, Any]:
+    if buckets is None:
+        return {"total_usec": 0, "total_usec_per_call": "0.00"}
+    return {
+        "total_usec": buckets[SUM] // 1000,
+        "total_usec_per_call": f"{mean_ns(buckets) / 1000:.2f}",
+    }
 
 
 def errorstats(services: Services) -> Fields:
@@ -376,17 +388,23 @@ def errorstats(services: Services) -> Fields:
 
 
 def latencystats(services: Services) -> Fields:
+    """Of the commands themselves, as in Redis, and of their requests in all, from the bytes read to
+    the reply sent."""
     config = services.config
     if not config.latency_tracking:
         return
     percents = config.latency_tracking_info_percentiles
     names = [f"p{percent:f}".rstrip("0").rstrip(".") for percent in percents]
-    for command, buckets in services.stats.latencies.buckets().items():
+
+    def line(name: str, buckets: Buckets) -> tuple[str, dict[str, str]]:
         durations = percentiles_ns(buckets, percents)
-        yield (
-            f"latency_percentiles_usec_{command.name}",
-            {name: f"{ns / 1000:.3f}" for name, ns in zip(names, durations, strict=True)},
-        )
+        return name, {name: f"{ns / 1000:.3f}" for name, ns in zip(names, durations, strict=True)}
+
+    for command, buckets in services.stats.latencies.buckets().items():
+        yield line(f"latency_percentiles_usec_{command.name}", buckets)
+    totals = services.stats.total_buckets()
+    for command in sorted(totals, key=lambda command: command.name):
+        yield line(f"latency_percentiles_total_usec_{command.name}", totals[command])
 
 
 def cluster(services: Services) -> Fields:

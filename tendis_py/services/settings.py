@@ -71,6 +71,11 @@ def follow(services: Services) -> None:
     set_slowlog_threshold()
     config.on_change("slowlog-log-slower-than", set_slowlog_threshold)
     config.on_change("latency-monitor-threshold", monitor_latency)
+    slowlog.set_total_threshold(config.slowlog_total_slower_than)
+    config.on_change(
+        "slowlog-total-slower-than",
+        lambda: slowlog.set_total_threshold(config.slowlog_total_slower_than),
+    )
     config.on_change("slowlog-max-len", lambda: slowlog.set_max_length(config.slowlog_max_len))
     config.on_change("notify-keyspace-events", notify)
     config.on_change("loglevel", lambda: log.set_level(config.loglevel))

@@ -1,4 +1,5 @@
-"""SLOWLOG: the latest commands over the threshold, each with where its time went."""
+"""SLOWLOG: the latest commands over the threshold, each with where its time went; and requests that
+took long in all, though their command did not."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ MAX_ARGUMENT_BYTES = 128
 
 @dataclass(frozen=True, slots=True)
 class SlowlogEntry:
-    """``time`` in Unix seconds, ``duration`` of the command in µs, ``stages``: name → µs."""
+    """``time`` in Unix seconds, ``duration`` of the command in µs, or of all if the entry is there
+    because of that; ``stages``: name → µs."""
 
     id: int
     time: int
@@ -33,7 +35,8 @@ class SlowlogEntry:
 
 class Slowlog:
     """``threshold_ns``: commands that take longer are to be reported to ``add``. That is the
-    threshold of the log, or the latency monitor's where that is less. A maximum length that has
+    threshold of the log, or the latency monitor's where that is less. ``total_ns``: requests that
+    take longer in all are to be reported to ``add_total``. A maximum length that has
     become less shows with the next entry, and 0 keeps the entries there are, as in Redis.
     Thread-safe."""
 
@@ -43,18 +46,22 @@ class Slowlog:
         self._ids = itertools.count()
         self._entries: deque[SlowlogEntry] = deque()
         self._max_length = max_length
-        self._logged_ns = self._monitored_ns = NEVER_NS
+        self.logged_ns = self._monitored_ns = self.total_ns = NEVER_NS
         self.set_threshold(threshold_us)
 
     def set_threshold(self, microseconds: int) -> None:
         """Log commands that take so long; none when negative."""
-        self._logged_ns = microseconds * 1000 if microseconds >= 0 else NEVER_NS
-        self.threshold_ns = min(self._logged_ns, self._monitored_ns)
+        self.logged_ns = microseconds * 1000 if microseconds >= 0 else NEVER_NS
+        self.threshold_ns = min(self.logged_ns, self._monitored_ns)
+
+    def set_total_threshold(self, microseconds: int) -> None:
+        """Log requests that take so long in all; none when negative."""
+        self.total_ns = microseconds * 1000 if microseconds >= 0 else NEVER_NS
 
     def set_monitored(self, milliseconds: int) -> None:
         """Have commands reported that take so long for the latency monitor's sake; 0: none."""
         self._monitored_ns = milliseconds * 1_000_000 - 1 if milliseconds else NEVER_NS
-        self.threshold_ns = min(self._logged_ns, self._monitored_ns)
+        self.threshold_ns = min(self.logged_ns, self._monitored_ns)
 
     def set_max_length(self, length: int) -> None:
         self._max_length = length
@@ -62,14 +69,28 @@ class Slowlog:
     def add(
         self, session: Session, request: Request, elapsed_ns: int, stages_ns: dict[str, int]
     ) -> None:
+        if elapsed_ns > self.logged_ns:
+            self._add(session, shortened(request), elapsed_ns, stages_ns)
+
+    def add_total(
+        self, session: Session, arguments: list[bytes], total_ns: int, stages_ns: dict[str, int]
+    ) -> None:
+        """A request, ``shortened``, has taken so long from its bytes' being read to its reply's
+        being sent."""
+        if total_ns > self.total_ns:
+            self._add(session, arguments, total_ns, {"total": total_ns, **stages_ns})
+
+    def _add(
+        self, session: Session, arguments: list[bytes], elapsed_ns: int, stages_ns: dict[str, int]
+    ) -> None:
         with self._lock:
-            if not self._max_length or elapsed_ns <= self._logged_ns:
+            if not self._max_length:
                 return
             entry = SlowlogEntry(
                 id=next(self._ids),
                 time=self._clock.now_seconds(),
                 duration=elapsed_ns // 1000,
-                arguments=_shortened(request),
+                arguments=arguments,
                 address=session.address,
                 name=session.name,
                 stages={name: ns // 1000 for name, ns in stages_ns.items()},
@@ -92,7 +113,7 @@ class Slowlog:
             self._entries.clear()
 
 
-def _shortened(request: Request) -> list[bytes]:
+def shortened(request: Request) -> list[bytes]:
     """As Redis: 32 arguments of 128 bytes, with a word on what was left out."""
     kept = request
     if len(request) > MAX_ARGUMENTS:

@@ -89,7 +89,8 @@ class Traffic:
 class Totals:
     """Sums over all threads: ``commands`` that ran, keys that ``expired`` and fields of hashes,
     what the sweep for them took, values ``reclaimed`` in the background, lookups that were
-    ``hits`` and ``misses``, ``errors`` answered, bytes and calls of the network."""
+    ``hits`` and ``misses``, ``rows_read`` from RocksDB, ``errors``
+    answered, bytes and calls of the network."""
 
     connections: int = 0
     rejected_connections: int = 0
@@ -100,6 +101,7 @@ class Totals:
     reclaimed: int = 0
     hits: int = 0
     misses: int = 0
+    rows_read: int = 0
     errors: int = 0
     net_input: int = 0
     net_output: int = 0
@@ -343,6 +345,7 @@ class Stats:
             reclaimed=sum(one.reclaimed for one in threads),
             hits=sum(one.hits for one in threads),
             misses=sum(one.misses for one in threads),
+            rows_read=sum(one.rows_read for one in threads),
             errors=sum(one.error_replies for one in threads),
             net_input=sum(one.net_input for one in self.traffic),
             net_output=sum(one.net_output for one in self.traffic),

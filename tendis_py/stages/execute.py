@@ -16,7 +16,6 @@ from functools import partial
 from itertools import takewhile
 from time import perf_counter_ns
 
-from tendis_py.commands.redaction import redacted
 from tendis_py.commands.registry import FAST_ROWS, REGISTRY
 from tendis_py.dispatch import Dispatcher, Stop
 from tendis_py.errors import (
@@ -30,6 +29,8 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
+from tendis_py.services.slowlog import NEVER_NS
+from tendis_py.stages.slow_requests import keep_answered, log_slow
 from tendis_py.stages.tracing import Sampler
 from tendis_py.stages.work import ALL_SETTLED, NOTHING_SETTLED, Batch, Job, Work
 from tendis_py.storage.locks import Claim
@@ -62,6 +63,7 @@ class Executor:
     ) -> None:
         self.services = services
         self.keyspace = services.keyspace
+        self._slowlog = services.slowlog
         self._time_ns = services.clock.time_ns
         self.locking = locking
         self.times = services.stats.new_thread(name)
@@ -327,8 +329,10 @@ class Executor:
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
                 batch.claim = None
+            if self._slowlog.total_ns != NEVER_NS:
+                keep_answered(batch, self._slowlog)
             if batch.slow:
-                self._log_slow(batch)
+                log_slow(batch, self.services)
             if batch.slow_next:
                 batch.defer_slow()
         self.keyspace.cache.trim()
@@ -352,25 +356,6 @@ class Executor:
             one.settled = ALL_SETTLED
         replies = self.dispatcher.context.replies
         batch.settled = len(batch.replies), sum(map(len, replies))
-
-    def _log_slow(self, batch: Batch) -> None:
-        for slow in batch.slow:
-            command = REGISTRY.find(slow.request)
-            fast = command is not None and "fast" in command.flags
-            self.services.latency.record("fast-command" if fast else "command", slow.elapsed_ns)
-            taken = batch.taken or batch.started
-            self.services.slowlog.add(
-                slow.session,
-                redacted(slow.request),
-                slow.elapsed_ns,
-                {
-                    "queue": taken - slow.read,
-                    "lock": batch.started - taken,
-                    "execute": slow.elapsed_ns,
-                    "batch": batch.executed - batch.started - slow.elapsed_ns,
-                    "commit": batch.committed - batch.executed,
-                },
-            )
 
     def do_job(self, job: Job) -> bool:
         """Do background work in this thread, as one commit. False as in ``execute``."""

@@ -42,6 +42,7 @@ from tendis_py.stages.execute import Executor
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
+from tendis_py.stages.slow_requests import log_answered
 from tendis_py.stages.tracing import trace
 from tendis_py.stages.waiting import Waiting
 from tendis_py.stages.work import DEFERRED, Batch, Job, Work, WorkQueue
@@ -130,7 +131,7 @@ class Reactor:
         self._times = services.stats.new_stage_times()
         self._next_arrival = self._counted = 0
         self._traffic = services.stats.new_traffic(name)
-        self._submission = submission
+        self._submission = self._usually = submission
         self._queue = queue
         self._slow_queue = slow_queue
         self._fast = FastReader()
@@ -184,6 +185,11 @@ class Reactor:
     def submit_job(self, job: Job) -> None:
         """Run background work here, between turns."""
         self.responses.post(partial(self._do, job))
+
+    def hand_off(self, *, always: bool) -> None:
+        """Whether executors get every batch, where there are any; in any thread."""
+        is_adaptive = self._usually is Submission.CONSERVING
+        self._submission = Submission.QUEUE if always and is_adaptive else self._usually
 
     def space(self) -> None:
         """The work queue has room again."""
@@ -576,6 +582,8 @@ class Reactor:
         self._traffic.net_output += sent
         self._traffic.writes += writes
         self._times.record(batch)
+        if batch.answered:
+            log_answered(batch, self._services.slowlog)
         if self.deliveries.late:
             answered = [connection for connection, _, _ in batch.replies]
             self.deliveries.send_late(answered, self._now)

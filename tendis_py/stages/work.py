@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tendis_py.services.waiters import Wait
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
+    from tendis_py.stages.slow_requests import Answered
     from tendis_py.storage.locks import Claim
     from tendis_py.storage.transaction import Transaction
 
@@ -47,6 +48,7 @@ class Batch:
 
     __slots__ = (
         "_plan",
+        "answered",
         "blocked",
         "bytes",
         "claim",
@@ -102,6 +104,8 @@ class Batch:
         self.committed = self.replied = self.written = self.engine_ns = 0
         self.replies: list[Answer[Connection]] = []
         self.slow: Sequence[SlowCommand] = ()
+        self.answered: Sequence[Answered] = ()
+        """What is kept for the slow log."""
         self.ran: Sequence[Named] = ()
         self.ran_apart: Sequence[Several] = ()
         """The commands that have run and were read with it; those of which there are several, or

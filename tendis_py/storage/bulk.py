@@ -78,6 +78,7 @@ class BulkRows(KeyRows):
         known = {key: recall(key) for key in missing}
         wanted = [key for key, what in known.items() if what is None]
         values = self.tx.keyspace.engine.get_many(META, wanted)
+        self._counters.rows_read += len(wanted)
         for key, raw in zip(wanted, values, strict=True):
             known[key] = what = ABSENT if raw is None else decode_held(raw)
             if keep:

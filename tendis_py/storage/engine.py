@@ -56,6 +56,7 @@ from tendis_py.storage.losses import (
     write_note,
 )
 from tendis_py.storage.options import STRICT_RECOVERY, database_options, runtime_option
+from tendis_py.storage.reads import Reads
 from tendis_py.storage.unreadable import Unreadable
 
 log = logging.getLogger(__name__)
@@ -79,12 +80,6 @@ MOST_GAPS = 64
 
 _STALL_COUNT = re.compile(r"([\w-]+-(?:delays|stops)): (\d+)")
 _STALL_TOTALS = ("total-delays", "total-stops")
-
-
-class Reads(threading.local):
-    """``ns`` that the asking thread has spent in reads of RocksDB since the start."""
-
-    ns = 0
 
 
 class Engine:
@@ -302,6 +297,7 @@ class Engine:
             on_gap=on_gap,
             report=self._on_gap[family],
             unreadable=self._on_failure[family],
+            reads=self.reads,
             fill_cache=fill_cache,
         )
 

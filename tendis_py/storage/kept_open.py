@@ -31,6 +31,21 @@ class KeptOpen:
                 self._condition.notify_all()
 
     @contextmanager
+    def if_open(self) -> Iterator[bool]:
+        """As for a user that would rather do without than wait; whether it is one."""
+        if not self._condition.acquire(blocking=False):
+            yield False
+            return
+        try:
+            self._users += 1
+        finally:
+            self._condition.release()
+        try:
+            yield True
+        finally:
+            self.__exit__()
+
+    @contextmanager
     def alone(self) -> Iterator[bool]:
         """Whether there is no user (but this thread, from here on); then others wait until the
         block ends."""

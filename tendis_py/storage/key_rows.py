@@ -143,6 +143,7 @@ class KeyRows:
         what: Held | None = self._cache.recall(meta_key)
         if what is None:
             raw = self.tx.keyspace.engine.get(META, meta_key)
+            self._counters.rows_read += 1
             what = ABSENT if raw is None else decode_held(raw)
             self._cache.add(meta_key, what)
         return what

@@ -14,6 +14,7 @@ from typing import Any
 
 from tendis_py.errors import TooLargeError
 from tendis_py.storage.codec import Held, stored
+from tendis_py.storage.counters import KeyspaceCounters
 from tendis_py.storage.families import GARBAGE, META, ROWS
 from tendis_py.storage.key_rows import MISSING
 from tendis_py.storage.keyspace import Keyspace
@@ -29,8 +30,9 @@ changes counted."""
 class Overlay:
     """Not thread-safe: one per executing thread."""
 
-    def __init__(self, keyspace: Keyspace) -> None:
+    def __init__(self, keyspace: Keyspace, counters: KeyspaceCounters) -> None:
         self.keyspace = keyspace
+        self.counters = counters
         self.pace = Pace(keyspace)
         self.fast_rows = 0
         """What a command may take before it has to go to the slow lane (``admit``), in rows; 0
@@ -82,6 +84,7 @@ class Overlay:
             value = cache.recall(key)
             if value is None:
                 value = self.keyspace.engine.get(ROWS, key)
+                self.counters.rows_read += 1
                 if value is not None:
                     cache.add(key, value)
         return value
@@ -120,6 +123,7 @@ class Overlay:
         if not keys:
             return read
         stored = dict(zip(keys, self.keyspace.engine.get_many(ROWS, keys), strict=True))
+        self.counters.rows_read += len(keys)
         for key, value in stored.items():
             if value is not None:
                 cache.add(key, value)

@@ -44,8 +44,7 @@ class Transaction(Overlay):
     batch's time in ms."""
 
     def __init__(self, keyspace: Keyspace, counters: KeyspaceCounters | None = None) -> None:
-        super().__init__(keyspace)
-        self.counters = counters or KeyspaceCounters()
+        super().__init__(keyspace, counters or KeyspaceCounters())
         self.now = self.second = 0
         self.wants_sync = False
         """Whether the batch may only be answered once all that is in the log is durable."""
