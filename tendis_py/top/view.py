@@ -26,8 +26,8 @@ COMMANDS = 12
 SLOW_ENTRIES = 8
 WORDS_OF_SLOW = 120
 
-PARTS = frozenset(("engine",))
-"""Stages whose time is within that of the stage before them."""
+PARTS = {"engine": "execute"}
+"""Stage → the one whose time includes its time."""
 
 BACKGROUND = "background"
 """The pool of what no request waits for."""
@@ -132,7 +132,8 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
         for stage in seen.stages
         if stage.windows.get(view.window, Durations()).count
     ]
-    whole = sum(spent.sum for stage, spent in found if _is_own(stage)) or 1.0
+    own = [_own(stage, view.window, seen) for stage, _ in found]
+    whole = sum(own) or 1.0
     columns = [
         Column("stage", is_text=True),
         Column("lane", 3, is_text=True),
@@ -148,29 +149,37 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
     ]
     rows: list[list[Cell]] = [
         [
-            f"of which {stage.name}" if stage.name in PARTS else stage.name,
+            stage.name,
             stage.lane,
             stage.pool,
-            *_share(stage, spent.sum / whole),
+            *(("-", "") if stage.pool == BACKGROUND else _share(alone / whole)),
             count(spent.count),
             duration(spent.sum / spent.count),
             *_durations(spent, "p50", "p99", "p999", "max"),
         ]
-        for stage, spent in found
+        for (stage, spent), alone in zip(found, own, strict=True)
     ]
     if not rows:
         return Text("No request has come.", "dim")
     return Listing(columns, rows)
 
 
-def _is_own(stage: Stage) -> bool:
-    """Whether requests spend time in it that is in no other stage."""
-    return stage.name not in PARTS and stage.pool != BACKGROUND
-
-
-def _share(stage: Stage, fraction: float) -> tuple[Cell, Cell]:
+def _own(stage: Stage, window: int, seen: Snapshot) -> float:
+    """The requests' time that is spent in ``stage``, without that of its parts, as the server's own
+    diagnosis reckons."""
     if stage.pool == BACKGROUND:
-        return "-", ""
+        return 0.0
+    parts = [
+        one.windows[window].sum
+        for one in seen.stages
+        if PARTS.get(one.name) == stage.name
+        and (one.lane, one.pool) == (stage.lane, stage.pool)
+        and window in one.windows
+    ]
+    return max(0.0, stage.windows[window].sum - sum(parts))
+
+
+def _share(fraction: float) -> tuple[Cell, Cell]:
     return percent(fraction), bar(fraction, colour="cyan")
 
 
@@ -222,7 +231,10 @@ def _threads(view: View, seen: Snapshot) -> RenderableType:
         for thread in seen.threads
     ]
     model = seen.info.get("threading_model", "")
-    return Group(Text(MODELS.get(model, ""), "dim"), Listing(columns, rows))
+    words = MODELS.get(model, "")
+    if model == "tendis" and "inline_share" in seen.info:
+        words += f" {percent(seen.number('inline_share'))} of the batches ran in a reactor."
+    return Group(Text(words, "dim"), Listing(columns, rows))
 
 
 def _engine(view: View, seen: Snapshot) -> RenderableType:
