@@ -25,6 +25,7 @@ docs:
 
 bench:
 	python -m bench.compare
+	python -m bench.curves
 	python -m bench.redis_defaults
 	python -m bench.collections
 	python -m bench.cold

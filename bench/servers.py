@@ -26,6 +26,8 @@ REDIS = "redis-server"
 BARE_LOOP = "bare loop"
 DEFAULT_MODEL = "tendis"
 MODELS = (DEFAULT_MODEL, "kvrocks", "memcached", "redis", "redis-io")
+HANDED_OVER = "tendis, always handed over"
+"""The default model with every batch going through the work queue to the executors."""
 
 _REFERENCES = (REDIS, BARE_LOOP)
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -105,7 +107,8 @@ def running(
     tree: Path = ROOT,
     label: str | None = None,
 ) -> Iterator[Server]:
-    """Run `REDIS`, `BARE_LOOP` or tendis-py with the model `name`, until the block is left.
+    """Run `REDIS`, `BARE_LOOP`, `HANDED_OVER` or tendis-py with the model `name`, until the block
+    is left.
 
     `directives` go to the end of the command line. tendis-py is the one in `tree`, the directory of
     a checkout; `label` names the server that is yielded if `name` would be ambiguous. Yields once
@@ -121,6 +124,9 @@ def running(
             start = redis_command(port, directory, log)
         elif name == BARE_LOOP:
             start = bare_loop_command(port)
+        elif name == HANDED_OVER:
+            start = tendis_command(DEFAULT_MODEL, port, directory, log)
+            start += ["--work-queue-handoff", "always"]
         else:
             start = tendis_command(name, port, directory, log)
         with Path(directory, "console.log").open("wb") as console:

@@ -169,7 +169,9 @@ class Maintenance:
         began = perf_counter_ns()
         self._expiry.expire(tx, due)
         self._services.notifications.fire_noted(tx)
-        tx.counters.expire_ns += perf_counter_ns() - began
+        took = perf_counter_ns() - began
+        tx.counters.expire_ns += took
+        self._services.latency.record("expire-cycle", took)
         deadline, _, _ = due.entries[0]
         self._services.observatory.note_expiry_lag(self._services.clock.now_ms() - deadline)
 

@@ -22,13 +22,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tendis_py.config import Config, default_memtable_size
-from tendis_py.errors import (
-    CANT_BIND,
-    CANT_LISTEN,
-    StorageError,
-    no_executors,
-    too_many_clients,
-)
+from tendis_py.errors import CANT_BIND, CANT_LISTEN, StorageError, no_executors, too_many_clients
 from tendis_py.http.dashboard import Dashboard
 from tendis_py.maintenance import Maintenance
 from tendis_py.pidfile import PidFile
@@ -197,12 +191,6 @@ class Server:
                 raise ValueError(complaint) from None
             self.services.port = self.doors.port
 
-        try:
-            hand_off()
-        except ValueError as error:
-            log.warning("work-queue-handoff has no effect: %s", error)
-        config.on_change("work-queue-handoff", hand_off)
-
         def show_elsewhere() -> None:
             try:
                 self.dashboard.follow_settings()
@@ -212,6 +200,11 @@ class Server:
 
         config.on_change("dashboard-port", show_elsewhere)
         config.on_change("dashboard-bind", show_elsewhere)
+        try:
+            hand_off()
+        except ValueError as error:
+            log.warning("work-queue-handoff has no effect: %s", error)
+        config.on_change("work-queue-handoff", hand_off)
         config.on_change("port", partial(listen_elsewhere, CANT_LISTEN))
         config.on_change("bind", partial(listen_elsewhere, CANT_BIND))
         config.on_change("work-queue-max-requests", bound_queues)

@@ -17,6 +17,7 @@ from tendis_py.services.observation import (
     Observation,
     ReaderFigures,
     StageFigures,
+    UnderWay,
 )
 from tests.support.observations import (
     MS,
@@ -98,13 +99,26 @@ def hot_key() -> Observation:
 
 
 def crowded_reactor() -> Observation:
-    return observation(stages=ORDINARY, threads=[thread("reactor-0", 0.97, connections=5000)])
+    return observation(
+        stages=ORDINARY, threads=[thread("reactor-0", 0.97, connections=5000)], cpus=0.9
+    )
 
 
 def busy_reactor() -> Observation:
     return observation(
         stages=[stage("parse", 50_000), stage("execute", 9_000), stage("write", 90_000)],
         threads=[thread("reactor-0", 0.99), thread("executor-0", 0.05)],
+        cpus=0.97,
+    )
+
+
+def stuck() -> Observation:
+    return observation(under_way=[UnderWay("reactor-0", "reactor", "fsync", 12.0, 40)])
+
+
+def starved() -> Observation:
+    return observation(
+        stages=ORDINARY, threads=[thread("reactor-0", 0.99), thread("reactor-1", 0.9)], cpus=0.21
     )
 
 
@@ -131,6 +145,8 @@ def saturation() -> Observation:
         ("hot_key", hot_key, "execute", ('"popular" is in 40 %', "CLIENT TRACKING")),
         ("connections", crowded_reactor, "socket", ("5000 connections", "io-threads")),
         ("reactor", busy_reactor, "write", ("99 %", "sending the replies", "pipelines")),
+        ("stuck", stuck, "fsync", ("reactor-0", "have the log for 12.0 s, with 40 requests")),
+        ("starved", starved, "execute", ("2 reactors 94 % busy", "only 0.21 CPUs")),
         ("saturation", saturation, "queue", ("1.03 CPUs", "1 executor 95 % busy", "80000")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -227,7 +243,7 @@ def test_what_others_wait_for_comes_before_their_waiting() -> None:
         threads=[thread("executor-0", 0.99), thread("executor-1", 0.99)],
         requests_per_second=50.0,
     )
-    assert causes(seen) == ["fsync", "queue", "saturation"]
+    assert causes(seen) == ["fsync", "queue", "saturation"]  # not starved: it is the disk
     assert bottleneck(seen) == "queue"
     assert the("fsync", seen).share < 0.1
     assert "only makes requests wait longer" in the("queue", seen).advice
@@ -243,13 +259,24 @@ def test_waiting_for_all_keys_is_said() -> None:
     assert 'all keys at once, or many; "some" (5 %' in the("lock", seen).seen
 
 
+def test_a_long_command_in_the_slow_lane_comes_last() -> None:
+    seen = observation(
+        under_way=[UnderWay("slow", "slow", "execute", 3.0, 1, "object|freq")],
+        expiry_lag_ms=5000.0,
+    )
+    assert causes(seen) == ["expiry", "stuck"]
+    assert "running OBJECT FREQ for 3.0 s, with 1 request in hand" in the("stuck", seen).seen
+
+
 def test_the_advice_is_for_the_model() -> None:
     assert "lane of their own, beside" not in the("cpu", costly_command()).advice
     other = observation(
         model="redis", stages=costly_command().stages, commands=costly_command().commands
     )
     assert "threading-model tendis" in the("cpu", other).advice
-    crowded = observation(model="redis", threads=[thread("reactor-0", 1.0, connections=5000)])
+    crowded = observation(
+        model="redis", threads=[thread("reactor-0", 1.0, connections=5000)], cpus=1.0
+    )
     assert "io-threads" not in the("connections", crowded).advice
 
 
@@ -301,6 +328,7 @@ def observations(draw: st.DrawFn) -> Observation:
         ),
         hot_keys=record(lambda key, part: (key, part), TEXT, PARTS),
         contended_keys=record(lambda key, part: (key, part), TEXT, PARTS),
+        under_way=record(UnderWay, TEXT, pools, stages, RATES, NUMBERS, TEXT),
         slow_readers=record(ReaderFigures, TEXT, TEXT, NUMBERS, RATES),
         engine=engine(level0_files=draw(NUMBERS), delayed_write_rate=draw(NUMBERS)),
     )

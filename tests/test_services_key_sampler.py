@@ -31,9 +31,8 @@ def test_what_is_not_recent_does_not_count() -> None:
 def test_keys_are_shown_as_text() -> None:
     sampler = KeySampler()
     now = perf_counter_ns()
-    sampler.note(b"\xff\x00" + b"x" * 100, 3, now)
-    ((shown, share),) = sampler.hot()
-    assert (shown, share) == ("\\xff\x00" + "x" * 62 + "...", 1.0)
+    sampler.note(b"\xff\x1b[2J\n", 3, now)
+    assert sampler.hot() == [("\\xff\\x1b[2J\\n", 1.0)]
     sampler.note_wait(b"k", 1000, now)
     sampler.note_wait(None, 1000, now)
     assert sampler.contended() == [("k", 0.5)]
@@ -47,3 +46,13 @@ def test_frequency(uses: int, idle: int, frequency: int) -> None:
     sampler = KeySampler()
     sampler.note(b"k", uses, 1)
     assert sampler.frequency(b"k", idle) == frequency
+
+
+def test_reset() -> None:
+    sampler = KeySampler()
+    now = perf_counter_ns()
+    sampler.note(b"k", 12, now)
+    sampler.note_wait(b"k", 5, now)
+    sampler.reset()
+    assert sampler.hot() == sampler.contended() == []
+    assert sampler.frequency(b"k", 0) == 7

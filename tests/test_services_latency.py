@@ -125,6 +125,41 @@ def test_reset() -> None:
     monitor = LatencyMonitor(1)
     monitor.record("command", 5 * MS)
     monitor.record("fast-command", 5 * MS)
-    assert monitor.reset(["nosuch", "command"]) == 1
+    assert monitor.reset(["nosuch", "Command"]) == 1
     assert list(monitor.events()) == ["fast-command"]
     assert (monitor.reset(), monitor.reset()) == (1, 0)
+
+
+@pytest.mark.parametrize("during_fsync", [True, False])
+def test_a_write_is_two_events(during_fsync: bool) -> None:
+    monitor = LatencyMonitor(2)
+    monitor.record_write(5 * MS, during_fsync=during_fsync)
+    monitor.record_write(1 * MS, during_fsync=not during_fsync)
+    which = "aof-write-pending-fsync" if during_fsync else "aof-write-alone"
+    assert list(monitor.events()) == [which, "aof-write"]
+
+
+def test_doctor_on_the_disk(spikes: Spikes) -> None:
+    names = ("aof-write-alone", "aof-write", "aof-fsync-always", "expire-cycle")
+    report = latency_doctor.report(dict.fromkeys(names, spikes), Config(), NOW)
+    advices = report.partition("I have a few advices for you:\n\n- ")[2].split("\n- ")
+    assert [advice[:30] for advice in advices] == [
+        "It is strongly advised to use ",
+        "SSD disks are able to reduce f",
+        "Mounting ext3/4 filesystems wi",
+        "Your fsync policy is set to 'a",
+        "In order to make the Redis key",
+    ]
+    assert "disk contention" not in report
+    report = latency_doctor.report({"aof-write-pending-fsync": spikes}, Config(), NOW)
+    assert "- Try to lower the disk contention." in report
+
+
+def test_doctor_without_advice(spikes: Spikes) -> None:
+    report = latency_doctor.report({"aof-write": spikes}, Config(), NOW)
+    assert "advices" not in report
+    assert report.endswith(
+        "200ms.\n\nWhile there are latency events logged, I'm not able to suggest any easy fix. "
+        "Please use the Redis community to get some help, providing this report in your help "
+        "request.\n"
+    )

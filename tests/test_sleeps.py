@@ -21,7 +21,7 @@ SLEEPS = {
     "crash/test_mixed_load.py": "kill -9 at a random moment",
     "crash/test_transactions.py": "kill -9 at a random moment",
     "stages/test_together.py": "a handler that is slow, to be logged as such",
-    "stages/test_faults_are_named.py": "a disk that is slow, to be noticed as such",
+    "stages/test_faults_are_named.py": "a disk that is slow; between two looks of wait_until",
     "commands/test_info.py": "a command that is slow, to be noticed as such",
     "storage/test_locks.py": "sleep(0): has another thread go on in the middle of a change",
     "wire/test_client_pause.py": "CPU time over a stretch of real time",

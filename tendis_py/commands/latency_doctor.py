@@ -50,6 +50,46 @@ _STARVED = (
     "system.\n"
 )
 """Without Redis' fifth advice, to be compiled with another allocator."""
+_LOCAL_DISK = (
+    "- It is strongly advised to use local disks for persistence, especially if you are using AOF. "
+    "Remote disks provided by platform-as-a-service providers are known to be slow.\n"
+)
+_SSD = (
+    "- SSD disks are able to reduce fsync latency. With extremely high write load SSD disks can be "
+    "a good option. However Redis should perform reasonably with high load using normal disks. Use "
+    "this advice as a last resort.\n"
+)
+_WRITEBACK = (
+    "- Mounting ext3/4 filesystems with data=writeback can provide a performance boost compared to "
+    "data=ordered, however this mode of operation provides less guarantees.\n"
+)
+"""Of these two Redis says more, about snapshots and half-written files, which is not so here."""
+_CONTENTION = (
+    "- Try to lower the disk contention. This is often caused by other disk intensive processes "
+    "running in the same computer (including other Redis instances).\n"
+)
+_RELAX = (
+    "- Your fsync policy is set to 'always'. It is very hard to get good performances with such a "
+    "setup, if possible try to relax the fsync policy to 'onesec'.\n"
+)
+_HZ = (
+    "- In order to make the Redis keys expiring process more incremental, try to set the 'hz' "
+    "configuration parameter to 100 using 'CONFIG SET hz 100'.\n"
+)
+_OF_EVENTS = {
+    _STARVED: {"fast-command"},
+    _LOCAL_DISK: {"aof-write-pending-fsync", "aof-write-alone"},
+    _SSD: {"aof-write-pending-fsync", "aof-write-alone"},
+    _WRITEBACK: {"aof-write-pending-fsync", "aof-write-alone"},
+    _CONTENTION: {"aof-write-pending-fsync"},
+    _RELAX: {"aof-fsync-always"},
+    _HZ: {"expire-cycle"},
+}
+"""Which advice is given after which events, in the order of Redis."""
+_NO_ADVICE = (
+    "While there are latency events logged, I'm not able to suggest any easy fix. Please use the "
+    "Redis community to get some help, providing this report in your help request.\n"
+)
 
 
 def report(events: dict[str, Spikes], config: Config, now: int) -> str:
@@ -61,7 +101,8 @@ def report(events: dict[str, Spikes], config: Config, now: int) -> str:
         for number, (name, spikes) in enumerate(events.items(), 1)
     ]
     advices = "".join(_advices(events, config))
-    return f"{_SPIKES}{''.join(found)}\nI have a few advices for you:\n\n{advices}"
+    closing = f"I have a few advices for you:\n\n{advices}" if advices else _NO_ADVICE
+    return f"{_SPIKES}{''.join(found)}\n{closing}"
 
 
 def _sentence(number: int, name: str, spikes: Spikes, now: int) -> str:
@@ -87,8 +128,7 @@ def _advices(events: dict[str, Spikes], config: Config) -> list[str]:
         elif config.slowlog_log_slower_than // 1000 > config.latency_monitor_threshold:
             advices.append(_LOG_MORE.format(threshold=threshold))
         advices.append(_LOOK)
-    if "fast-command" in events:
-        advices.append(_STARVED)
+    advices += [advice for advice, of in _OF_EVENTS.items() if not of.isdisjoint(events)]
     return advices
 
 

@@ -11,7 +11,7 @@ from tendis_py.commands.registry import Keys, Lane, command, container
 from tendis_py.errors import syntax_error
 from tendis_py.resp.replies import OK, Reply, Verbatim
 from tendis_py.services import Services
-from tendis_py.services.process import release_free_memory
+from tendis_py.services.process import allocated, release_free_memory, resident_memory
 from tendis_py.types import keys
 from tendis_py.types.big_keys import big_keys
 
@@ -225,8 +225,26 @@ _SLOW = "Depends on how much memory is allocated, could be slow"
 
 @_memory("memory|malloc-stats", complexity=_SLOW)
 def memory_malloc_stats(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns the allocator statistics."""
-    return Verbatim(b"Stats not supported for the current allocator")
+    """Returns the allocator statistics.
+
+    Redis has those of jemalloc. Here they are libc's, which RocksDB uses, and Python for larger
+    objects.
+    """
+    found = allocated()
+    if found is None:
+        return Verbatim(b"Stats not supported for the current allocator")
+    lines = [
+        "___ Begin libc malloc statistics ___",
+        f"Heap: {found.heap} bytes",
+        f"  in use: {found.used}",
+        f"  free: {found.free} in {found.free_blocks} blocks",
+        f"  could be given back at once: {found.trimmable}",
+        f"Mapped: {found.mapped} bytes in {found.mapped_blocks} blocks",
+        f"Resident: {resident_memory()} bytes",
+        "--- End libc malloc statistics ---",
+        "",
+    ]
+    return Verbatim("\n".join(lines).encode())
 
 
 @_memory(

@@ -68,13 +68,18 @@ FAMILIES = {
         ),
         Family(
             "stage_recent_seconds",
-            "Percentiles of that over the last seconds, at most 5 % off.",
-            (*_STAGE, "window", "percentile"),
+            "Percentiles of that over the last seconds, over all lanes and pools, at most 5 % off.",
+            ("stage", "window", "percentile"),
         ),
         Family(
             "stage_recent_max_seconds",
-            "The longest over the last seconds.",
-            (*_STAGE, "window"),
+            "The longest over the last seconds and over all lanes and pools.",
+            ("stage", "window"),
+        ),
+        Family(
+            "stage_recent_by_pool_seconds",
+            "Percentiles over the last seconds by lane and pool.",
+            (*_STAGE, "window", "percentile"),
         ),
         Family(
             "stage_share_ratio",
@@ -100,6 +105,14 @@ FAMILIES = {
             "queue_paused_reads_total",
             "Reads from clients that were put off because of a full queue.",
             ("queue",),
+        ),
+    ),
+    "Keys that requests share": (
+        Family("lock_contended_total", "Requests that had to wait for keys which others held."),
+        Family(
+            "hottest_key_ratio",
+            "Part of the requests of the last ten seconds that is about the key most in demand, by "
+            "a sample. HOTKEYS and the dashboard name it.",
         ),
     ),
     "Threads": (
@@ -146,6 +159,10 @@ FAMILIES = {
         Family("blocked_clients", "Clients whose request waits for something to happen."),
         Family("subscribed_clients", "Clients that have subscribed to channels."),
         Family("tracking_clients", "Clients that are told of changes to what they have read."),
+        Family(
+            "slowest_reader_unsent_bytes",
+            "What waits for the client that leaves most of its replies unread.",
+        ),
         Family("connections_total", "Connections that came."),
         Family("rejected_connections_total", "Connections beyond the limit of clients."),
         Family("protocol_errors_total", "Connections closed because of what they sent."),
@@ -164,8 +181,9 @@ FAMILIES = {
         Family("expiry_lag_seconds", "How late the latest expired key was removed by the sweep."),
         Family("garbage_collections", "Deleted collections that wait to be reclaimed."),
         Family("reclaimed_total", "Deleted collections that were reclaimed."),
-        Family("row_cache_hits_total", "Rows found in the row cache."),
-        Family("row_cache_misses_total", "Rows that RocksDB was asked for."),
+        Family(
+            "row_cache_misses_total", "Rows read from RocksDB, for the row cache did not have them."
+        ),
     ),
     "Memory": (
         Family(

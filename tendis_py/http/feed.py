@@ -71,10 +71,11 @@ class Feed:
             if repr(error) != self._failure:
                 self._failure = repr(error)
                 log.exception("the dashboard has nothing to show")
-            return
-        self._failure = ""
-        if remembers:
-            self._history.append(snapshot["moment"])
+            event = _event("trouble", {})
+        else:
+            self._failure = ""
+            if remembers:
+                self._history.append(snapshot["moment"])
         self._event = event
         self.number += 1
         self._next.set()

@@ -25,7 +25,7 @@ from tendis_py import REDIS_VERSION, __version__
 from tendis_py.http.families import FAMILIES, Family, Kind
 from tendis_py.services import Services, doctor
 from tendis_py.services.histogram import SUM, Buckets, below, count
-from tendis_py.services.observation import Durations, EngineFigures, Observation
+from tendis_py.services.observation import Durations, EngineFigures, Observation, StageFigures
 
 _OPEN = "application/openmetrics-text"
 
@@ -84,6 +84,7 @@ def _readings(services: Services) -> Iterator[Reading]:
     yield from _stages(services, observation)
     yield from _diagnosis(observation)
     yield from _queues(observation)
+    yield from _keys(observation)
     yield from _threads(services, observation)
     yield from _commands(services, observation)
     yield from _clients(services, observation)
@@ -103,13 +104,23 @@ def _server(services: Services, observation: Observation) -> Iterator[Reading]:
 def _stages(services: Services, observation: Observation) -> Iterator[Reading]:
     for stage, buckets in services.stats.stages().items():
         yield "stage_duration_seconds", stage, buckets
+    for figures in observation.whole_stages:
+        for window, durations in _recent(figures):
+            for percentile, ns in _percentiles(durations):
+                yield "stage_recent_seconds", (figures.stage, window, percentile), ns / 1e9
+            yield "stage_recent_max_seconds", (figures.stage, window), durations.max_ns / 1e9
     for figures in observation.stages:
-        for seconds, durations in figures.recent.items():
-            labels = (figures.stage, figures.lane, figures.pool, f"{seconds}s")
-            if durations.count:
-                for percentile, ns in _percentiles(durations):
-                    yield "stage_recent_seconds", (*labels, percentile), ns / 1e9
-                yield "stage_recent_max_seconds", labels, durations.max_ns / 1e9
+        where = (figures.stage, figures.lane, figures.pool)
+        for window, durations in _recent(figures):
+            for percentile, ns in _percentiles(durations):
+                yield "stage_recent_by_pool_seconds", (*where, window, percentile), ns / 1e9
+
+
+def _recent(figures: StageFigures) -> Iterator[tuple[str, Durations]]:
+    """By window, where there was anything."""
+    for seconds, durations in figures.recent.items():
+        if durations.count:
+            yield f"{seconds}s", durations
 
 
 def _percentiles(durations: Durations) -> Iterator[tuple[str, int]]:
@@ -144,6 +155,12 @@ def _queues(observation: Observation) -> Iterator[Reading]:
         yield "queue_paused_reads_total", labels, queue.paused
 
 
+def _keys(observation: Observation) -> Iterator[Reading]:
+    yield "lock_contended_total", (), observation.locks.contended
+    hottest = max((share for _, share in observation.hot_keys), default=0.0)
+    yield "hottest_key_ratio", (), hottest
+
+
 def _threads(services: Services, observation: Observation) -> Iterator[Reading]:
     for thread in observation.threads:
         labels = (thread.name, thread.pool)
@@ -175,6 +192,8 @@ def _clients(services: Services, observation: Observation) -> Iterator[Reading]:
     yield "blocked_clients", (), observation.blocked_clients
     yield "subscribed_clients", (), observation.subscribed_clients
     yield "tracking_clients", (), observation.tracking_clients
+    unsent = max((reader.unsent for reader in observation.slow_readers), default=0)
+    yield "slowest_reader_unsent_bytes", (), unsent
     totals = services.stats.totals()
     yield "commands_total", (), totals.commands
     yield "connections_total", (), totals.connections
@@ -200,7 +219,6 @@ def _data(services: Services, observation: Observation) -> Iterator[Reading]:
     yield "expiry_lag_seconds", (), observation.expiry_lag_ms / 1e3
     yield "garbage_collections", (), observation.garbage
     yield "reclaimed_total", (), totals.reclaimed
-    yield "row_cache_hits_total", (), observation.row_cache_hits
     yield "row_cache_misses_total", (), observation.row_cache_misses
 
 

@@ -7,17 +7,18 @@ from operator import attrgetter
 from typing import Any
 
 from tendis_py.services import Services
-from tendis_py.services.observation import Durations, Finding, Observation, StageFigures
+from tendis_py.services.doctor import PARTS
+from tendis_py.services.observation import WINDOWS, Durations, Finding, Observation, StageFigures
+from tendis_py.services.stages import BACKGROUND
 
 TOP_COMMANDS = 12
+TOP_KEYS = 5
 SLOWLOG_ENTRIES = 8
 SHOWN_ARGUMENTS = 120
 """Characters of a slow command."""
 
-BACKGROUND = "background"
-"""Pool of what no request waits for."""
-BESIDE = ("accept", "engine")
-"""Stages that are not a request's, and a part of another one."""
+BESIDE = frozenset(("accept", *PARTS))
+"""Stages that are a connection's, or a part of another one."""
 
 _PLAIN = (
     *("time", "uptime", "model", "requests_per_second", "input_bytes_per_second"),
@@ -37,6 +38,12 @@ def snapshot_of(
     ``shares``: stage → part of the requests' time."""
     shown = {name: getattr(observation, name) for name in _PLAIN}
     shown["stages"] = [_stage(stage) for stage in observation.stages]
+    shown["whole"] = [_stage(stage) for stage in observation.whole_stages]
+    shown["waiting"] = waiting(observation)
+    shown["mean"] = mean_ns(observation, WINDOWS[0])
+    shown["hot_keys"] = [
+        [key[:SHOWN_ARGUMENTS], share] for key, share in observation.hot_keys[:TOP_KEYS]
+    ]
     shown["queues"] = [_record(queue) for queue in observation.queues]
     shown["threads"] = [_record(thread) for thread in observation.threads]
     busiest = sorted(observation.commands, key=attrgetter("per_second", "calls"), reverse=True)
@@ -70,28 +77,40 @@ def snapshot_of(
 
 def moment_of(observation: Observation, window: int) -> dict[str, Any]:
     """A point of the history: requests a second, those that wait, the time that a request takes on
-    average, and of each stage p50, p99 and p99.9 of the last ``window`` seconds, where most of its
-    requests go by; of those that had any."""
-    main: dict[str, tuple[bool, int, list[int]]] = {}
-    time_ns = requests = 0
-    for stage in observation.stages:
-        recent = stage.recent.get(window, Durations())
-        if not recent.count:
-            continue
-        is_own = stage.pool != BACKGROUND
-        if is_own and stage.stage not in BESIDE:
-            time_ns += recent.sum_ns
-        if is_own and stage.stage == "parse":
-            requests += recent.count
-        found = (is_own, recent.count, [recent.p50_ns, recent.p99_ns, recent.p999_ns])
-        main[stage.stage] = max(main.get(stage.stage, found), found)
+    average, and p50, p99 and p99.9 of each stage that there was in the last ``window`` seconds."""
+    recent = [
+        (stage.stage, stage.recent[window])
+        for stage in observation.whole_stages
+        if window in stage.recent and stage.recent[window].count
+    ]
     return {
         "time": observation.time,
         "rate": round(observation.requests_per_second, 1),
-        "waiting": sum(queue.requests for queue in observation.queues),
-        "mean": time_ns // (requests or 1),
-        "stages": {name: percentiles for name, (_, _, percentiles) in main.items()},
+        "waiting": waiting(observation),
+        "mean": mean_ns(observation, window),
+        "stages": {name: [it.p50_ns, it.p99_ns, it.p999_ns] for name, it in recent},
     }
+
+
+def waiting(observation: Observation) -> int:
+    """How many requests nobody works on, in all queues."""
+    return sum(
+        queue.requests
+        for queue in observation.queues
+        if not queue.name.startswith(("responses", "messages"))
+    )
+
+
+def mean_ns(observation: Observation, window: int) -> int:
+    """What a request took on average, in all its stages."""
+    time_ns = requests = 0
+    for stage in observation.stages:
+        recent = stage.recent.get(window, Durations())
+        if stage.pool != BACKGROUND and stage.stage not in BESIDE:
+            time_ns += recent.sum_ns
+        if stage.stage == "parse":
+            requests += recent.count
+    return time_ns // (requests or 1)
 
 
 def _record(figures: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from tendis_py.load.generator import Generator
-from tendis_py.load.tally import Counts, Second, by_kind
+from tendis_py.load.tally import Counts, Stretch, by_kind
 
 ALL = "all"
 PERCENTS = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9, "p99.99": 99.99}
@@ -37,7 +37,7 @@ class Outcome:
     failure: str
     histograms: Mapping[str, HdrHistogram]
     services: Mapping[str, HdrHistogram]
-    course: Sequence[Second]
+    course: Sequence[Stretch]
 
     @property
     def rate(self) -> float:
@@ -95,7 +95,7 @@ def outcome_of(generator: Generator, names: Sequence[str], plan: Mapping[str, An
         generator.failure,
         histograms_of(tally.latencies, names),
         histograms_of(tally.services, names),
-        tally.seconds,
+        tally.course,
     )
 
 

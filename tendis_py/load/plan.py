@@ -118,7 +118,7 @@ def parse_plan(arguments: list[str]) -> Plan:
         options.connections,
         options.pipeline,
         source,
-        Limits(seconds, options.requests, options.warm_up, options.timeout),
+        Limits(seconds, options.requests, options.warm_up, options.timeout, options.interval),
         offsets,
         _fill(options),
         notes,
@@ -322,6 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--db", type=_number(int, 0), default=0, metavar="N")
     add("-3", "--resp3", action="store_true", help="speak RESP3")
     add("--timeout", type=_number(float, 0, open_=True), default=10.0, metavar="S")
+    add("--interval", type=_number(float, 0.05), default=1.0, metavar="S", help="of the course")
     add("--seed", type=int, default=1, metavar="N", help="the same one draws the same requests")
     add("--json", default="", metavar="FILE", help="write all figures; - instead of the table")
     add("--picture", default="", metavar="FILE", help="draw percentiles and course: .svg, .png")

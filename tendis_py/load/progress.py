@@ -39,8 +39,8 @@ def line_of(generator: Generator, title: str) -> str:
     bar = "#" * round(done * _WIDTH)
     tally = generator.tally
     line = f"{title} [{bar:.<{_WIDTH}}] {done:4.0%}  {tally.answered:,} requests"
-    if tally.seconds:
-        last = tally.seconds[-1]
+    if tally.course:
+        last = tally.course[-1]
         line += f", {last.requests / last.seconds:,.0f}/s, p99 {last.p99_us / 1000:.2f} ms"
     if tally.failed:
         line += f", {tally.failed:,} errors"

@@ -12,6 +12,8 @@ from tendis_py.load.templates import Template
 _CHUNK = 64
 """Requests made at once: enough to be cheap, few enough to hold nobody's reply up for long (30 µs).
 """
+_CHUNK_BYTES = 1 << 20
+"""Fewer are made at once when they are longer."""
 
 
 class Source(Protocol):
@@ -37,6 +39,7 @@ class Mix:
         self._requests: list[bytes] = []
         self._kinds_of: list[int] = []
         self._at = 0
+        self._chunk = self._longest = 1
 
     def take(self, amount: int) -> tuple[bytes, list[int]]:
         start = self._at
@@ -52,7 +55,7 @@ class Mix:
     def _make(self, amount: int) -> None:
         """Forget what was taken and make more."""
         requests, kinds = self._requests[self._at :], self._kinds_of[self._at :]
-        wanted = max(_CHUNK, amount)
+        wanted = max(self._chunk, amount)
         if len(self._templates) == 1:
             requests += self._templates[0].make(wanted)
             kinds += [0] * wanted
@@ -65,4 +68,6 @@ class Mix:
             ]
             requests += [next(made[place]) for place in drawn]
             kinds += [self._kinds[place] for place in drawn]
+        self._longest = max(self._longest, *map(len, requests))
+        self._chunk = max(min(2 * self._chunk, _CHUNK, _CHUNK_BYTES // self._longest), 1)
         self._requests, self._kinds_of = requests, kinds

@@ -30,9 +30,9 @@ def coarse_us(us: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
-    """One second of a run, about. ``behind_ms``: for how long the oldest request that was due at
-    its end had waited to be sent."""
+class Stretch:
+    """A second of a run, or what it is cut into. ``behind_ms``: for how long the oldest request
+    that was due at its end had waited to be sent."""
 
     seconds: float
     requests: int
@@ -57,7 +57,7 @@ class Tally:
     latencies: Counts = field(default_factory=Counter)
     services: Counts = field(default_factory=Counter)
     recent: Counts = field(default_factory=Counter)
-    """Latencies of the second that is under way."""
+    """Latencies of the stretch that is under way."""
     errors: dict[str, ErrorTally] = field(default_factory=dict)
     answered: int = 0
     failed: int = 0
@@ -68,7 +68,7 @@ class Tally:
     """Requests that were given up at the end."""
     bytes_in: int = 0
     bytes_out: int = 0
-    seconds: list[Second] = field(default_factory=list)
+    course: list[Stretch] = field(default_factory=list)
     _failed_before: int = 0
 
     def record(self, us: int, kinds: Sequence[int]) -> None:
@@ -98,14 +98,14 @@ class Tally:
         else:
             known.count += 1
 
-    def end_second(self, seconds: float, behind_ms: float) -> None:
-        """The second that was under way is over."""
+    def end_stretch(self, seconds: float, behind_ms: float) -> None:
+        """The stretch that was under way is over, after so many seconds."""
         recent = self.recent
         total = recent.total()
         p50, p99, most = _percentiles(recent, (0.5, 0.99, 1.0)) if total else (0, 0, 0)
         failed = self.failed - self._failed_before
         self._failed_before = self.failed
-        self.seconds.append(Second(seconds, total, failed, p50, p99, most, behind_ms))
+        self.course.append(Stretch(seconds, total, failed, p50, p99, most, behind_ms))
         self.fold()
 
     def fold(self) -> None:

@@ -62,8 +62,9 @@ _LIST = frozenset((list,))
 
 def request_bytes(request: Request) -> int:
     """How long ``request`` is on the wire, as an array of bulk strings."""
-    framing = len(b"*\r\n%d" % len(request))
-    return framing + sum(len(b"$\r\n\r\n%d" % len(one)) + len(one) for one in request)
+    sizes = [*map(len, request)]
+    digits = sum(map(len, map(str, [len(sizes), *sizes])))
+    return len(b"*\r\n") + len(b"$\r\n\r\n") * len(sizes) + digits + sum(sizes)
 
 
 class FastReader:

@@ -23,6 +23,7 @@ from tendis_py.services.latency import LatencyMonitor
 from tendis_py.services.memory import Memory
 from tendis_py.services.monitors import Monitors
 from tendis_py.services.notifications import Notifications
+from tendis_py.services.observation import UnderWay
 from tendis_py.services.observatory import Observatory
 from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
@@ -89,6 +90,8 @@ class Services:
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
         self.hotkeys = HotKeys(clock)
         self.key_sampler = KeySampler()
+        self.under_way: list[Callable[[], UnderWay | None]] = []
+        """Ask each executing thread what it does now."""
         self.tracing = Tracing()
         self.started = clock.now_seconds()
         """Unix time, in seconds."""
@@ -151,6 +154,7 @@ class Services:
         self.figures.reset()
         self._turns_before = self.all_turns()
         self.rates.reset()
+        self.key_sampler.reset()
         self.saving.reset()
         self.observatory.reset()
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from tendis_py.services import Services
-from tendis_py.services.histogram import Buckets, durations, merge
+from tendis_py.services.histogram import durations, new_buckets
 from tendis_py.services.observation import Durations
 from tendis_py.services.report import Fields
-from tendis_py.services.stages import STAGES, Histograms
+from tendis_py.services.stages import STAGES, Histograms, Stage
+from tendis_py.services.stats import over_all
 from tendis_py.storage.families import COLUMN_FAMILIES, META
 from tendis_py.storage.reclaim import backlog
 
@@ -49,10 +50,9 @@ def stages(services: Services) -> Fields:
 
 
 def _by_stage(histograms: Histograms) -> dict[str, Durations]:
-    parts: dict[str, list[Buckets]] = {stage: [] for stage in STAGES}
-    for (stage, _, _), buckets in histograms.items():
-        parts[stage].append(buckets)
-    return {stage: durations(merge(found)) for stage, found in parts.items()}
+    found = over_all(histograms)
+    nothing = new_buckets()
+    return {stage: durations(found.get(Stage(stage, "", ""), nothing)) for stage in STAGES}
 
 
 def _durations(said: Durations) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from math import isqrt
 from time import perf_counter_ns
 
 from tendis_py.services.heaviest import Heaviest
+from tendis_py.services.shown import shown
 
 LOOK_NS = 5_000_000
 """Between two looks of one thread: two hundred a second cost less than a thousandth of its time."""
@@ -22,7 +23,6 @@ _KEPT = 1000
 
 FREQ_AT_FIRST = 5
 MOST_FREQ = 255
-_SHOWN_BYTES = 64
 
 
 class Recent:
@@ -98,7 +98,12 @@ class KeySampler:
     def _shown(self, recent: Recent, count: int) -> list[tuple[str, float]]:
         with self._lock:
             shares = recent.shares(count, perf_counter_ns())
-        return [(_as_text(key), share) for key, share in shares]
+        return [(shown(key), share) for key, share in shares]
+
+    def reset(self) -> None:
+        """Forget what is recent; how often keys are used is no statistic."""
+        with self._lock:
+            self._asked, self._waited = Recent(), Recent()
 
     def frequency(self, key: bytes, idle_minutes: int) -> int:
         """How often ``key`` is used, as Redis' logarithmic counter tells it with the default
@@ -108,8 +113,3 @@ class KeySampler:
             uses = self._ever.weight(key)
         steps = (4 + isqrt(16 + 20 * uses)) // 10  # 5 n (n - 1) + n uses make n steps
         return max(min(FREQ_AT_FIRST + steps, MOST_FREQ) - idle_minutes, 0)
-
-
-def _as_text(key: bytes) -> str:
-    text = key[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
-    return text if len(key) <= _SHOWN_BYTES else f"{text}..."

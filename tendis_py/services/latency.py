@@ -1,7 +1,9 @@
-"""The latency monitor: commands that took ``latency-monitor-threshold`` or longer, by event.
+"""The latency monitor: what took ``latency-monitor-threshold`` or longer, by event.
 
 As in Redis' latency.c: one sample a second of each event, the worst of that second, 160 of them.
-The only events here are ``command`` and ``fast-command``. Knows no commands.
+Redis' events that there are here: ``command`` and ``fast-command``; a commit is an ``aof-write``,
+and either ``-alone`` or during an fsync, ``-pending-fsync``; ``aof-fsync-always``; a step of the
+sweep is an ``expire-cycle``. Nothing forks, rewrites or evicts. Knows no commands.
 """
 
 from __future__ import annotations
@@ -47,6 +49,11 @@ class LatencyMonitor:
             spikes = self._events.setdefault(event, Spikes())
             spikes.add(self._clock.now_seconds(), milliseconds)
 
+    def record_write(self, elapsed_ns: int, *, during_fsync: bool) -> None:
+        """A commit has taken so long."""
+        self.record("aof-write-pending-fsync" if during_fsync else "aof-write-alone", elapsed_ns)
+        self.record("aof-write", elapsed_ns)
+
     def events(self) -> dict[str, Spikes]:
         """A copy of all that was recorded."""
         with self._lock:
@@ -58,5 +65,5 @@ class LatencyMonitor:
     def reset(self, names: list[str] | None = None) -> int:
         """Forget those events, or all; how many there were."""
         with self._lock:
-            wanted = list(self._events) if names is None else names
+            wanted = list(self._events) if names is None else [name.lower() for name in names]
             return sum(self._events.pop(name, None) is not None for name in wanted)

@@ -140,6 +140,20 @@ class ReaderFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What ``thread`` is doing that is not over, and not counted in any stage, therefore: for
+    ``seconds`` it has been in ``stage`` with a batch of so many ``requests``. ``command``: the one
+    that it runs, where that is known."""
+
+    thread: str
+    pool: str
+    stage: str
+    seconds: float
+    requests: int
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """``time`` in Unix seconds. Rates are of the last ten seconds. ``inline_share`` is the part of
     the batches that ran in a reactor; ``expiry_lag_ms`` how late the sweep has removed an expired
@@ -173,9 +187,14 @@ class Observation:
     threads: Sequence[ThreadFigures]
     commands: Sequence[CommandFigures]
     engine: EngineFigures
+    whole_stages: Sequence[StageFigures] = ()
+    """Each stage over all lanes and pools, which are "" here: what INFO stages calls by its name
+    alone."""
     cpus: float = 0.0
     """So many CPUs the process keeps busy."""
     locks: LockFigures = LockFigures()
+    under_way: Sequence[UnderWay] = ()
+    """What has been so for a second or longer."""
     slow_readers: Sequence[ReaderFigures] = ()
     """At most ten, those with the most unsent first."""
     hot_keys: Sequence[tuple[str, float]] = ()

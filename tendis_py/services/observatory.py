@@ -24,6 +24,7 @@ from tendis_py.services.observation import (
     LockFigures,
     Observation,
     QueueFigures,
+    UnderWay,
 )
 from tendis_py.services.slow_readers import slow_readers
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tendis_py.services import Services
 
 FRESH_SECONDS = 0.1
+LONG_SECONDS = 1.0
 RATE_SECONDS = 10
 
 
@@ -104,6 +106,7 @@ class Observatory:
         records = services.figures.now()
         before, now = self._window()
         seconds = now.time - before.time or 1.0
+        stages, whole_stages = services.stats.stage_figures()
         return Observation(
             time=services.clock.time_ns() / 1e9,
             uptime=services.clock.now_seconds() - services.started,
@@ -123,13 +126,15 @@ class Observatory:
             blocked_clients=len(services.clients.blocked),
             subscribed_clients=services.pubsub.clients,
             tracking_clients=services.tracking.clients,
-            stages=services.stats.stage_figures(),
+            stages=stages,
+            whole_stages=whole_stages,
             queues=list(_queues(records, services.config, before.refused)),
             threads=services.stats.thread_figures(),
             commands=list(self._commands(before, now)),
             engine=self._engine(),
             cpus=(now.cpu_seconds - before.cpu_seconds) / seconds,
-            locks=LockFigures(**records.get("locks", {})),
+            locks=_locks(records),
+            under_way=list(_long_under_way(services)),
             slow_readers=slow_readers(services.clients, services.stats),
             hot_keys=services.key_sampler.hot(),
             contended_keys=services.key_sampler.contended(),
@@ -187,6 +192,20 @@ class Observatory:
                 service=durations(services[command]) if command in services else Durations(),
                 total=durations(totals[command]) if command in totals else Durations(),
             )
+
+
+def _long_under_way(services: Services) -> Iterator[UnderWay]:
+    for ask in services.under_way:
+        work = ask()
+        if work is not None and work.seconds >= LONG_SECONDS:
+            yield work
+
+
+def _locks(records: Records) -> LockFigures:
+    locks = records.get("locks")
+    if locks is None:
+        return LockFigures()
+    return LockFigures(locks["held"], locks["waiting"], locks["contended"])
 
 
 def _queues(records: Records, config: Config, refused: Mapping[str, int]) -> Iterator[QueueFigures]:

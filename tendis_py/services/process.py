@@ -29,6 +29,51 @@ def release_free_memory() -> None:
         trim(0)
 
 
+class _MallInfo(ctypes.Structure):
+    """glibc's ``struct mallinfo2``."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks"),
+            *("uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """What libc's allocator has, in bytes: ``heap`` taken from the system for small blocks, of
+    which some are ``used``, others ``free``, and the uppermost could be given back (``trimmable``);
+    and in ``mapped_blocks`` blocks of their own."""
+
+    heap: int
+    used: int
+    free: int
+    free_blocks: int
+    trimmable: int
+    mapped: int
+    mapped_blocks: int
+
+
+def allocated() -> Allocated | None:
+    """None where libc does not tell (it is not glibc, or older than 2.33)."""
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if ask is None:
+        return None
+    ask.restype = _MallInfo
+    found = ask()
+    return Allocated(
+        heap=found.arena,
+        used=found.uordblks,
+        free=found.fordblks,
+        free_blocks=found.ordblks,
+        trimmable=found.keepcost,
+        mapped=found.hblkhd,
+        mapped_blocks=found.hblks,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
     """Seconds of CPU time, of this process and of its ended children."""

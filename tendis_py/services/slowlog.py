@@ -14,6 +14,8 @@ from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.session import Session
 
 NEVER_NS = 2**63
+NO_TIME_NS = 1
+"""What a command takes that has waited in vain: with a threshold of 0 it is logged."""
 
 MAX_ARGUMENTS = 32
 MAX_ARGUMENT_BYTES = 128

@@ -269,21 +269,13 @@ class Stats:
             for stage in sorted(found, key=_ORDER.__getitem__)
         }
 
-    def stage_figures(self) -> list[StageFigures]:
-        """Each stage that there is, by lane and pool; also over the last WINDOWS seconds."""
-        recent = self.recent.histograms()
-        return [
-            StageFigures(
-                *stage,
-                durations(buckets),
-                {
-                    seconds: durations(window[stage])
-                    for seconds, window in recent.items()
-                    if stage in window
-                },
-            )
-            for stage, buckets in self.stages().items()
-        ]
+    def stage_figures(self) -> tuple[list[StageFigures], list[StageFigures]]:
+        """Each stage that there is, by lane and pool, and each over all of these; also over the
+        last WINDOWS seconds."""
+        whole, recent = self.stages(), self.recent.histograms()
+        return _figures(whole, recent), _figures(
+            over_all(whole), {seconds: over_all(window) for seconds, window in recent.items()}
+        )
 
     def thread_figures(self) -> list[ThreadFigures]:
         """Each thread that executes."""
@@ -429,3 +421,22 @@ class Latencies:
             if any(buckets[:SUM]):
                 result[command] = buckets
         return result
+
+
+def over_all(histograms: Histograms) -> Histograms:
+    """Each stage of them over all lanes and pools, which are "" then."""
+    parts: dict[Stage, list[Buckets]] = {}
+    for (stage, _, _), buckets in histograms.items():
+        parts.setdefault(Stage(stage, "", ""), []).append(buckets)
+    return {stage: found[0] if len(found) == 1 else merge(found) for stage, found in parts.items()}
+
+
+def _figures(whole: Histograms, recent: Mapping[int, Histograms]) -> list[StageFigures]:
+    return [
+        StageFigures(
+            *stage,
+            durations(buckets),
+            {seconds: durations(of[stage]) for seconds, of in recent.items() if stage in of},
+        )
+        for stage, buckets in whole.items()
+    ]

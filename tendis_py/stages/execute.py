@@ -29,6 +29,7 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import Request
 from tendis_py.services import Services
 from tendis_py.services.key_sampler import LOOK_NS
+from tendis_py.services.observation import UnderWay
 from tendis_py.services.slowlog import NEVER_NS
 from tendis_py.stages.slow_requests import keep_answered, log_slow
 from tendis_py.stages.tracing import Sampler
@@ -76,6 +77,7 @@ class Executor:
             self.tx, services, counters, defers=True, locks=locking is Locking.KEYS
         )
         self._sampler = Sampler(services.tracing)
+        services.under_way.append(self.under_way)
         self._everything = Claim(None)
         self.again: Callable[[Work], None] = _nowhere
         """Called with work that has the keys now that it had to wait for, or is to ask for them;
@@ -85,6 +87,25 @@ class Executor:
         self._running: Batch | None = None
         self._round: list[Batch] = []
         """The batches of one commit, where there are several."""
+
+    def under_way(self) -> UnderWay | None:
+        """What it does now, if anything; in any thread."""
+        batch = self._running
+        if batch is None:
+            return None
+        if not batch.executed:
+            stage, since = "execute", batch.started
+        elif not batch.logged:
+            stage, since = "commit", batch.executed
+        else:
+            stage, since = "fsync", batch.logged
+        command, items = "", batch.items
+        if stage == "execute" and batch.is_slow and items:
+            found = REGISTRY.find(items[0][1][0])
+            command = "" if found is None else found.name
+        seconds = max(perf_counter_ns() - since, 0) / 1e9
+        name, pool = self.times.name, self.times.pool
+        return UnderWay(name, pool, stage, seconds, batch.requests, command)
 
     def execute(self, batch: Batch) -> bool:
         """Run the requests, commit and make durable: ``batch.replies`` is complete then. False if
@@ -289,7 +310,8 @@ class Executor:
         ran = self.dispatcher.counters.processed
         request = _any_request(batch)
         command = REGISTRY.find(request) if len(request) <= FAST_ROWS else None
-        keys = [] if command is None else command.keys_in(request)
+        fits = command is not None and len(request) in command.fits
+        keys = command.keys_in(request) if command is not None and fits else []
         self.services.key_sampler.note(
             random.choice(keys) if keys else None, ran - self._looked_after, batch.started
         )
@@ -305,11 +327,17 @@ class Executor:
             written = tx.settled
             for batch in batches:
                 batch.fail(failure)
-        logged = 0
-        if tx.wants_sync or (written and self.services.config.appendfsync == "always"):
+        if written:
+            self._watch_write(batches[-1].executed)
+        syncs_always = written and self.services.config.appendfsync == "always"
+        if tx.wants_sync or syncs_always:
             logged = perf_counter_ns()
+            for batch in batches:
+                batch.logged = logged
             try:
                 self.keyspace.engine.sync()
+                if syncs_always:
+                    self.services.latency.record("aof-fsync-always", perf_counter_ns() - logged)
             except StorageError as error:
                 failure = tx.failure = self._explain(error, "what was written may be lost")
                 for batch in batches:
@@ -324,7 +352,6 @@ class Executor:
                 batch.traced = self._sampler.pick(batch)
         committed = perf_counter_ns()
         for batch in batches:
-            batch.logged = logged
             batch.committed = committed
             if batch.claim is not None:
                 self.keyspace.locks.release(batch.claim)
@@ -339,6 +366,12 @@ class Executor:
         self._running = None
         for batch in batches:
             batch.forget_requests()
+
+    def _watch_write(self, began: int) -> None:
+        latency = self.services.latency
+        if latency.threshold:
+            during_fsync = self.keyspace.engine.has_synced(began)
+            latency.record_write(perf_counter_ns() - began, during_fsync=during_fsync)
 
     def _explain(self, error: StorageError, outcome: str) -> str:
         """The reply to those whose commit has failed."""
@@ -367,7 +400,9 @@ class Executor:
             self._begin()
             job.work(self.tx)
             change = self.tx.end_unit()
-            self.tx.commit()
+            began = perf_counter_ns()
+            if self.tx.commit():
+                self._watch_write(began)
             if change is not None and self.services.waiters.sessions:
                 self.dispatcher.unblocking.nudge(change)
             self.tx.release()

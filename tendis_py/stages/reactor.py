@@ -32,6 +32,7 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import FastReader, Request
 from tendis_py.runs import Item
 from tendis_py.services import Services
+from tendis_py.services.slowlog import NO_TIME_NS
 from tendis_py.services.stages import Stage
 from tendis_py.services.waiters import Wait
 from tendis_py.stages.arrival import waited_ns
@@ -536,10 +537,13 @@ class Reactor:
     def _respond(self, batch: Batch) -> None:
         """Send a batch's replies, and let its connections go on. Others hear first of what the
         batch has for them: they are not to learn of it by way of the clients that get replies."""
-        if self.responses.entries and not self.deliveries.waiting:
-            for delivery in self.responses.deliveries():
-                self.deliveries.add(delivery)
-            self.deliveries.go_on(self._now)
+        if self.responses.entries or self.deliveries.waiting:
+            if not self.deliveries.waiting:
+                for delivery in self.responses.deliveries():
+                    self.deliveries.add(delivery)
+                self.deliveries.go_on(self._now)
+            for connection, _, _ in batch.replies:
+                self._deliver_before(connection)
         batch.replied = perf_counter_ns()
         sent = writes = 0
         for connection, payload, rest in batch.replies:
@@ -624,8 +628,10 @@ class Reactor:
             return
         if payload is wait.ending:
             self._executor.dispatcher.counters.wait_in_vain(wait.command, payload)
+            self._services.slowlog.add(connection.session, wait.request, NO_TIME_NS, {})
             connection.session.commands += 1
         self._waiting.unblock(connection)
+        self._deliver_before(connection)
         if connection.session.end_request():
             self._send(connection, payload)
         if not connection.closed:
@@ -647,6 +653,13 @@ class Reactor:
             now = perf_counter_ns()
             connection.session.received = now
             self._submit([(connection, [wait.request])], 0, now)
+
+    def _deliver_before(self, connection: Connection) -> None:
+        """Have a subscriber hear of what was published before it gets a reply, which may have
+        messages with it."""
+        if connection.session.subscriptions is not None:
+            while self.deliveries.waiting:
+                self.deliveries.go_on(self._now)
 
     def _send(self, connection: Connection, payload: Payload) -> None:
         """Send what is no reply of a batch."""

@@ -133,6 +133,7 @@ class Engine:
         self.gaps: dict[Range, None] = {}
         """Where iterations had to step over much that was deleted: to be compacted."""
         self.unsynced = False
+        self._sync_began = self._sync_ended = 0
         """Whether anything was written since the last fsync of the log."""
         self.reads = Reads()
         self._check_format()
@@ -412,12 +413,19 @@ class Engine:
     def sync(self) -> None:
         """fsync the log, with the GIL released: what was written before is durable."""
         self.unsynced = False
+        self._sync_began = perf_counter_ns()
         try:
             with self.kept_open:
                 self._db.flush_wal(True)
         except Exception as error:
             self.unsynced = True
             raise WriteFailedError("fsync", error) from None
+        finally:
+            self._sync_ended = perf_counter_ns()
+
+    def has_synced(self, since_ns: int) -> bool:
+        """Whether an fsync was under way at any time since then (perf_counter_ns)."""
+        return self._sync_began > self._sync_ended or self._sync_ended > since_ns
 
     def note_files(self, *, sync: bool = True) -> int:
         """Note how long the log and the MANIFEST are, for the next start; the log only with a

@@ -41,16 +41,16 @@ class BigKeys:
 
 def big_keys(db: Database, count: int) -> BigKeys:
     """Reads what is committed, and needs no locks: what is deleted meanwhile looks small."""
-    looked_at = 0
+    seen: set[bytes] = set()
 
     def sizes() -> Iterator[tuple[int, bytes, bytes]]:
-        nonlocal looked_at
         for key, raw in SomeRows(db):
-            looked_at += 1
-            unit = 1 if stored_type(raw) == STRING else _ELEMENT_BYTES
-            yield max(len(raw), size_of(raw) * unit), key, raw
+            if key not in seen:
+                seen.add(key)
+                unit = 1 if stored_type(raw) == STRING else _ELEMENT_BYTES
+                yield max(len(raw), size_of(raw) * unit), key, raw
 
-    candidates = {key: raw for _, key, raw in nlargest(count * _CANDIDATES, sizes())}
+    candidates = nlargest(count * _CANDIDATES, sizes())
     measured = [
         BigKey(
             key,
@@ -58,7 +58,7 @@ def big_keys(db: Database, count: int) -> BigKeys:
             size_of(raw),
             usage_of(db, key, decode(raw), _SAMPLES),
         )
-        for key, raw in candidates.items()
+        for _, key, raw in candidates
     ]
     found = nlargest(count, measured, key=lambda one: one.usage)
-    return BigKeys(db.counts().keys, looked_at, found)
+    return BigKeys(db.counts().keys, len(seen), found)

@@ -65,10 +65,10 @@ def test_of_many_keys_a_sample_is_looked_at(
     monkeypatch.setattr(key_sizes, "SCANNED_KEYS", 1000)
     with embedded(config_for(tmp_path)) as server, RawClient((HOST, server.port)) as client:
         client.command("MSET", *[word for n in range(4000) for word in (f"k{n}", "x" * (n % 100))])
-        result = report(client, "COUNT", 3)
-        assert (result["keys"], len(result["biggest"])) == (4000, 3)
+        result = report(client, "COUNT", 20)
+        assert (result["keys"], len({one["key"] for one in result["biggest"]})) == (4000, 20)
         assert 0 < result["sampled"] <= 1000
-        assert all(one["size"] > 90 for one in result["biggest"])
+        assert all(one["size"] > 60 for one in result["biggest"])
 
 
 @pytest.mark.parametrize(

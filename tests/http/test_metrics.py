@@ -13,6 +13,7 @@ from redis._parsers.helpers import parse_info
 
 from tendis_py.http.metrics import exposition
 from tendis_py.server import Server
+from tendis_py.services import doctor
 from tendis_py.services.histogram import record
 from tests.support.embedded import config_for, embedded
 from tests.support.programs import fetch, output, program
@@ -145,6 +146,37 @@ def test_it_says_what_info_says(server: Server, client: RawClient) -> None:
         assert calls == info[f"cmdstat_{name}"]["calls"]
         seconds = figure(found, "command_duration_seconds_sum", command=name)
         assert seconds == pytest.approx(info[f"cmdstat_{name}"]["usec"] / 1e6, abs=1e-6)
+
+
+def test_it_says_of_stages_what_info_and_the_doctor_say(
+    server: Server, client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(client)
+    wait_until(lambda: bool(doctor.bottleneck(server.services.observatory.now())), "a bottleneck")
+    observation = server.services.observatory.now()
+    monkeypatch.setattr(server.services.observatory, "now", lambda: observation)
+    found = figures(server)
+    text = decode(client.command("INFO", "stages")).decode()
+    info = parse_info(text)  # type: ignore[no-untyped-call]
+    for stage in ("parse", "execute", "commit", "write"):
+        requests = total(found, "stage_duration_seconds_count", stage=stage)
+        assert 60 < requests <= info[f"stage_{stage}"]["calls"] <= requests + 1
+        seconds = total(found, "stage_duration_seconds_sum", stage=stage)
+        assert 0 < seconds < (info[f"stage_{stage}"]["usec"] + 1) / 1e6
+    for stage in observation.whole_stages:
+        for seconds, recent in stage.recent.items():
+            labels = {"stage": stage.stage, "window": f"{seconds}s"}
+            if recent.count:
+                p99 = figure(found, "stage_recent_seconds", percentile="99", **labels)
+                longest = figure(found, "stage_recent_max_seconds", **labels)
+                assert (p99, longest) == (recent.p99_ns / 1e9, recent.max_ns / 1e9)
+    shares = {
+        dict(labels)["stage"]: share
+        for (name, labels), share in found.items()
+        if name == "tendis_py_stage_share_ratio"
+    }
+    assert sum(shares.values()) == pytest.approx(1)
+    assert max(shares, key=lambda stage: shares[stage]) == doctor.bottleneck(observation)
 
 
 def test_buckets_are_exact(server: Server) -> None:

@@ -29,6 +29,7 @@ from tests.support.servers import (
 MONITORING = ROOT / "examples" / "monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana-dashboard.json").read_text(encoding="utf-8"))
 RULES = (MONITORING / "rules.yml").read_text(encoding="utf-8")
+PASSWORD = "secret"
 ALERTS = re.findall(r"- alert: (\w+)", RULES)
 EXPRESSIONS = [
     (panel["title"], target["expr"], target["legendFormat"])
@@ -137,10 +138,13 @@ class Prometheus:
 
 @contextlib.contextmanager
 def prometheus(folder: Path, dashboard_port: int) -> Iterator[Prometheus]:
-    """With the configuration of the examples, but for the target and haste."""
+    """With the configuration of the examples, password included, but for the target and haste."""
     command = program("prometheus", "prometheus")
     config = (MONITORING / "prometheus.yml").read_text(encoding="utf-8")
     config = config.replace(": 15s", ": 1s").replace(":8379", f":{dashboard_port}")
+    config = re.sub(r"# (basic_auth:|  \w+:)", r"\1", config)
+    config = config.replace("/etc/prometheus/tendis-py.password", str(folder / "password"))
+    (folder / "password").write_text(PASSWORD)
     (folder / "prometheus.yml").write_text(config)
     (folder / "rules.yml").write_text(RULES)
     port = free_port()
@@ -157,8 +161,10 @@ def prometheus(folder: Path, dashboard_port: int) -> Iterator[Prometheus]:
 
 def test_prometheus_scrapes_it(tmp_path: Path) -> None:
     dashboard_port = free_port()
-    server = tendis_process(tmp_path, "--dashboard-port", str(dashboard_port))
+    arguments = ("--dashboard-port", str(dashboard_port), "--requirepass", PASSWORD)
+    server = tendis_process(tmp_path, *arguments)
     with running(server), prometheus(tmp_path, dashboard_port) as seen, server.client() as client:
+        client.command("AUTH", PASSWORD)
         for index in range(30):
             client.command("SET", f"key:{index}", "x")
         wait_until(
@@ -183,6 +189,7 @@ def test_prometheus_scrapes_it(tmp_path: Path) -> None:
                 for rule in group["rules"]
             ),
             "each rule has been evaluated",
+            30.0,
         )
 
 
@@ -219,7 +226,9 @@ def test_the_redis_exporter_finds_what_redis_has(
     def series(told: str) -> set[str]:
         """Names of metrics, and what of their labels is no figure."""
         lines = [line.rpartition(" ")[0] for line in told.splitlines() if line[:1] not in "#"]
-        return {line for line in lines if "instance_info" not in line and "client" not in line}
+        return {
+            line for line in lines if "instance_info" not in line and "clients_details" not in line
+        }
 
     found = []
     with running(ours):

@@ -74,7 +74,7 @@ def url(server: Server) -> str:
 def wait_for_snapshots(page: Page, count: int) -> None:
     """Until so many have been drawn from now on."""
     for _ in range(count):
-        before = page.evaluate("document.body.dataset.time || ''")
+        before = page.evaluate("document.body.dataset.time")
         page.wait_for_function("before => document.body.dataset.time != before", arg=before)
 
 

@@ -38,9 +38,9 @@ def test_a_second_tells_of_itself_only() -> None:
     for us in range(1, 101):
         tally.record(us, [0])
     tally.error("ERR no")
-    tally.end_second(1.0, 2.5)
-    tally.end_second(0.5, 0.0)
-    first, second = tally.seconds
+    tally.end_stretch(1.0, 2.5)
+    tally.end_stretch(0.5, 0.0)
+    first, second = tally.course
     assert (first.requests, first.errors, first.p50_us, first.p99_us) == (100, 1, 50, 99)
     assert (first.max_us, first.behind_ms) == (100, 2.5)
     assert (second.seconds, second.requests, second.errors, second.max_us) == (0.5, 0, 0, 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tendis_py.pieces import Pieces, Text, parts_of
 from tendis_py.resp import requests as module
-from tendis_py.resp.requests import MAX_INLINE, FastReader, RequestParser
+from tendis_py.resp.requests import MAX_INLINE, FastReader, RequestParser, request_bytes
 from tests.support.reference import Parsed, parse_requests
 from tests.support.resp import Disconnected, RawClient, decode, encode_request
 from tests.support.servers import ServerProcess
@@ -338,3 +338,13 @@ def test_what_waits_is_counted() -> None:
     assert 60 <= parser.buffered <= 100
     parser.feed(b"x" * 40 + b"\r\n")
     assert parser.buffered == 0
+
+
+@given(st.lists(st.binary(max_size=12).map(lambda part: part * 10), min_size=1, max_size=12))
+def test_how_long_a_request_is(request: list[bytes]) -> None:
+    assert request_bytes(request) == len(encode_request(request))
+
+
+def test_how_long_a_request_in_pieces_is() -> None:
+    pieces = Pieces([b"x" * 70, b"y" * 30])
+    assert request_bytes([b"SET", b"k", pieces]) == len(encode_request([b"SET", b"k", b"x" * 100]))  # type: ignore[list-item]

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tendis_py.services import doctor
+from tendis_py.services import observatory
+from tendis_py.services.doctor import diagnose, strains
 from tests.support.embedded import MovedTime
 from tests.support.resp import RawClient
 from tests.support.servers import wait_until
@@ -30,6 +31,9 @@ WITH_LOCKS = ("tendis", "kvrocks", "memcached")
 
 WITH_QUEUE = ("tendis", "redis-io")
 
+LOOK_SECONDS = 0.2
+"""Between two looks at the findings, which take some ms to be made."""
+
 Work = Callable[[RawClient, int], None]
 """What one client does over and over, and how often it has done so."""
 
@@ -40,9 +44,9 @@ def load(moved: MovedTime, *works: Work) -> Iterator[None]:
     stop = threading.Event()
     failures: list[BaseException] = []
 
-    def run(work: Work) -> None:
+    def run(work: Work, reactor: int) -> None:
         try:
-            with moved.client() as client:
+            with client_of(moved, reactor) as client:
                 for number in itertools.count():
                     if stop.is_set():
                         return
@@ -50,7 +54,11 @@ def load(moved: MovedTime, *works: Work) -> Iterator[None]:
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    reactors = len(moved.server.reactors)
+    threads = [
+        threading.Thread(target=run, args=(work, number % reactors))
+        for number, work in enumerate(works)
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -62,6 +70,22 @@ def load(moved: MovedTime, *works: Work) -> Iterator[None]:
     assert not any(thread.is_alive() for thread in threads)
     if failures:
         raise failures[0]
+
+
+def client_of(moved: MovedTime, reactor: int) -> RawClient:
+    """A client that this reactor serves; the system deals them where each has its own socket."""
+    others = []
+    try:
+        for _ in range(100):
+            client = moved.client()
+            session = moved.server.services.clients.sessions[client.value("CLIENT", "ID")]
+            if session.peer.thread == reactor:
+                return client
+            others.append(client)
+    finally:
+        for other in others:
+            other.close()
+    raise AssertionError(f"a hundred clients, and none for reactor {reactor}")
 
 
 @pytest.fixture
@@ -95,6 +119,7 @@ def wait_for(moved: MovedTime, cause: str, *words: str, among: int = 1) -> None:
     with moved.client() as client:
 
         def named() -> bool:
+            time.sleep(LOOK_SECONDS)
             seen[:] = findings(client)
             return any(
                 one["cause"] == cause and all(word in one["seen"] for word in words)
@@ -122,11 +147,6 @@ def settings(moved: MovedTime, **changed: str) -> Iterator[None]:
         finally:
             for name, value in before.items():
                 client.command("CONFIG", "SET", names[name], value)
-
-
-def only_in(moved: MovedTime, models: tuple[str, ...]) -> None:
-    if moved.server.model.name not in models:
-        pytest.skip("it can't happen in this model")
 
 
 class SlowFamily:
@@ -164,6 +184,29 @@ def test_slow_fsync(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None
         wait_for(patient, "fsync", "fsync", "on average")
 
 
+def test_fsync_that_does_not_end(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where reactors execute nobody is answered meanwhile, but the dashboard and /metrics ask, too,
+    and they ask elsewhere."""
+    monkeypatch.setattr(observatory, "LONG_SECONDS", 0.0)
+    services = patient.server.services
+    sync, goes_on = services.keyspace.engine.sync, threading.Event()
+
+    def hang() -> None:
+        goes_on.wait(SECONDS)
+        sync()
+
+    def is_named() -> bool:
+        first = diagnose(services.observatory.now())[0]
+        return (first.cause, first.stage) == ("stuck", "fsync")
+
+    with settings(patient, appendfsync="always"), patient.client() as client:
+        monkeypatch.setattr(services.keyspace.engine, "sync", hang)
+        client.request("SET", "k", "v")
+        wait_until(is_named, "it is named", SECONDS)
+        goes_on.set()
+        assert client.reply() == b"+OK\r\n"
+
+
 def test_slow_disk_read(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = patient.server.keyspace.engine
     monkeypatch.setattr(engine, "_families", [SlowFamily(one) for one in engine._families])
@@ -196,9 +239,8 @@ def ping(client: RawClient, number: int) -> None:
     client.command("SET", f"small:{number % 100}", "1")
 
 
+@pytest.mark.parametrize("tendis_in_moved_time", WITH_QUEUE, indirect=True)
 def test_full_queue(patient: MovedTime) -> None:
-    only_in(patient, WITH_QUEUE)
-
     def write(client: RawClient, number: int) -> None:
         for place in range(8):
             client.request("SET", f"{id(client)}:{place}", number)
@@ -213,7 +255,7 @@ def test_full_queue(patient: MovedTime) -> None:
 
 
 def test_slow_reader(patient: MovedTime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "BEHIND_SECONDS", 0.0)
+    monkeypatch.setattr(strains, "BEHIND_SECONDS", 0.0)
     with patient.client() as client, patient.client() as lazy:
         client.command("SET", "big", "x" * 4_000_000)
         address = "{}:{}".format(*lazy.socket.getsockname())
@@ -235,15 +277,15 @@ def _unsent(moved: MovedTime, address: str) -> int:
     return sum(one.peer.output_bytes for one in sessions if one.address == address)
 
 
+@pytest.mark.parametrize("tendis_in_moved_time", WITH_LOCKS, indirect=True)
 def test_lock_contention(patient: MovedTime) -> None:
-    only_in(patient, WITH_LOCKS)
+    """Who holds the key burns CPU, which is named, too."""
     fill_list(patient, "big", 8000)
 
     def hold(client: RawClient, number: int) -> None:
         for request in ("MULTI", "INCR wanted", "SORT big ALPHA STORE sorted", "EXEC"):
             client.command(*request.split())
 
-    # The one who holds the key burns CPU, which is named, too.
     def want(client: RawClient, number: int) -> None:
         client.command("INCR", "wanted")
 

@@ -72,7 +72,7 @@ def test_bytes_are_those_of_requests_and_replies(client: RawClient) -> None:
 
 def test_time(client: RawClient, clock: ManualClock) -> None:
     client.command("SADD", "large", *range(2000))
-    client.command("HOTKEYS", "START", "METRICS", 1, "CPU", "COUNT", 2)
+    client.command("HOTKEYS", "START", "METRICS", 1, "CPU")
     started = clock.now_ms()
     for _ in range(5):
         client.command("SMEMBERS", "large")
@@ -81,8 +81,9 @@ def test_time(client: RawClient, clock: ManualClock) -> None:
     clock.advance(1.5)
     result = found(client)
     by_time = pairs(result["by-cpu-time-us"])
-    assert next(iter(by_time)) == b"large"
-    assert len(by_time) == 2
+    assert b"large" in by_time
+    assert by_time.keys() <= {b"large", b"small", b"other"}
+    assert list(by_time.values()) == sorted(by_time.values(), reverse=True)
     assert result["all-commands-all-slots-us"] >= sum(by_time.values())
     assert result["collection-start-time-unix-ms"] == started
     assert result["collection-duration-ms"] == 1500

@@ -41,3 +41,22 @@ def test_a_key_that_is_waited_for_is_known(tmp_path: Path) -> None:
             locks.release(claim)
             assert client.reply() == b"+OK\r\n"
         assert server.services.key_sampler.contended() == [("k", 1.0)]
+
+
+def test_any_request_may_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "LOOK_NS", 0)
+    commands = [
+        *(
+            ["SORT"],
+            ["GET"],
+            ["NOSUCH"],
+            ["OBJECT"],
+            ["XREAD", "STREAMS"],
+            ["SINTERCARD", "x", "k"],
+        ),
+        ["MSET", *map(str, range(5000))],
+    ]
+    with embedded(config_for(tmp_path)) as server, RawClient((HOST, server.port)) as client:
+        for command in commands:
+            client.command(*command)
+        assert client.command("PING") == b"+PONG\r\n"

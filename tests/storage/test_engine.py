@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter_ns
 
 import pytest
 from rocksdict import Options, Rdict, WriteBatch
@@ -116,6 +117,24 @@ def test_sync_is_owed_after_a_write(engine: Engine) -> None:
     assert engine.unsynced
     engine.sync()
     assert not engine.unsynced
+
+
+def test_whether_an_fsync_was_under_way(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not engine.has_synced(perf_counter_ns())
+    before = perf_counter_ns()
+    engine.sync()
+    assert engine.has_synced(before)
+    assert not engine.has_synced(perf_counter_ns())
+    meanwhile: list[bool] = []
+
+    class Database:
+        def flush_wal(self, sync: bool) -> None:
+            meanwhile.append(engine.has_synced(perf_counter_ns()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_db", Database())
+        engine.sync()
+    assert meanwhile == [True]
 
 
 def test_flush_and_compact_keep_the_data(letters: Engine) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.resp import RawClient
+from tests.support.resp import Aggregate, RawClient
 from tests.support.servers import ServerProcess
 
 SPENT = ["count", "sum_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns"]
 
 
 def as_map(reply: Any) -> dict[str, Any]:
-    """A RESP2 reply that stands for a map."""
-    names = [name.decode() for name in reply[::2]]
-    return dict(zip(names, reply[1::2], strict=True))
+    """A reply that is a map, or stands for one in RESP2."""
+    row = reply.items if isinstance(reply, Aggregate) else reply
+    return {name.decode(): value for name, value in zip(row[::2], row[1::2], strict=True)}
 
 
 def latency(client: RawClient, *stage: str) -> dict[str, list[dict[str, Any]]]:
@@ -45,12 +45,13 @@ def test_latency_counts_requests(tendis: ServerProcess) -> None:
 def test_both_protocols_say_the_same(tendis: ServerProcess) -> None:
     with tendis.client() as client, tendis.client(protocol=3) as other:
         for what in ("QUEUES", "THREADS"):
-            flat, mapped = as_map(client.value("STAGES", what)), other.value("STAGES", what)
-            assert isinstance(mapped, dict)
-            assert list(flat) == [name.decode() for name in mapped]
-            for name, figures in mapped.items():
-                assert list(as_map(flat[name.decode()])) == [one.decode() for one in figures]
-        assert isinstance(other.value("STAGES", "LATENCY"), dict)
+            flat, mapped = client.value("STAGES", what), other.value("STAGES", what)
+            assert mapped.marker == "%"
+            assert all(one.marker == "%" for one in mapped.items[1::2])
+            names = {name: list(as_map(one)) for name, one in as_map(flat).items()}
+            assert {name: list(as_map(one)) for name, one in as_map(mapped).items()} == names
+        assert other.command("STAGES", "LATENCY")[:1] == b"%"
+        assert other.command("STAGES", "FINDINGS")[:1] == b"*"
         assert other.command("STAGES", "DOCTOR")[:1] == b"="
 
 

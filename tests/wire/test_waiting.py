@@ -241,3 +241,21 @@ def test_who_can_not_be_served_at_once_keeps_its_place(
 
         together(tendis.address, busy, feed)
         assert control.command("LLEN", "b") == b":%d\r\n" % rounds
+
+
+def test_who_is_served_and_subscribed_hears_of_it_in_order(
+    tendis: ServerProcess, control: RawClient
+) -> None:
+    """Whichever reactors the two clients have."""
+    told = [(b"list", b"rpush"), (b"other", b"lpush"), (b"list", b"lpop"), (b"list", b"del")]
+    control.command("CONFIG", "SET", "notify-keyspace-events", "KA")
+    for _ in range(12):
+        with tendis.client(protocol=3) as waiting, tendis.client() as pushing:
+            waiting.command("PSUBSCRIBE", "__keyspace@0__:*")
+            waiting.request("BLMOVE", "list", "other", "LEFT", "LEFT", 0)
+            wait_until(lambda: blocked(control) == 1, "it waits")
+            pushing.command("RPUSH", "list", "a")
+            found = b"".join(waiting.reply() for _ in range(5))
+            assert re.findall(rb"keyspace@0__:(\w+)\r\n\$\d+\r\n(\w+)\r\n", found) == told
+        control.command("DEL", "other")
+    control.command("CONFIG", "SET", "notify-keyspace-events", "")

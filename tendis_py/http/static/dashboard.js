@@ -2,7 +2,7 @@
 // Draws what /events tells: "history" once, then a "snapshot" a second (http/snapshot.py).
 // Durations are [count, sum, p50, p90, p99, p99.9, max], in ns.
 
-const COUNT = 0, SUM = 1, P50 = 2, P90 = 3, P99 = 4, P999 = 5, MAX = 6;
+const COUNT = 0, P50 = 2, P90 = 3, P99 = 4, P999 = 5, MAX = 6;
 const NOTHING = [0, 0, 0, 0, 0, 0, 0];
 const POINT_SECONDS = 2, MOST_POINTS = 150, FEWEST_POINTS = 30;
 const STAGES = {
@@ -131,21 +131,8 @@ const wide = (text) => ({ text, as: "n wide" });
 
 // Figures
 
-/** stage → {sum, count, main}: the requests' time in all lanes, and the figures of where most go by;
- * where no request does, those of background work. */
-function byStage(window) {
-  const found = {};
-  for (const row of snapshot.stages) {
-    const figures = window === "all" ? row.all : row.recent[window] || NOTHING;
-    const stage = (found[row.stage] ||= { sum: 0, count: 0, main: NOTHING, isOwn: false });
-    const isOwn = row.pool !== "background";
-    if (isOwn && row.stage !== "accept") stage.sum += figures[SUM];
-    if (isOwn) stage.count += figures[COUNT];
-    if (isOwn > stage.isOwn || (isOwn === stage.isOwn && figures[COUNT] >= stage.main[COUNT]))
-      if (figures[COUNT]) Object.assign(stage, { main: figures, isOwn });
-  }
-  return found;
-}
+/** Of a row of stages, within a span of time. */
+const within = (row, window) => (window === "all" ? row.all : row.recent[window]) || NOTHING;
 
 // Sections
 
@@ -184,14 +171,10 @@ function showFindings() {
   }
 }
 
-function showTiles(stages) {
-  const waiting = snapshot.queues.reduce((sum, queue) => sum + queue.requests, 0);
+function showTiles() {
   say(find("rate"), number(Math.round(snapshot.requests_per_second)));
-  say(find("waiting"), number(waiting));
-  let time = 0;
-  for (const [name, stage] of Object.entries(stages)) if (name !== "engine") time += stage.sum;
-  const requests = (stages.parse || { count: 0 }).count;
-  say(find("mean"), requests ? duration(time / requests) : "–");
+  say(find("waiting"), number(snapshot.waiting));
+  say(find("mean"), duration(snapshot.mean));
   say(find("clients"), number(snapshot.connected_clients));
   say(find("clients-more"), `${snapshot.blocked_clients} blocked, ${snapshot.subscribed_clients} subscribed, ${snapshot.tracking_clients} tracking`);
   say(find("network"), `${size(snapshot.input_bytes_per_second)}/s`);
@@ -232,7 +215,7 @@ function showShares(shares) {
 function showStages() {
   const rows = [];
   for (const row of snapshot.stages) {
-    const it = span === "all" ? row.all : row.recent[span] || NOTHING;
+    const it = within(row, span);
     if (!row.all[COUNT]) continue;
     rows.push([
       { text: row.stage, stage: row.stage, as: "whole" },
@@ -249,6 +232,8 @@ function showCommands() {
     head(it.name.toUpperCase()), right(number(it.per_second)), wide(number(it.calls)),
     wide(number(it.failed + it.rejected)), right(duration(it.service[P99])), right(duration(it.total[P99])),
   ]), "none so far", 6);
+  const keys = snapshot.hot_keys.filter(([, share]) => share >= 0.01).map(([key, share]) => `${key} (${percent(share)})`);
+  say(find("hot-keys"), keys.length ? `Hot keys, by their share of all requests: ${keys.join(", ")}` : "");
 }
 
 function showSlowlog() {
@@ -263,7 +248,9 @@ function showSlowlog() {
 
 function showThreads() {
   say(find("model-text"), `${snapshot.model}: ${MODELS[snapshot.model] || ""}`);
-  table(find("threads"), snapshot.threads.map((it) => [
+  const order = ["reactor", "executor", "slow"];
+  const threads = snapshot.threads.toSorted((a, b) => order.indexOf(a.pool) - order.indexOf(b.pool));
+  table(find("threads"), threads.map((it) => [
     head(it.name), { text: percent(it.busy), as: "meter", meter: it.busy }, wide(number(it.batches)),
     right(number(it.requests)), right(it.pool === "reactor" ? number(it.connections) : ""),
   ]), "none", 5);
@@ -372,7 +359,7 @@ function showPipeline(stages, shares) {
   box.firstChild.style.setProperty("--pace", `${Math.max(0.35, 2.4 - 0.4 * Math.log10(rate + 1)).toFixed(1)}s`);
   const guilty = new Set(snapshot.findings.slice(0, 1).map((finding) => finding.stage));
   for (const name of [...STATIONS, "engine"]) {
-    const it = (stages[name] || { main: NOTHING }).main;
+    const it = stages[name] || NOTHING;
     text(`${name}-p50`, duration(it[P50]));
     text(`${name}-p99`, it[COUNT] ? `p99 ${duration(it[P99])}` : "");
     text(`${name}-share`, shares[name] ? percent(shares[name]) : "");
@@ -527,10 +514,10 @@ function drawUpright(tanks) {
 
 function render() {
   if (!snapshot) return;
-  const stages = byStage("10"), shares = snapshot.shares;
+  const stages = Object.fromEntries(snapshot.whole.map((row) => [row.stage, within(row, "10")])), shares = snapshot.shares;
   showTop();
   showFindings();
-  showTiles(stages);
+  showTiles();
   showPipeline(stages, shares);
   showShares(shares);
   showStages();
@@ -572,6 +559,7 @@ function listen() {
     note("live", "on");
     render();
   });
+  events.addEventListener("trouble", () => running && note("no figures; see the server’s log", "off"));
   events.onerror = () => {
     if (running) note("no connection; trying again", "off");
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
