@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 
@@ -103,6 +104,8 @@ def _target(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Targe
 
 
 def _print(view: View) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what its encoding has no character for
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) else None
     console = Console(

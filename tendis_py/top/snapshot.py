@@ -293,8 +293,11 @@ def _stages(reply: Any) -> Iterator[Stage]:
 def _durations(reply: Any) -> Durations:
     figures = _mapping(reply)
     return Durations(
-        int(figures["count"]),
-        *(figures[name] / 1000 for name in ("sum_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns")),
+        int(_finite(figures["count"])),
+        *(
+            _finite(figures[name]) / 1000
+            for name in ("sum_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns")
+        ),
     )
 
 
@@ -303,12 +306,12 @@ def _queues(reply: Any) -> Iterator[Queue]:
         row = _mapping(figures)
         yield Queue(
             name=name,
-            requests=int(row["requests"]),
-            bytes=int(row["bytes"]),
-            peak=int(row["peak_requests"]),
-            capacity=int(row["capacity_requests"]),
-            refused=int(row["refused"]),
-            paused=int(row["paused"]),
+            requests=int(_finite(row["requests"])),
+            bytes=int(_finite(row["bytes"])),
+            peak=int(_finite(row["peak_requests"])),
+            capacity=int(_finite(row["capacity_requests"])),
+            refused=int(_finite(row["refused"])),
+            paused=int(_finite(row["paused"])),
         )
 
 
@@ -318,10 +321,10 @@ def _threads(reply: Any) -> Iterator[Thread]:
         yield Thread(
             name=name,
             pool=clean(str(row["pool"])),
-            busy=float(row["busy"]),
-            batches=float(row["batches"]),
-            requests=float(row["requests"]),
-            connections=int(row["connections"]),
+            busy=_finite(row["busy"]),
+            batches=_finite(row["batches"]),
+            requests=_finite(row["requests"]),
+            connections=int(_finite(row["connections"])),
         )
 
 
@@ -329,7 +332,14 @@ def _findings(reply: Any) -> Iterator[Finding]:
     for row in map(_mapping, reply or ()):
         texts = [clean(str(row[name])) for name in ("cause", "stage", "seen", "advice")]
         cause, stage, seen, advice = texts
-        yield Finding(cause, stage, float(row["share"]), seen, advice)
+        yield Finding(cause, stage, _finite(row["share"]), seen, advice)
+
+
+def _finite(reply: Any) -> float:
+    number = float(reply)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no figure")
+    return number
 
 
 def _entries(reply: Any) -> Iterator[tuple[str, Any]]:
