@@ -164,7 +164,7 @@ def snapshot(answers: Answers, before: Snapshot | None) -> Snapshot:
     server. Raises ValueError for what is no reply of these commands."""
     try:
         return _read(answers, before)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 

@@ -139,6 +139,7 @@ def test_slow_entries(entry: list[Any], client: str, stages: dict[str, int]) -> 
     [
         {"slowlog": [[1, 2]]},
         {"slowlog": [7]},
+        {"slowlog": [[1, math.inf, 12, ["get"]]]},
         {"latency": {"execute": [7]}},
         {"latency": {"execute": [{"lane": "fast"}]}},
         {"latency": [1]},
