@@ -17,6 +17,8 @@ ALL = 0
 """As a window: since the start, or the last CONFIG RESETSTAT."""
 
 _WINDOWS = {"all": ALL, "10": 10, "60": 60}
+_SUFFIXES = {ALL: "", 10: "_10s", 60: "_60s"}
+"""Of names in INFO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ class Snapshot:
     commands: Sequence[Command]
     slow: Sequence[SlowEntry]
     stages: Sequence[Stage] = ()
+    """By lane and pool."""
+    whole_stages: Sequence[Stage] = ()
+    """Each for all lanes and pools."""
     queues: Sequence[Queue] = ()
     threads: Sequence[Thread] = ()
     findings: Sequence[Finding] = ()
@@ -175,12 +180,14 @@ def _read(answers: Answers, before: Snapshot | None) -> Snapshot:
     ):
         before = None
     seconds = answers.time - before.time if before else 0.0
+    stages = list(_stages(answers.latency))
     return Snapshot(
         time=answers.time,
         info=info,
         commands=list(_commands(info, before, seconds)),
         slow=[_slow_entry(entry) for entry in answers.slowlog or ()],
-        stages=list(_stages(answers.latency)),
+        stages=stages,
+        whole_stages=[_whole(name, info) for name in dict.fromkeys(one.name for one in stages)],
         queues=list(_queues(answers.queues)),
         threads=list(_threads(answers.threads)),
         findings=list(_findings(answers.findings)),
@@ -288,6 +295,21 @@ def _stages(reply: Any) -> Iterator[Stage]:
         for row in map(_mapping, rows):
             spent = {window: _durations(row[key]) for key, window in _WINDOWS.items() if key in row}
             yield Stage(name, clean(str(row["lane"])), clean(str(row["pool"])), spent)
+
+
+def _whole(name: str, info: Mapping[str, str]) -> Stage:
+    """A stage as INFO has it."""
+    spent = {}
+    for window, suffix in _SUFFIXES.items():
+        figures = dict(_pairs(info.get(f"stage_{name}{suffix}", "")))
+        spent[window] = Durations(
+            int(figures.get("calls", 0)),
+            *(
+                figures.get(field_name, 0.0)
+                for field_name in ("usec", "p50", "p99", "p99.9", "max")
+            ),
+        )
+    return Stage(name, "", "", spent)
 
 
 def _durations(reply: Any) -> Durations:

@@ -6,7 +6,7 @@ The same for the live screen and for a snapshot on paper. Knows no terminal and 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -49,13 +49,14 @@ ORDERS = ("time", "calls", "slowest")
 
 @dataclass(slots=True)
 class View:
-    """What is looked at, and how: ``window`` of the stages, ``order`` of the commands. ``lost``:
-    why the server is not there, empty while it is."""
+    """What is looked at, and how: ``window`` of the stages, and whether by ``lanes``; ``order`` of
+    the commands. ``lost``: why the server is not there, empty while it is."""
 
     target: str
     seen: Snapshot | None = None
     lost: str = ""
     window: int = 10
+    lanes: bool = False
     order: str = ORDERS[0]
     throughput: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
@@ -127,17 +128,15 @@ def _throughput(view: View, seen: Snapshot) -> RenderableType:
 
 
 def _stages(view: View, seen: Snapshot) -> RenderableType:
-    found = [
-        (stage, stage.windows[view.window])
-        for stage in seen.stages
-        if stage.windows.get(view.window, Durations()).count
-    ]
-    own = [_own(stage, view.window, seen) for stage, _ in found]
-    whole = sum(own) or 1.0
+    own = Counter(
+        {(one.name, one.lane, one.pool): _own(one, view.window, seen) for one in seen.stages}
+    )
+    whole = own.total() or 1.0
+    for one in seen.stages:
+        own[one.name, "", ""] += own[one.name, one.lane, one.pool]
     columns = [
         Column("stage", is_text=True),
-        Column("lane", 3, is_text=True),
-        Column("pool", 4, is_text=True),
+        *([Column("lane", 3, is_text=True), Column("pool", 4, is_text=True)] if view.lanes else []),
         Column("share"),
         Column("", 2, is_text=True),
         Column("requests", 6),
@@ -147,18 +146,22 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
         Column("p99.9", 3),
         Column("max", 4),
     ]
-    rows: list[list[Cell]] = [
-        [
-            stage.name,
-            stage.lane,
-            stage.pool,
-            *(("-", "") if stage.pool == BACKGROUND else _share(alone / whole)),
-            count(spent.count),
-            duration(spent.sum / spent.count),
-            *_durations(spent, "p50", "p99", "p999", "max"),
-        ]
-        for (stage, spent), alone in zip(found, own, strict=True)
-    ]
+    rows: list[list[Cell]] = []
+    for stage in seen.stages if view.lanes else seen.whole_stages:
+        spent = stage.windows.get(view.window, Durations())
+        if spent.count:
+            share = own[stage.name, stage.lane, stage.pool] / whole
+            rows.append(
+                [
+                    stage.name,
+                    *((stage.lane, stage.pool) if view.lanes else ()),
+                    percent(share),
+                    bar(share, colour="cyan"),
+                    count(spent.count),
+                    duration(spent.sum / spent.count),
+                    *_durations(spent, "p50", "p99", "p999", "max"),
+                ]
+            )
     if not rows:
         return Text("No request has come.", "dim")
     return Listing(columns, rows)
@@ -176,11 +179,7 @@ def _own(stage: Stage, window: int, seen: Snapshot) -> float:
         and (one.lane, one.pool) == (stage.lane, stage.pool)
         and window in one.windows
     ]
-    return max(0.0, stage.windows[window].sum - sum(parts))
-
-
-def _share(fraction: float) -> tuple[Cell, Cell]:
-    return percent(fraction), bar(fraction, colour="cyan")
+    return max(0.0, stage.windows.get(window, Durations()).sum - sum(parts))
 
 
 def _queues(view: View, seen: Snapshot) -> RenderableType:

@@ -108,6 +108,8 @@ def test_stages_agree_with_info(tendis_default: ServerProcess) -> None:
         assert sum(row.count for row in rows) == pytest.approx(there["calls"], abs=10)
         assert sum(row.sum for row in rows) == pytest.approx(there["usec"], rel=0.05, abs=2000)
         assert max(row.max for row in rows) == pytest.approx(there["max"], rel=0.05, abs=2000)
+        [whole] = [one.windows[ALL] for one in seen.whole_stages if one.name == name]
+        assert (whole.count, whole.p99) == (there["calls"], there["p99"])
 
 
 @pytest.mark.parametrize("kind", ["tendis_default", "redis_server"])
@@ -223,6 +225,8 @@ def test_keys(redis_server: ServerProcess) -> None:
         for window in (60, ALL, 10):
             await pilot.press("w")
             assert app.view.window == window
+        await pilot.press("l")
+        assert app.view.lanes
         await pilot.press("s")
         assert "Commands, by calls" in screen(app)
         await pilot.press("p")

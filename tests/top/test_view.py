@@ -110,19 +110,29 @@ def test_stages_have_their_shares_without_those_of_their_parts() -> None:
         Stage("fsync", "background", "background", {10: Durations(1, 9000, 9, 9, 9, 9)}),
         Stage("lock", "fast", "executor", {10: Durations(), 60: Durations(1, 1, 1, 1, 1, 1)}),
     ]
-    head, *rows = panel("stages", seen(stages=stages)).splitlines()
+    by_lane = View("h:1", lanes=True)
+    head, *rows = panel("stages", seen(stages=stages), view=by_lane).splitlines()
     titles = ["stage", "lane", "pool", "share", "requests", "mean", "p50", "p99", "p99.9", "max"]
     assert head.split() == titles
-    assert [row.split()[:4] for row in rows[:2]] == [
+    assert [row.split()[:4] for row in rows] == [
         ["queue", "fast", "executor", "75"],
         ["execute", "fast", "executor", "12"],
+        ["engine", "fast", "executor", "12"],
+        ["fsync", "background", "background", "0.0"],
     ]
     assert rows[0].split("░")[-1].strip() == "4  75.0 µs  50.0 µs  99.0 µs   100 µs   101 µs"
-    assert rows[2].split()[:4] == ["engine", "fast", "executor", "12"]
-    assert rows[3].split()[:4] == ["fsync", "background", "background", "-"]
-    assert len(rows) == 4
-    assert "No request" in panel("stages", seen(stages=stages), view=View("h:1", window=0))
-    assert panel("stages", seen(stages=stages), view=View("h:1", window=60)).count("lock") == 1
+    for window, text_of_it in ((0, "No request"), (60, "lock ")):
+        shown = panel("stages", seen(stages=stages), view=View("h:1", window=window, lanes=True))
+        assert text_of_it in shown
+
+
+def test_a_stage_in_one_line_has_the_shares_of_its_lanes() -> None:
+    spent = {10: Durations(2, 300, 1, 2, 3, 4)}
+    stages = [Stage("parse", lane, "reactor", spent) for lane in ("fast", "slow")]
+    whole = Stage("parse", "", "", {10: Durations(4, 600, 1, 2, 3, 4)})
+    _, row = panel("stages", seen(stages=stages, whole_stages=[whole])).splitlines()
+    assert row.split()[:2] == ["parse", "100"]
+    assert row.split("█")[-1].strip() == "4  150 µs  1.00 µs  2.00 µs  3.00 µs  4.00 µs"
 
 
 def test_orders_of_commands() -> None:
