@@ -38,6 +38,7 @@ OURS = {
     "block-cache-size",
     "otel-endpoint",
     "otel-sample-ratio",
+    "slowlog-total-slower-than",
     "cache-size",
     "rocksdb",
     "dashboard-port",

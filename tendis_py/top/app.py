@@ -42,8 +42,9 @@ class TopApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("p", "pause", "Pause"),
-        Binding("w", "window", "Window of the stages"),
-        Binding("s", "sort", "Order of the commands"),
+        Binding("w", "window", "Window"),
+        Binding("l", "lanes", "Stages by lane"),
+        Binding("s", "sort", "Order of commands"),
     ]
     CSS = """
     #heading { height: auto; padding: 0 1; background: $panel; }
@@ -106,6 +107,10 @@ class TopApp(App[None]):
 
     def action_window(self) -> None:
         self.view.window = _next(list(WINDOWS), self.view.window)
+        self._draw()
+
+    def action_lanes(self) -> None:
+        self.view.lanes = not self.view.lanes
         self._draw()
 
     def action_sort(self) -> None:

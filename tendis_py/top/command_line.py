@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         target = _target(parser, given)
     except SystemExit as end:
         return int(end.code or 0)
-    view = View(str(target), window=given.window, order=given.sort)
+    view = View(str(target), window=given.window, lanes=given.lanes, order=given.sort)
     try:
         if given.once or not sys.stdout.isatty():
             view.show(trio.run(look_twice, target, given.interval))
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         default=10,
         help="what stages are of: so many seconds; 0 is since the start (default: 10)",
     )
+    parser.add_argument("--lanes", action="store_true", help="show stages by lane and pool")
     parser.add_argument(
         "--sort", choices=ORDERS, default=ORDERS[0], help="order of commands (default: time)"
     )
@@ -103,6 +105,8 @@ def _target(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Targe
 
 
 def _print(view: View) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what its encoding has no character for
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) else None
     console = Console(

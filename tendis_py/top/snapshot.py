@@ -17,6 +17,8 @@ ALL = 0
 """As a window: since the start, or the last CONFIG RESETSTAT."""
 
 _WINDOWS = {"all": ALL, "10": 10, "60": 60}
+_SUFFIXES = {ALL: "", 10: "_10s", 60: "_60s"}
+"""Of names in INFO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ class Snapshot:
     commands: Sequence[Command]
     slow: Sequence[SlowEntry]
     stages: Sequence[Stage] = ()
+    """By lane and pool."""
+    whole_stages: Sequence[Stage] = ()
+    """Each for all lanes and pools."""
     queues: Sequence[Queue] = ()
     threads: Sequence[Thread] = ()
     findings: Sequence[Finding] = ()
@@ -164,7 +169,7 @@ def snapshot(answers: Answers, before: Snapshot | None) -> Snapshot:
     server. Raises ValueError for what is no reply of these commands."""
     try:
         return _read(answers, before)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
@@ -175,12 +180,14 @@ def _read(answers: Answers, before: Snapshot | None) -> Snapshot:
     ):
         before = None
     seconds = answers.time - before.time if before else 0.0
+    stages = list(_stages(answers.latency))
     return Snapshot(
         time=answers.time,
         info=info,
         commands=list(_commands(info, before, seconds)),
         slow=[_slow_entry(entry) for entry in answers.slowlog or ()],
-        stages=list(_stages(answers.latency)),
+        stages=stages,
+        whole_stages=[_whole(name, info) for name in dict.fromkeys(one.name for one in stages)],
         queues=list(_queues(answers.queues)),
         threads=list(_threads(answers.threads)),
         findings=list(_findings(answers.findings)),
@@ -290,11 +297,29 @@ def _stages(reply: Any) -> Iterator[Stage]:
             yield Stage(name, clean(str(row["lane"])), clean(str(row["pool"])), spent)
 
 
+def _whole(name: str, info: Mapping[str, str]) -> Stage:
+    """A stage as INFO has it."""
+    spent = {}
+    for window, suffix in _SUFFIXES.items():
+        figures = dict(_pairs(info.get(f"stage_{name}{suffix}", "")))
+        spent[window] = Durations(
+            int(figures.get("calls", 0)),
+            *(
+                figures.get(field_name, 0.0)
+                for field_name in ("usec", "p50", "p99", "p99.9", "max")
+            ),
+        )
+    return Stage(name, "", "", spent)
+
+
 def _durations(reply: Any) -> Durations:
     figures = _mapping(reply)
     return Durations(
-        int(figures["count"]),
-        *(figures[name] / 1000 for name in ("sum_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns")),
+        int(_finite(figures["count"])),
+        *(
+            _finite(figures[name]) / 1000
+            for name in ("sum_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns")
+        ),
     )
 
 
@@ -303,12 +328,12 @@ def _queues(reply: Any) -> Iterator[Queue]:
         row = _mapping(figures)
         yield Queue(
             name=name,
-            requests=int(row["requests"]),
-            bytes=int(row["bytes"]),
-            peak=int(row["peak_requests"]),
-            capacity=int(row["capacity_requests"]),
-            refused=int(row["refused"]),
-            paused=int(row["paused"]),
+            requests=int(_finite(row["requests"])),
+            bytes=int(_finite(row["bytes"])),
+            peak=int(_finite(row["peak_requests"])),
+            capacity=int(_finite(row["capacity_requests"])),
+            refused=int(_finite(row["refused"])),
+            paused=int(_finite(row["paused"])),
         )
 
 
@@ -318,10 +343,10 @@ def _threads(reply: Any) -> Iterator[Thread]:
         yield Thread(
             name=name,
             pool=clean(str(row["pool"])),
-            busy=float(row["busy"]),
-            batches=float(row["batches"]),
-            requests=float(row["requests"]),
-            connections=int(row["connections"]),
+            busy=_finite(row["busy"]),
+            batches=_finite(row["batches"]),
+            requests=_finite(row["requests"]),
+            connections=int(_finite(row["connections"])),
         )
 
 
@@ -329,7 +354,14 @@ def _findings(reply: Any) -> Iterator[Finding]:
     for row in map(_mapping, reply or ()):
         texts = [clean(str(row[name])) for name in ("cause", "stage", "seen", "advice")]
         cause, stage, seen, advice = texts
-        yield Finding(cause, stage, float(row["share"]), seen, advice)
+        yield Finding(cause, stage, _finite(row["share"]), seen, advice)
+
+
+def _finite(reply: Any) -> float:
+    number = float(reply)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no figure")
+    return number
 
 
 def _entries(reply: Any) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,7 @@ The same for the live screen and for a snapshot on paper. Knows no terminal and 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,8 +26,8 @@ COMMANDS = 12
 SLOW_ENTRIES = 8
 WORDS_OF_SLOW = 120
 
-PARTS = frozenset(("engine",))
-"""Stages whose time is within that of the stage before them."""
+PARTS = {"engine": "execute"}
+"""Stage → the one whose time includes its time."""
 
 BACKGROUND = "background"
 """The pool of what no request waits for."""
@@ -49,13 +49,14 @@ ORDERS = ("time", "calls", "slowest")
 
 @dataclass(slots=True)
 class View:
-    """What is looked at, and how: ``window`` of the stages, ``order`` of the commands. ``lost``:
-    why the server is not there, empty while it is."""
+    """What is looked at, and how: ``window`` of the stages, and whether by ``lanes``; ``order`` of
+    the commands. ``lost``: why the server is not there, empty while it is."""
 
     target: str
     seen: Snapshot | None = None
     lost: str = ""
     window: int = 10
+    lanes: bool = False
     order: str = ORDERS[0]
     throughput: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
@@ -127,16 +128,15 @@ def _throughput(view: View, seen: Snapshot) -> RenderableType:
 
 
 def _stages(view: View, seen: Snapshot) -> RenderableType:
-    found = [
-        (stage, stage.windows[view.window])
-        for stage in seen.stages
-        if stage.windows.get(view.window, Durations()).count
-    ]
-    whole = sum(spent.sum for stage, spent in found if _is_own(stage)) or 1.0
+    own = Counter(
+        {(one.name, one.lane, one.pool): _own(one, view.window, seen) for one in seen.stages}
+    )
+    whole = own.total() or 1.0
+    for one in seen.stages:
+        own[one.name, "", ""] += own[one.name, one.lane, one.pool]
     columns = [
         Column("stage", is_text=True),
-        Column("lane", 3, is_text=True),
-        Column("pool", 4, is_text=True),
+        *([Column("lane", 3, is_text=True), Column("pool", 4, is_text=True)] if view.lanes else []),
         Column("share"),
         Column("", 2, is_text=True),
         Column("requests", 6),
@@ -146,32 +146,40 @@ def _stages(view: View, seen: Snapshot) -> RenderableType:
         Column("p99.9", 3),
         Column("max", 4),
     ]
-    rows: list[list[Cell]] = [
-        [
-            f"of which {stage.name}" if stage.name in PARTS else stage.name,
-            stage.lane,
-            stage.pool,
-            *_share(stage, spent.sum / whole),
-            count(spent.count),
-            duration(spent.sum / spent.count),
-            *_durations(spent, "p50", "p99", "p999", "max"),
-        ]
-        for stage, spent in found
-    ]
+    rows: list[list[Cell]] = []
+    for stage in seen.stages if view.lanes else seen.whole_stages:
+        spent = stage.windows.get(view.window, Durations())
+        if spent.count:
+            share = own[stage.name, stage.lane, stage.pool] / whole
+            rows.append(
+                [
+                    stage.name,
+                    *((stage.lane, stage.pool) if view.lanes else ()),
+                    percent(share),
+                    bar(share, colour="cyan"),
+                    count(spent.count),
+                    duration(spent.sum / spent.count),
+                    *_durations(spent, "p50", "p99", "p999", "max"),
+                ]
+            )
     if not rows:
         return Text("No request has come.", "dim")
     return Listing(columns, rows)
 
 
-def _is_own(stage: Stage) -> bool:
-    """Whether requests spend time in it that is in no other stage."""
-    return stage.name not in PARTS and stage.pool != BACKGROUND
-
-
-def _share(stage: Stage, fraction: float) -> tuple[Cell, Cell]:
+def _own(stage: Stage, window: int, seen: Snapshot) -> float:
+    """The requests' time that is spent in ``stage``, without that of its parts, as the server's own
+    diagnosis reckons."""
     if stage.pool == BACKGROUND:
-        return "-", ""
-    return percent(fraction), bar(fraction, colour="cyan")
+        return 0.0
+    parts = [
+        one.windows[window].sum
+        for one in seen.stages
+        if PARTS.get(one.name) == stage.name
+        and (one.lane, one.pool) == (stage.lane, stage.pool)
+        and window in one.windows
+    ]
+    return max(0.0, stage.windows.get(window, Durations()).sum - sum(parts))
 
 
 def _queues(view: View, seen: Snapshot) -> RenderableType:
@@ -222,7 +230,10 @@ def _threads(view: View, seen: Snapshot) -> RenderableType:
         for thread in seen.threads
     ]
     model = seen.info.get("threading_model", "")
-    return Group(Text(MODELS.get(model, ""), "dim"), Listing(columns, rows))
+    words = MODELS.get(model, "")
+    if model == "tendis" and "inline_share" in seen.info:
+        words += f" {percent(seen.number('inline_share'))} of the batches ran in a reactor."
+    return Group(Text(words, "dim"), Listing(columns, rows))
 
 
 def _engine(view: View, seen: Snapshot) -> RenderableType:

@@ -19,7 +19,7 @@ RETRY_SECONDS = 5.0
 
 _SECTIONS = (
     *("server", "clients", "memory", "persistence", "stats", "cpu", "keyspace"),
-    *("commandstats", "latencystats", "rocksdb"),
+    *("commandstats", "latencystats", "stages", "rocksdb"),
 )
 _OURS = (
     ("STAGES", "LATENCY"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,9 @@ cmdstat_config|set:calls=1,usec=9,usec_per_call=9.00,rejected_calls=0,failed_cal
 # Latencystats
 latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=3.007
 """
+
+
+THREAD = {"pool": "reactor", "busy": 0.5, "batches": 2.0, "requests": 8.0, "connections": 3}
 
 
 def at(time: float, processed: int, gets: int, usec: int, **more: Any) -> Answers:
@@ -72,7 +76,6 @@ def test_stages_of_a_server_of_ours(in_pairs: bool) -> None:
         "max_ns": 3000,
     }
     row = {"lane": "fast", "pool": "reactor", "all": spent, "10": {**spent, "count": 1}}
-    thread = {"pool": "reactor", "busy": 0.5, "batches": 2.0, "requests": 8.0, "connections": 3}
     queue = {
         "depth": 1,
         "requests": 7,
@@ -91,7 +94,7 @@ def test_stages_of_a_server_of_ours(in_pairs: bool) -> None:
             *(1, 1, 1, 1),
             latency=shape({"execute": [row]}),
             queues=shape({"work": queue}),
-            threads=shape({"reactor-0": thread}),
+            threads=shape({"reactor-0": THREAD}),
             findings=shape([finding]),
         ),
         None,
@@ -136,11 +139,14 @@ def test_slow_entries(entry: list[Any], client: str, stages: dict[str, int]) -> 
     [
         {"slowlog": [[1, 2]]},
         {"slowlog": [7]},
+        {"slowlog": [[1, math.inf, 12, ["get"]]]},
         {"latency": {"execute": [7]}},
         {"latency": {"execute": [{"lane": "fast"}]}},
         {"latency": [1]},
         {"queues": {"work": {"requests": None}}},
         {"findings": {"a": 1}},
+        {"threads": {"t": {**THREAD, "busy": math.nan}}},
+        {"threads": {"t": {**THREAD, "connections": math.inf}}},
     ],
 )
 def test_what_is_no_reply(wrong: dict[str, Any]) -> None:

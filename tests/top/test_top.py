@@ -102,8 +102,14 @@ def test_stages_agree_with_info(tendis_default: ServerProcess) -> None:
     assert {"work", "slow"} <= {queue.name for queue in seen.queues}
     assert "reactor-0" in {thread.name for thread in seen.threads}
     assert seen.findings, "it says so when it finds nothing"
-    executed = [stage.windows[ALL] for stage in seen.stages if stage.name == "execute"]
-    assert sum(one.count for one in executed) >= 50
+    for name in ("parse", "execute", "commit", "respond", "write"):
+        rows = [stage.windows[ALL] for stage in seen.stages if stage.name == name]
+        there = seen.pairs(f"stage_{name}")
+        assert sum(row.count for row in rows) == pytest.approx(there["calls"], abs=10)
+        assert sum(row.sum for row in rows) == pytest.approx(there["usec"], rel=0.05, abs=2000)
+        assert max(row.max for row in rows) == pytest.approx(there["max"], rel=0.05, abs=2000)
+        [whole] = [one.windows[ALL] for one in seen.whole_stages if one.name == name]
+        assert (whole.count, whole.p99) == (there["calls"], there["p99"])
 
 
 @pytest.mark.parametrize("kind", ["tendis_default", "redis_server"])
@@ -118,6 +124,13 @@ def test_once_prints_a_snapshot(kind: str, request: pytest.FixtureRequest) -> No
     [row] = [line for line in lines if line.strip().startswith("SET ")]
     assert row.split()[2] == "123"
     assert ("RocksDB" in lines) is (kind == "tendis_default")
+
+
+def test_a_snapshot_for_a_terminal_that_knows_few_characters(redis_server: ServerProcess) -> None:
+    address = f"{HOST}:{redis_server.port}"
+    printed = top(address, "--interval", "0.1", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert "INFO" in printed.stdout
 
 
 def test_what_can_not_be_watched(
@@ -212,6 +225,8 @@ def test_keys(redis_server: ServerProcess) -> None:
         for window in (60, ALL, 10):
             await pilot.press("w")
             assert app.view.window == window
+        await pilot.press("l")
+        assert app.view.lanes
         await pilot.press("s")
         assert "Commands, by calls" in screen(app)
         await pilot.press("p")

@@ -102,27 +102,37 @@ def test_no_panel_is_wider_than_the_screen(width: int) -> None:
     assert max(map(len, text(heading(View("h:1", snapshot)), width).splitlines())) <= width
 
 
-def test_stages_have_their_shares_without_what_is_part_of_another() -> None:
+def test_stages_have_their_shares_without_those_of_their_parts() -> None:
     stages = [
         Stage("queue", "fast", "executor", {10: Durations(4, 300, 50, 99, 100, 101)}),
-        Stage("execute", "fast", "executor", {10: Durations(4, 100, 20, 30, 40, 50)}),
+        Stage("execute", "fast", "executor", {10: Durations(4, 100, 25, 30, 40, 50)}),
         Stage("engine", "fast", "executor", {10: Durations(4, 50, 20, 30, 40, 50)}),
         Stage("fsync", "background", "background", {10: Durations(1, 9000, 9, 9, 9, 9)}),
         Stage("lock", "fast", "executor", {10: Durations(), 60: Durations(1, 1, 1, 1, 1, 1)}),
     ]
-    head, *rows = panel("stages", seen(stages=stages)).splitlines()
+    by_lane = View("h:1", lanes=True)
+    head, *rows = panel("stages", seen(stages=stages), view=by_lane).splitlines()
     titles = ["stage", "lane", "pool", "share", "requests", "mean", "p50", "p99", "p99.9", "max"]
     assert head.split() == titles
-    assert [row.split()[:4] for row in rows[:2]] == [
+    assert [row.split()[:4] for row in rows] == [
         ["queue", "fast", "executor", "75"],
-        ["execute", "fast", "executor", "25"],
+        ["execute", "fast", "executor", "12"],
+        ["engine", "fast", "executor", "12"],
+        ["fsync", "background", "background", "0.0"],
     ]
     assert rows[0].split("░")[-1].strip() == "4  75.0 µs  50.0 µs  99.0 µs   100 µs   101 µs"
-    assert rows[2].startswith("of which engine")
-    assert rows[3].split()[:4] == ["fsync", "background", "background", "-"]
-    assert len(rows) == 4
-    assert "No request" in panel("stages", seen(stages=stages), view=View("h:1", window=0))
-    assert panel("stages", seen(stages=stages), view=View("h:1", window=60)).count("lock") == 1
+    for window, text_of_it in ((0, "No request"), (60, "lock ")):
+        shown = panel("stages", seen(stages=stages), view=View("h:1", window=window, lanes=True))
+        assert text_of_it in shown
+
+
+def test_a_stage_in_one_line_has_the_shares_of_its_lanes() -> None:
+    spent = {10: Durations(2, 300, 1, 2, 3, 4)}
+    stages = [Stage("parse", lane, "reactor", spent) for lane in ("fast", "slow")]
+    whole = Stage("parse", "", "", {10: Durations(4, 600, 1, 2, 3, 4)})
+    _, row = panel("stages", seen(stages=stages, whole_stages=[whole])).splitlines()
+    assert row.split()[:2] == ["parse", "100"]
+    assert row.split("█")[-1].strip() == "4  150 µs  1.00 µs  2.00 µs  3.00 µs  4.00 µs"
 
 
 def test_orders_of_commands() -> None:
@@ -148,6 +158,8 @@ def test_a_queue_shows_how_full_it_is() -> None:
 def test_words_of_the_model_and_of_the_bottleneck() -> None:
     threads = [Thread("reactor-0", "reactor", 0.98, 7, 9, 51)]
     assert "one thread does everything" in panel("threads", seen(threads=threads))
+    mixed = {**OURS, "threading_model": "tendis", "inline_share": "0.250"}
+    assert "25 % of the batches" in panel("threads", seen(info=mixed, threads=threads))
     findings = [Finding("slow_reader", "write", 0.5, "One does not read.", "Find it.")]
     assert (
         panel("bottleneck", seen(findings=findings)) == "slow reader  One does not read. Find it."
