@@ -49,7 +49,7 @@ DROPPED: Mapping[str, Functions] = {
     },
     "stages/reactor.py": {
         "Reactor.run": ("times = ", "times.busy_ns"),
-        "Reactor._turn": ("if read >= self._next_arrival",),
+        "Reactor._turn": ("if ready:\n    self._turns_to_arrival",),
         "Reactor._respond": ("batch.replied = ", "batch.written = ", "self._times.record("),
     },
     "stages/waiting.py": {"Waiting._note_pending": EVERYTHING},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,9 @@ def slow_fsync() -> Observation:
 def slow_reads() -> Observation:
     return observation(
         stages=[*ORDINARY, stage("execute", 5 * MS), stage("engine", 4 * MS)],
+        commands=[command("get", 5 * MS, per_second=150.0)],
+        threads=[thread("reactor-0", 0.8)],
+        cpus=0.1,
         row_cache_hits=100,
         row_cache_misses=300,
     )
@@ -198,6 +202,17 @@ def test_a_server_that_does_nothing() -> None:
             lambda: observation(
                 stages=[stage("execute", 8 * MS), stage("engine", 7.9 * MS)],
                 commands=[command("get", 8 * MS, per_second=100.0)],
+                threads=[thread("reactor-0", 0.8)],
+                cpus=0.1,
+            ),
+        ),
+        # a long pipeline, each of which reads quickly
+        (
+            "disk_read",
+            lambda: observation(
+                stages=[stage("execute", 9 * MS), stage("engine", 6 * MS)],
+                threads=[replace(thread("reactor-0", 0.9), batches=2.0, requests=2000.0)],
+                cpus=0.9,
             ),
         ),
         # long, but hardly ever called
@@ -252,6 +267,17 @@ def test_what_others_wait_for_comes_before_their_waiting() -> None:
 def test_a_queue_is_full_by_bytes_too() -> None:
     seen = observation(queues=[queue(bytes=60 << 20)])
     assert "60 MB" in the("queue", seen).seen
+
+
+def test_a_command_that_reads_much_from_memory_is_a_costly_one() -> None:
+    seen = observation(
+        stages=[stage("execute", 80 * MS), stage("engine", 70 * MS)],
+        commands=[command("keys", 80 * MS, per_second=10.0)],
+        threads=[thread("reactor-0", 0.9)],
+        cpus=0.9,
+    )
+    assert causes(seen)[:2] == ["cpu", "disk_read"]
+    assert "CPU rather than the disk" in the("disk_read", seen).seen
 
 
 def test_waiting_for_all_keys_is_said() -> None:

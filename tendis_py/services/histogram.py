@@ -115,7 +115,10 @@ def count(buckets: Buckets) -> int:
 def percentiles_ns(buckets: Buckets, percents: Sequence[float]) -> list[int]:
     """For each percentage the duration in ns that so many do not exceed, 100 being the longest; 0
     when nothing was recorded."""
-    running = list(accumulate(buckets[:SUM]))
+    return _percentiles_ns(list(accumulate(buckets[:SUM])), percents)
+
+
+def _percentiles_ns(running: list[int], percents: Sequence[float]) -> list[int]:
     total = running[-1]
     if not total:
         return [0] * len(percents)
@@ -124,10 +127,10 @@ def percentiles_ns(buckets: Buckets, percents: Sequence[float]) -> list[int]:
 
 def durations(buckets: Buckets) -> Durations:
     """What there is to say of a histogram."""
-    calls = count(buckets)
-    if not calls:
+    if not (buckets[SUM] or buckets[0]):
         return Durations()
-    return Durations(calls, buckets[SUM], *percentiles_ns(buckets, _PERCENTS))
+    running = list(accumulate(buckets[:SUM]))
+    return Durations(running[-1], buckets[SUM], *_percentiles_ns(running, _PERCENTS))
 
 
 def mean_ns(buckets: Buckets) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tendis_py.services import Services
+from tendis_py.services.doctor import bottleneck, diagnose, shares
 from tendis_py.services.histogram import durations, new_buckets
 from tendis_py.services.observation import Durations
 from tendis_py.services.report import Fields
@@ -23,8 +24,19 @@ _LEVELS = 7
 def stages(services: Services) -> Fields:
     """Per stage, over all threads: how many requests went through and how long it took them; the
     same over the last ten seconds and minute; by lane and pool. Then the threads, and the figures
-    of reactors, queues, locks and cache by name."""
+    of reactors, queues, locks and cache by name. First the stage that takes most of the requests'
+    time, and what the doctor says is the cause of most."""
     stats = services.stats
+    seen = services.observatory.now()
+    longest = bottleneck(seen)
+    yield (
+        "bottleneck",
+        {
+            "stage": longest,
+            "share": f"{shares(seen).get(longest, 0.0):.3f}",
+            "cause": diagnose(seen)[0].cause,
+        },
+    )
     all_time = stats.stages()
     for stage, said in _by_stage(all_time).items():
         yield f"stage_{stage}", _durations(said)

@@ -83,7 +83,8 @@ class ThreadFigures:
 @dataclass(frozen=True, slots=True)
 class CommandFigures:
     """``service`` is the time in the command itself, ``total`` from the moment its bytes were read
-    to its reply's being sent. ``per_second`` of the last ten."""
+    to its reply's being sent. Of the last ten seconds: calls ``per_second``, and their ``load``,
+    seconds of service a second."""
 
     name: str
     calls: int
@@ -92,6 +93,7 @@ class CommandFigures:
     per_second: float
     service: Durations
     total: Durations
+    load: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

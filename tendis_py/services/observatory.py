@@ -37,14 +37,14 @@ RATE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` by command name,
-    ``refused`` by queue."""
+    """Where the counters stood at ``time`` (monotonic seconds); ``calls`` and their ns by command
+    name, ``refused`` by queue."""
 
     time: float
     commands: int
     net_input: int
     net_output: int
-    calls: Mapping[str, int]
+    calls: Mapping[str, tuple[int, int]]
     refused: Mapping[str, int]
     cpu_seconds: float
 
@@ -154,7 +154,7 @@ class Observatory:
             net_input=totals.net_input,
             net_output=totals.net_output,
             calls={
-                command.name: figures.calls
+                command.name: (figures.calls, figures.execute_ns)
                 for command, figures in services.stats.commands().items()
             },
             refused={
@@ -188,14 +188,16 @@ class Observatory:
         service, total = stats.service_times.now(), stats.total_times.now()
         for command, figures in stats.commands().items():
             name = command.name
+            calls, execute_ns = before.calls.get(name, (0, 0))
             yield CommandFigures(
                 name=name,
                 calls=figures.calls,
                 failed=figures.failed,
                 rejected=figures.rejected,
-                per_second=(figures.calls - before.calls.get(name, 0)) / seconds,
+                per_second=(figures.calls - calls) / seconds,
                 service=service[command].durations if command in service else Durations(),
                 total=total[command].durations if command in total else Durations(),
+                load=(figures.execute_ns - execute_ns) / 1e9 / seconds,
             )
 
 

@@ -81,7 +81,8 @@ class Stamps(Protocol):
     ran_apart: Sequence[Several]
 
     @property
-    def replies(self) -> Sized: ...
+    def replies(self) -> Sized:
+        """One for each client."""
 
 
 class StageTimes:

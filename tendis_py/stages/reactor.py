@@ -61,6 +61,8 @@ CRON_SECONDS = 0.5
 
 ARRIVAL_NS = 5_000_000
 """How often the kernel is asked since when what a client sent has been there: 2 µs each time."""
+MOST_TURNS = 64
+"""Turns between two such looks: they may come slowly from now on."""
 
 ACCEPT = Stage("accept", "control", "reactor")
 SOCKET = Stage("socket", "fast", "reactor")
@@ -130,7 +132,8 @@ class Reactor:
         self._executor = executor
         executor.again = lambda work: self.responses.post(partial(self._do, work))
         self._times = services.stats.new_stage_times()
-        self._next_arrival = self._counted = 0
+        self._turns_to_arrival = self._arrival_turns = 1
+        self._arrival_at = self._counted = 0
         self._traffic = services.stats.new_traffic(name)
         self._submission = self._usually = submission
         self._queue = queue
@@ -341,8 +344,10 @@ class Reactor:
                 self._queue_heavy(connection)
             else:
                 ready.append(connection)
-        if read >= self._next_arrival and ready:
-            self._sample_arrival(ready[self.turns % len(ready)], read)
+        if ready:
+            self._turns_to_arrival -= 1
+            if not self._turns_to_arrival:
+                self._sample_arrival(ready[self.turns % len(ready)], read)
         if self.deliveries.waiting or self._backlog.full:
             ready = self._deliver(ready)
         late = False  # are those being read that send a lot?
@@ -396,8 +401,14 @@ class Reactor:
 
     def _sample_arrival(self, connection: Connection, read: int) -> None:
         """How long what a connection has sent has been there, for all that was asked since the last
-        look, as far as the kernel tells."""
-        self._next_arrival = read + ARRIVAL_NS
+        look, as far as the kernel tells. So many turns lie between two looks that ARRIVAL_NS do,
+        about: by the clock, the turns that begin late would be those that are looked at."""
+        if read - self._arrival_at > ARRIVAL_NS:
+            self._arrival_turns = 1 + self._arrival_turns // 4
+        elif self._arrival_turns < MOST_TURNS:
+            self._arrival_turns *= 2
+        self._arrival_at = read
+        self._turns_to_arrival = self._arrival_turns
         waited = waited_ns(connection.socket)
         if waited is not None:
             self._times.record_one(SOCKET, waited, max(self._requests - self._counted, 1))

@@ -107,6 +107,11 @@ def test_figures_follow_what_happens(server: Server, client: RawClient) -> None:
     assert found["used_memory_peak"] >= found["used_memory"]
     assert found["stage_execute"]["calls"] > 6
     assert found["stage_execute"]["p50"] > 0
+    for window in ("10s", "60s"):
+        assert found[f"stage_execute_{window}"]["calls"] > 6
+    assert found["stage_execute_fast_reactor"]["max"] >= found["stage_execute_fast_reactor"]["p99"]
+    assert 0 <= found["executing_thread_reactor-0"]["busy"] <= 1
+    assert 0 < found["inline_share"] <= 1
     assert found["reactor-0"]["connections"] >= 1
     assert found["cf_meta"]["rows_estimate"] == 2
     assert found["aof_current_size"] > 0

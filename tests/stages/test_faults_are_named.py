@@ -235,6 +235,19 @@ def test_cpu_bound_command(patient: MovedTime) -> None:
         wait_for(patient, "cpu", "SORT takes")
 
 
+def test_a_command_over_all_keys(patient: MovedTime) -> None:
+    with patient.client() as client:
+        for start in range(0, 20_000, 1000):
+            pairs = ((f"key:{number}", "v") for number in range(start, start + 1000))
+            client.command("MSET", *itertools.chain.from_iterable(pairs))
+
+    def find(client: RawClient, number: int) -> None:
+        client.command("KEYS", "*nothing*")
+
+    with load(patient, find, ping):
+        wait_for(patient, "cpu", "KEYS takes")
+
+
 def ping(client: RawClient, number: int) -> None:
     client.command("SET", f"small:{number % 100}", "1")
 

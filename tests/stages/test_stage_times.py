@@ -52,7 +52,7 @@ def calls(server: Server, stage: str, lane: str = "", pool: str = "") -> int:
 
 
 def longest(server: Server, stage: str) -> int:
-    figures = server.services.stats.stage_figures()
+    figures, _ = server.services.stats.stage_figures()
     return max((one.all.max_ns for one in figures if one.stage == stage), default=0)
 
 
@@ -177,7 +177,7 @@ def test_resetstat_sets_all_back(server: Server, client: RawClient) -> None:
     stats = server.services.stats
     stats.recent.sample()
     client.command("CONFIG", "RESETSTAT")
-    for one in stats.stage_figures():
+    for one in stats.stage_figures()[0]:
         for said in (one.all, *one.recent.values()):
             assert said.count <= 2, one  # what came after, and the command itself
     assert all(thread.busy <= 1 for thread in stats.thread_figures())

@@ -85,7 +85,8 @@ def stage(
 
 def command(name: str, mean_ns: float, *, per_second: float) -> CommandFigures:
     spent = durations(1000, mean_ns)
-    return CommandFigures(name, 1000, 0, 0, per_second, spent, spent)
+    load = per_second * mean_ns / 1e9
+    return CommandFigures(name, 1000, 0, 0, per_second, spent, spent, load)
 
 
 def queue(name: str = "work", **changes: Any) -> QueueFigures:

@@ -55,6 +55,19 @@ def test_both_protocols_say_the_same(tendis: ServerProcess) -> None:
         assert other.command("STAGES", "DOCTOR")[:1] == b"="
 
 
+def test_info_names_the_bottleneck(tendis: ServerProcess) -> None:
+    with tendis.client() as client:
+        for number in range(100):
+            client.command("SET", "k", number)
+        line = client.value("INFO", "stages").split(b"bottleneck:")[1].splitlines()[0].decode()
+        named = dict(field.split("=") for field in line.split(","))
+        assert list(named) == ["stage", "share", "cause"]
+        assert named["stage"] in latency(client)
+        assert 0.0 < float(named["share"]) <= 1.0
+        client.command("CONFIG", "RESETSTAT")
+        client.command("DEL", "k")
+
+
 def test_every_thread_is_there(tendis: ServerProcess) -> None:
     with tendis.client() as client:
         threads = {

@@ -131,6 +131,19 @@ class Case:
         )
 
     @property
+    def batch_size(self) -> float:
+        """Requests that are executed together, on average."""
+        threads = self.observation.threads
+        batches = sum(thread.batches for thread in threads)
+        return max(sum(thread.requests for thread in threads) / batches, 1.0) if batches else 1.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether threads are busy, but hardly use the CPU."""
+        busy = sum(thread.busy for thread in self.observation.threads)
+        return self.observation.cpus < min(busy, 1.0) / 2
+
+    @property
     def is_starved(self) -> bool:
         """Whether threads are busy without using a CPU or waiting for the disk."""
         disk = sum(map(self.work_share, ("engine", "commit", "fsync")))

@@ -9,9 +9,11 @@ from tendis_py.services.observation import CommandFigures, Finding, QueueFigures
 from tendis_py.services.quantities import counted, duration, percent, size
 
 SLOW_FSYNC_NS = SLOW_READS_NS = 500_000
+SLOW_READ_NS = 30_000
 SLOW_LOCK_NS = 200_000
 SLOW_COMMAND_NS = 1_000_000
-"""On average; what takes less is no fault of its own, however often it happens."""
+"""On average, SLOW_READ_NS for each request of a batch; what takes less is no fault of its own,
+however often it happens."""
 
 NOTABLE_LOAD = 0.25
 """Seconds a second that calls of one command take."""
@@ -78,21 +80,24 @@ def _slow_fsync(case: Case) -> Iterator[Weighed]:
 def _slow_reads(case: Case) -> Iterator[Weighed]:
     spent = case.of("engine")
     work = case.work_share("engine")
-    if work < NOTABLE or spent.mean_ns < SLOW_READS_NS:
+    if work < NOTABLE or spent.mean_ns < max(SLOW_READS_NS, SLOW_READ_NS * case.batch_size):
         return
     now = case.observation
     asked = now.row_cache_hits + now.row_cache_misses
     missed = ""
     if asked:
         missed = f", {percent(now.row_cache_misses / asked)} of rows not in the row cache"
+    how = (
+        "" if case.is_waiting else " It is the CPU rather than the disk: much is read, from memory."
+    )
     yield (
-        work,
+        work if case.is_waiting else work / 3,
         Finding(
             "disk_read",
             "engine",
             case.share("engine"),
             f"{percent(work)} of the time in which requests are worked on goes into reading from "
-            f"RocksDB: {spent}{missed}.",
+            f"RocksDB: {spent}{missed}.{how}",
             "Raise cache-size (rows) and block-cache-size (blocks of files) so that what is asked "
             "for often stays in memory; or put dir on a faster disk. More executor-threads (with "
             "io-threads in models without executors) let more reads go on at once.",
@@ -102,18 +107,17 @@ def _slow_reads(case: Case) -> Iterator[Weighed]:
 
 def _costly_commands(case: Case) -> Iterator[Weighed]:
     """Those that take most of what executing takes, which is a good part of the work, and each call
-    of which is long."""
-    work = case.work_share("execute")
-    if work < NOTABLE:
-        return
-    loads = {
-        one: _load(one) for one in case.observation.commands if not one.name.startswith(NO_LOAD)
-    }
-    total = sum(loads.values())
-    for command in sorted(loads, key=lambda one: -loads[one])[:3]:
-        load, mean_ns = loads[command], _mean_ns(command)
-        least = NOTABLE_LOAD if mean_ns < LONG_COMMAND_NS else LONG_COMMAND_LOAD
-        if mean_ns < SLOW_COMMAND_NS or load < least or load < NOTABLE * total:
+    of which is long. Where threads wait, reads are the disk's rather than theirs."""
+    own, reads = case.work_share("execute"), case.work_share("engine")
+    commands = [one for one in case.observation.commands if not one.name.startswith(NO_LOAD)]
+    total = sum(command.load for command in commands)
+    for command in sorted(commands, key=lambda one: -one.load)[:3]:
+        load, mean_ns = command.load, _mean_ns(command)
+        is_long = mean_ns >= LONG_COMMAND_NS
+        work = own + (reads / 2 if case.is_waiting and is_long else reads * (not case.is_waiting))
+        if work < NOTABLE or mean_ns < SLOW_COMMAND_NS or load < NOTABLE * total:
+            continue
+        if load < (LONG_COMMAND_LOAD if is_long else NOTABLE_LOAD):
             continue
         name = command.name.replace("|", " ").upper()
         yield (
@@ -123,9 +127,8 @@ def _costly_commands(case: Case) -> Iterator[Weighed]:
                 "execute",
                 case.share("execute") * load / total,
                 f"{name} takes {percent(load / total)} of the time in commands: "
-                f"{command.per_second:.1f} calls/s of {duration(mean_ns)} on average, p99 "
-                f"{duration(command.service.p99_ns)}; {percent(work)} of the work is running "
-                "commands.",
+                f"{command.per_second:.1f} calls/s of {duration(mean_ns)} on average; "
+                f"{percent(work)} of the work is running commands.",
                 f"Call {name} less often or on smaller values (SCAN instead of KEYS, ranges "
                 "instead of whole collections); SLOWLOG GET shows with which arguments. "
                 f"{_lanes_advice(case)}",
@@ -148,7 +151,7 @@ def _contended_keys(case: Case) -> Iterator[Weighed]:
     known = sum(part for _, part in keys)
     if known < 0.5:
         named = f"all keys at once, or many{f'; {named}' * bool(named)}"
-    longest = max(case.observation.commands, key=_holding_ns, default=None)
+    longest = max(case.observation.commands, key=_mean_ns, default=None)
     by = ""
     if longest is not None:
         name = longest.name.replace("|", " ").upper()
@@ -221,16 +224,8 @@ def _long_queue_advice(case: Case) -> str:
 
 
 def _mean_ns(command: CommandFigures) -> float:
-    return command.service.sum_ns / command.service.count if command.service.count else 0.0
-
-
-def _load(command: CommandFigures) -> float:
-    """Seconds a second."""
-    return command.per_second * _mean_ns(command) / 1e9
-
-
-def _holding_ns(command: CommandFigures) -> float:
-    return _mean_ns(command) if command.per_second else 0.0
+    """Of a call in the last ten seconds."""
+    return command.load / command.per_second * 1e9 if command.per_second else 0.0
 
 
 CHECKS: tuple[Check, ...] = (
