@@ -45,6 +45,7 @@ OURS = {
     "work-queue-max-requests",
     "work-queue-max-bytes",
     "work-queue-handoff",
+    "slowlog-total-slower-than",
 }
 LISTENING = {"bind", "port", "requirepass"}  # would cut us off
 COMPARED = sorted(
