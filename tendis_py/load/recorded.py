@@ -85,7 +85,8 @@ def _add(
 
 
 def _shown(line: bytes) -> str:
-    return line[:80].decode(errors="replace")
+    text = line[:80].decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 class Replay:
