@@ -21,6 +21,7 @@ from tests.support.servers import (
     ROOT,
     ServerProcess,
     free_port,
+    redis_process,
     running,
     tendis_process,
     wait_until,
@@ -218,10 +219,10 @@ def exporter_metrics(server: ServerProcess, folder: Path) -> str:
     return told
 
 
-def test_the_redis_exporter_finds_what_redis_has(
-    redis_server: ServerProcess, tmp_path: Path
-) -> None:
-    ours = tendis_process(tmp_path)
+def test_the_redis_exporter_finds_what_redis_has(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    theirs, ours = redis_process(folder), tendis_process(tmp_path)
 
     def series(told: str) -> set[str]:
         """Names of metrics, and what of their labels is no figure."""
@@ -231,8 +232,8 @@ def test_the_redis_exporter_finds_what_redis_has(
         }
 
     found = []
-    with running(ours):
-        for server in (redis_server, ours):
+    with running(theirs), running(ours):
+        for server in (theirs, ours):
             with server.client() as client:
                 client.command("FLUSHALL")
                 client.command("SET", "string", "x", "EX", "1000")
@@ -244,7 +245,4 @@ def test_the_redis_exporter_finds_what_redis_has(
             assert "\nredis_up 1\n" in told
             assert '\nredis_exporter_last_scrape_error{err=""} 0\n' in told
             found.append(series(told))
-        with redis_server.client() as client:
-            client.command("FLUSHALL")
-    theirs, own = found
-    assert not theirs - own
+    assert not found[0] - found[1]

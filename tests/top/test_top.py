@@ -156,7 +156,7 @@ def test_the_password_of_the_environment(tmp_path: Path) -> None:
     with running(redis_process(tmp_path, "--unixsocket", path, "--requirepass", "secret")):
         assert "NOAUTH" in top(path).stderr
         printed = top(path, "--interval", "0.1", REDISCLI_AUTH="secret")
-    assert printed.stdout.startswith("redis 8.2.3 at " + path)
+    assert printed.stdout.split()[:4] == ["redis", "8.2.3", "at", path]
 
 
 # Live
