@@ -155,10 +155,10 @@ class Executor:
         batch.is_viewed = True
         counters, own = self.tx.counters, self.tx
         hits, misses = counters.hits, counters.misses
-        with self.keyspace.engine.kept_open:
-            self.tx = Transaction(self.keyspace.view(), counters)
-            assert claim is not None
+        assert claim is not None
+        with self.keyspace.engine.kept_open, self.keyspace.view() as view:
             self.keyspace.locks.release(claim)
+            self.tx = Transaction(view, counters)
             self.tx.pace = own.pace
             self.dispatcher.context.tx = self.tx
             try:

@@ -13,7 +13,7 @@ from array import array
 from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tendis_py.storage.codec import ABSENT, Held, held_bytes
 
@@ -232,17 +232,36 @@ class RowCache:
         )
 
 
-class NoCache(RowCache):
-    """Keeps nothing, but tells ``cache`` when keys were used."""
+class CacheView(RowCache):
+    """What ``cache`` has and had when this was made: nothing in ``written``, where each commit has
+    to put its keys from then on, before it lets the cache have its rows. Keeps nothing itself, but
+    tells the cache when keys were used."""
 
-    __slots__ = ()
+    __slots__ = ("written",)
 
     def __init__(self, cache: RowCache) -> None:
         super().__init__(0)
         self.uses = cache.uses
+        self.written: set[bytes] = set()
+        self.young = cast(Any, _Unwritten(cache, self.written))
 
     def add(self, key: bytes, what: Held) -> None:
         """It is not kept."""
+
+
+class _Unwritten:
+    """Looks like the young generation of a cache."""
+
+    __slots__ = ("_cache", "_written")
+
+    def __init__(self, cache: RowCache, written: set[bytes]) -> None:
+        self._cache = cache
+        self._written = written
+
+    def get(self, key: bytes) -> Any:
+        cache = self._cache
+        row = cache.young.get(key) or cache.old.get(key)
+        return None if key in self._written else row  # in this order
 
 
 def _total_bytes(keys: Iterable[bytes], entries: Collection[Held | None]) -> int:

@@ -13,9 +13,10 @@ import logging
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tendis_py.storage import journal
-from tendis_py.storage.cache import NoCache, RowCache
+from tendis_py.storage.cache import CacheView, RowCache
 from tendis_py.storage.changes import Interest
 from tendis_py.storage.codec import deadline_key, namespace_prefix
 from tendis_py.storage.cursors import Cursors
@@ -125,6 +126,8 @@ class Keyspace:
         self.may_expire: Callable[[], bool] = lambda: True
         """Whether keys whose time has come may be deleted, and whatever else is written that nobody
         has asked for: until then nobody sees such keys, but they count. Set by the services."""
+        self.views: tuple[set[bytes], ...] = ()
+        """For each view the rows that were written since it was made."""
         self.turns = 0
         """Turns begun by all reactors, about: long work sees by it whether there is other work."""
         self.layout = 0
@@ -160,18 +163,25 @@ class Keyspace:
             self.counts.setdefault(stored[index], Counts())
         engine.write((), settings)
 
-    def view(self) -> Keyspace:
-        """The keyspace as it is now, for whoever reads rows by key and holds, for this moment, the
+    @contextmanager
+    def view(self) -> Iterator[Keyspace]:
+        """The keyspace as it is now, for whoever reads rows by key and holds, when this begins, the
         keys that matter: what is committed later does not show. TooLargeError for what can't be
         read so (see ``EngineView``)."""
         view = copy.copy(self)
+        view.cache = cache = CacheView(self.cache)
+        with self.commit_lock:
+            self.views = (*self.views, cache.written)
         view.engine = EngineView(self.engine)
-        view.cache = NoCache(self.cache)
         view.orders = OrderIndexes(0)
         view.interest = Interest()
         view.may_expire = lambda: False
         view.namespaces = self.namespaces.copy()
-        return view
+        try:
+            yield view
+        finally:
+            with self.commit_lock:
+                self.views = tuple(one for one in self.views if one is not cache.written)
 
     def finish_commits(self) -> None:
         """Finish the large commits that a write error has interrupted, now that the folder is open

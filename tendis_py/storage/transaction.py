@@ -368,6 +368,8 @@ class Transaction(Overlay):
     ) -> None:
         """Let the cache have what is committed."""
         cache = self.keyspace.cache
+        for written in self.keyspace.views:
+            written.update(meta, values)
         if self.in_passing:
             cache.drop(meta)
         else:
@@ -414,7 +416,7 @@ class Transaction(Overlay):
                 meta = {key: self.meta[key] for _, key, _ in rows}
                 self._publish(meta, keyspace.cache.growth(meta), {})
             elif family == ROWS:
-                keyspace.cache.update_values({key: value for _, key, value in rows})
+                self._publish({}, 0, {key: value for _, key, value in rows})
             keyspace.cache.trim()
         journal.close()
         drain(self.meta)

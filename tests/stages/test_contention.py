@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tendis_py.server import Server
-from tendis_py.storage.engine import EngineView
+from tendis_py.storage.cache import _Unwritten
 from tendis_py.storage.locks import Claim
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import SECONDS, RawClient, decode, encode_request
@@ -113,20 +113,14 @@ def test_who_reads_many_keys_keeps_nobody_from_them(
     """It reads them as they were when it began."""
     names = [f"key:{number}" for number in range(3000)]
     reading, written = threading.Event(), threading.Event()
-    get = EngineView.get_many, EngineView.get
+    get = _Unwritten.get
 
-    def slow_get(self: EngineView, family: int, key: bytes) -> bytes | None:
+    def slow_get(self: _Unwritten, key: bytes) -> Any:
         reading.set()
         assert written.wait(SECONDS)
-        return get[1](self, family, key)
+        return get(self, key)
 
-    def slow_get_many(self: EngineView, family: int, keys: list[bytes]) -> list[bytes | None]:
-        reading.set()
-        assert written.wait(SECONDS)
-        return get[0](self, family, keys)
-
-    monkeypatch.setattr(EngineView, "get", slow_get)
-    monkeypatch.setattr(EngineView, "get_many", slow_get_many)
+    monkeypatch.setattr(_Unwritten, "get", slow_get)
     with (
         embedded(config_for(tmp_path, threading_model=model, io_threads="2")) as server,
         clients_of(server, 17) as (reader, *others),
