@@ -183,15 +183,15 @@ def test_a_million_commands_at_once(tendis: ServerProcess) -> None:
     assert answer == b"+PONG\r\n" * count
 
 
-def test_a_million_commands_in_a_redis_py_pipeline(tendis_default: ServerProcess) -> None:
+def test_very_many_commands_in_a_redis_py_pipeline(tendis_default: ServerProcess) -> None:
     """redis-py sends everything before it reads anything."""
     client = redis.Redis(port=tendis_default.port, protocol=2, socket_timeout=120)
     with client, bystander(tendis_default):
         pipeline = client.pipeline(transaction=False)
-        for number in range(1_000_000):
+        for number in range(300_000):
             pipeline.set(f"key:{number % 1000}", number)
         assert all(pipeline.execute())
-        assert client.get("key:999") == b"999999"
+        assert client.get("key:999") == b"299999"
     with tendis_default.client() as raw:
         raw.command("FLUSHALL")
 
