@@ -16,6 +16,7 @@ import select
 import socket
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ class Connection:
         """Open loop: when each request was due, when it was sent, its kind."""
 
 
-class Generator:
+class Generator(ABC):
     """What closed and open loop have in common. ``run`` once, which closes ``epoll`` and sockets.
 
     ``epoll`` has to be older than the sockets: its descriptor must be below 1024 for ``select``.
@@ -323,13 +324,13 @@ class Generator:
         self._epoll.unregister(descriptor)
         connection.socket.close()
 
+    @abstractmethod
     def _start(self, now: int) -> None:
         """Send the first requests, or know when they are due."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _turn(self, events: list[tuple[int, int]]) -> None:
         """Receive and send what can be."""
-        raise NotImplementedError
 
     def _owes(self) -> bool:
         """Whether anything that should be sent and answered was not."""
@@ -339,9 +340,9 @@ class Generator:
         """For how many ns the oldest request that is due has waited to be sent."""
         return 0
 
+    @abstractmethod
     def _give_up(self, now: int) -> None:
         """Count what is still owed as having taken until now."""
-        raise NotImplementedError
 
 
 class ClosedLoop(Generator):
