@@ -8,6 +8,7 @@ finds nothing else under way.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -149,15 +150,19 @@ class Executor:
         )
 
     def _execute_on_view(self, batch: Batch) -> bool:
-        """As ``execute``, on the keyspace as it is now: the keys are others' meanwhile. Comes
-        ``again``, to have them to itself, if it can't be read so."""
+        """As ``execute``, on the keyspace as it is now: the keys are others' meanwhile. What can't
+        be read so is executed with the keys held."""
         claim, batch.claim = batch.claim, None
         batch.is_viewed = True
         counters, own = self.tx.counters, self.tx
         hits, misses = counters.hits, counters.misses
         assert claim is not None
-        with self.keyspace.engine.kept_open, self.keyspace.view() as view:
-            self.keyspace.locks.release(claim)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.keyspace.engine.kept_open)
+                view = stack.enter_context(self.keyspace.view())
+            finally:
+                self.keyspace.locks.release(claim)
             self.tx = Transaction(view, counters)
             self.tx.pace = own.pace
             self.dispatcher.context.tx = self.tx
@@ -170,11 +175,11 @@ class Executor:
                     self._finish([batch], self.tx)
             finally:
                 self.tx = self.dispatcher.context.tx = own
-        if not is_done:
-            counters.hits, counters.misses = hits, misses
-            batch.replies, batch.slow_next = [], ()
-            self.again(batch)
-        return is_done
+        if is_done:
+            return True
+        counters.hits, counters.misses = hits, misses
+        batch.replies, batch.slow_next, batch.executed = [], (), 0
+        return self.execute(batch)
 
     def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
         """Whether the batch has its ``keys`` now. Of several clients only those wait who want what

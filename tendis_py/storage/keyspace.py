@@ -170,14 +170,14 @@ class Keyspace:
         read so (see ``EngineView``)."""
         view = copy.copy(self)
         view.cache = cache = CacheView(self.cache)
-        with self.commit_lock:
-            self.views = (*self.views, cache.written)
-        view.engine = EngineView(self.engine)
         view.orders = OrderIndexes(0)
         view.interest = Interest()
         view.may_expire = lambda: False
         view.namespaces = self.namespaces.copy()
+        with self.commit_lock:
+            self.views = (*self.views, cache.written)
         try:
+            view.engine = EngineView(self.engine)
             yield view
         finally:
             with self.commit_lock:
