@@ -71,7 +71,7 @@ class Dispatcher:
     """Runs requests on ``tx``, and counts with its ``counters``. Not thread-safe.
 
     ``defers``: stop before a command of the slow lane instead of running it. ``locks``: as of
-    ``Unblocking``.
+    ``Context``.
     """
 
     def __init__(
@@ -83,7 +83,9 @@ class Dispatcher:
         defers: bool = False,
         locks: bool = False,
     ) -> None:
-        self.context = Context(tx, services, self.call, self._run_unit, self._need_slow_lane)
+        self.context = Context(
+            tx, services, self.call, self._run_unit, self._need_slow_lane, locks=locks
+        )
         self.services = services
         self.defers = defers
         self.stop = Stop.TURN
@@ -95,7 +97,7 @@ class Dispatcher:
         queued, less what EXEC has run besides itself."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
-        self.unblocking = Unblocking(self.context, counters, self.call, locks=locks)
+        self.unblocking = Unblocking(self.context, counters, self.call)
         self._end_unit = self.unblocking.end_unit
         self.ran: list[Named] = []
         """The commands that ``_run_plain`` has run, until ``take_ran``."""

@@ -255,7 +255,7 @@ class Executor:
         if hotkeys.active or self._looks_closely:
             self._looks_closely = hotkeys.draws()
             self.dispatcher.look_closely(self._looks_closely)
-        self.dispatcher.unblocking.claim = batch.claim
+        self.dispatcher.context.claim = batch.claim
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run

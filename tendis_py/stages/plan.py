@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
-from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Command, Lane
+from tendis_py.commands.claims import claims_of
+from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Lane
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session, Transaction
-from tendis_py.storage.pacing import ITEMS_AT_ONCE
 
 _find = REGISTRY.find
 
@@ -44,10 +44,10 @@ def plan(session: Session, requests: list[Request], *, in_slow_lane: bool = Fals
         if command.lane_of(request) is Lane.SLOW:
             if number:
                 break
-            return Plan(_keys_of(command, request) if in_slow_lane else set(), Lane.SLOW)
+            return Plan(claims_of(command, request) if in_slow_lane else set(), Lane.SLOW)
         lane = Lane.FAST
         if keys is not None:
-            found = _keys_of(command, request)
+            found = claims_of(command, request)
             keys = None if found is None else keys | found if keys else found
     return Plan(keys, lane)
 
@@ -90,7 +90,7 @@ def plan_of(request: Request) -> Plan:
     command = _find(request)
     if command is None or command.lane is Lane.CONTROL:
         return Plan(set(), Lane.CONTROL)
-    return Plan(_keys_of(command, request), command.lane_of(request))
+    return Plan(claims_of(command, request), command.lane_of(request))
 
 
 def _plan_of_unit(
@@ -138,22 +138,3 @@ def _with(keys: set[bytes] | None, more: set[bytes] | None) -> set[bytes] | None
         return None
     keys |= more
     return keys
-
-
-def _keys_of(command: Command, request: Request) -> set[bytes] | None:
-    """The keys to lock for one request; None for all: it is exclusive, or uses keys that can't be
-    told from its arguments. No keys at all for one that reads a snapshot (KEYS)."""
-    if command.exclusive:
-        return None
-    if command.find_claims is not None:
-        claimed = command.find_claims(request)
-        return None if claimed is None else set(claimed)
-    return _set_of(command.keys_in(request))
-
-
-def _set_of(keys: list[bytes]) -> set[bytes]:
-    """``keys`` without repeats; others get the GIL in between where there are many."""
-    found = set(keys[:ITEMS_AT_ONCE])
-    for start in range(ITEMS_AT_ONCE, len(keys), ITEMS_AT_ONCE):
-        found.update(keys[start : start + ITEMS_AT_ONCE])
-    return found
