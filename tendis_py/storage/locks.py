@@ -170,8 +170,8 @@ class KeyLocks:
         _tell(granted)
 
     def set_busy(self, claim: Claim, reason: str) -> None:
-        """Who wants a key of ``claim``, a long one that is held, is to be told ``reason`` rather than
-        wait: those who do are withdrawn, and told to ask again."""
+        """Who wants a key of ``claim``, a long one that is held, is to be told ``reason`` rather
+        than wait: those who do are withdrawn, and told to ask again."""
         with self._mutex:
             if claim not in self._held or claim.busy:
                 return
