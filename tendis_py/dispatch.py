@@ -26,6 +26,7 @@ from tendis_py.errors import (
     ReplyError,
     StorageError,
     TooLargeError,
+    UndeclaredKeysError,
     UnreadableError,
     WriteFailedError,
     exec_aborted,
@@ -239,9 +240,9 @@ class Dispatcher:
                         break
                 reply = command.handler(context, request)
                 payload = session.encoders[type(reply)](reply)
-            except TooLargeError:
+            except TooLargeError as error:
                 context.tx.rollback_command()
-                self.stop = Stop.SLOW
+                self._put_off(session, error)
                 put_off = 1
                 break
             except BlockedError as blocked:
@@ -392,9 +393,9 @@ class Dispatcher:
             return queued
         try:
             payload = self.call(command, requests[queued], read)
-        except TooLargeError:
+        except TooLargeError as error:
             if not queued:
-                self.stop = Stop.SLOW
+                self._put_off(session, error)
             return queued
         session.last_command = command.name
         self._end_unit()
@@ -433,12 +434,20 @@ class Dispatcher:
                 return False
             payload = ending
         except (HeldError, TooLargeError) as stop:
-            self.stop = Stop.HELD if isinstance(stop, HeldError) else Stop.SLOW
+            if isinstance(stop, HeldError):
+                self.stop = Stop.HELD
+            else:
+                self._put_off(session, stop)
             session.put_off_request()
             self.context.later.clear()
             return False
         self._reply(session, payload, replies)
         return True
+
+    def _put_off(self, session: Session, error: TooLargeError) -> None:
+        """The request is for the slow lane, or to have another turn there."""
+        self.stop = Stop.SLOW
+        session.needs_all_keys = isinstance(error, UndeclaredKeysError)
 
     def _reply(self, session: Session, payload: Payload, replies: list[Payload]) -> None:
         """Answer a request that has run or was refused, and say what comes after the reply."""
@@ -580,7 +589,7 @@ def _queue_first(session: Session, requests: list[Request]) -> int:
     transaction = session.transaction
     assert transaction is not None
     queued = arguments = 0
-    may_write, is_slow = transaction.may_write, transaction.is_slow
+    may_write, is_slow, apart = transaction.may_write, transaction.is_slow, transaction.apart
     last = None
     for request in requests:
         command = _table.get(request[0])
@@ -592,12 +601,14 @@ def _queue_first(session: Session, requests: list[Request]) -> int:
         arguments += size
         may_write |= command.may_write
         is_slow |= command.runs_once
+        apart |= command.apart
     if last is not None:
         session.last_command = last.name
     if not (transaction.failed or session.stale):  # else EXEC will run nothing
         transaction.requests += requests[:queued]
         transaction.arguments += arguments
         transaction.may_write, transaction.is_slow = may_write, is_slow
+        transaction.apart = apart
     return queued
 
 

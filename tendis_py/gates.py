@@ -102,6 +102,7 @@ def queue(session: Session, command: Command, request: Request) -> None:
     transaction.requests.append(request)
     transaction.arguments += len(request)
     transaction.may_write |= command.may_write
+    transaction.apart |= command.apart
     transaction.is_slow |= command.runs_once or command.lane_of(request) is Lane.SLOW
 
 
