@@ -226,6 +226,13 @@ ANOTHER_CHILD = (
     "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
     "order to schedule a BGSAVE whenever possible."
 )
+NO_CLUSTER = "ERR This instance has cluster support disabled"
+NO_FAILOVER = "ERR No failover in progress."
+FAILOVER_NEEDS_REPLICAS = "ERR FAILOVER requires connected replicas."
+FAILOVER_TIMEOUT = "ERR FAILOVER timeout must be greater than 0"
+INVALID_MASTER_PORT = "ERR Invalid master port"
+NO_REPLICATION = "ERR This server can't become a replica: it has no replication"
+NO_REPLICAS = "ERR This server can't have replicas: it has no replication"
 MODULE_NOT_ALLOWED = (
     'ERR MODULE command not allowed. If the enable-module-command option is set to "local", you '
     "can run it from a local connection, otherwise you need to set this option in the "
