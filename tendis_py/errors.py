@@ -350,6 +350,29 @@ GEO_COUNT = "ERR COUNT must be > 0"
 GEO_ANY = "ERR the ANY argument requires COUNT argument"
 SORT_NOT_FLOAT = "ERR One or more scores can't be converted into double"
 
+LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
+LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
+LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
+LIBRARY_NAMED_TWICE = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_EMPTY = "ERR No functions registered"
+LIBRARY_NAME_MISSING = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND = "ERR Function not found"
+FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_RESTORE_POLICY = (
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
+FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
+FUNCTIONS_ONLY = "ERR given type is not a function"
+PAYLOAD_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
+FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
+NUMKEYS_NEGATIVE = "ERR Number of keys can't be negative"
+
 
 def wrong_type() -> ReplyError:
     return ReplyError(WRONG_TYPE)
@@ -564,3 +587,34 @@ def overlapping_prefixes(prefix: bytes, which: str, other: bytes) -> ReplyError:
         f"ERR Prefix '{c_text(prefix)}' overlaps with {which} prefix '{c_text(other)}'. "
         "Prefixes for a single client must not overlap."
     )
+
+
+def library_exists(name: bytes) -> str:
+    return f"ERR Library '{printable(name)}' already exists"
+
+
+def joined_library_exists(name: bytes) -> str:
+    """The same, where it comes from a payload."""
+    return f"ERR Library {printable(name)} already exists"
+
+
+def function_exists(name: bytes) -> str:
+    return f"ERR Function {printable(name)} already exists"
+
+
+def library_metadata(word: bytes) -> str:
+    return f"ERR Invalid metadata value given: {printable(word.partition(bytes(1))[0])}"
+
+
+def unknown_engine(name: bytes) -> str:
+    return f"ERR Engine '{printable(name)}' not found"
+
+
+def function_option(word: bytes) -> ReplyError:
+    """Of FUNCTION LOAD."""
+    return ReplyError(f"ERR Unknown option given: {printable(word.partition(bytes(1))[0])}")
+
+
+def function_argument(word: bytes) -> ReplyError:
+    """Of FUNCTION LIST."""
+    return ReplyError(f"ERR Unknown argument {printable(word.partition(bytes(1))[0])}")

@@ -15,6 +15,7 @@ from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
 from tendis_py.services.disk import Disk
 from tendis_py.services.figures import Figures
+from tendis_py.services.functions import open_catalogue
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.hotkeys import HotKeys
@@ -61,6 +62,7 @@ class Services:
         self.config = config
         self.keyspace = keyspace
         self.clock = clock
+        open_catalogue(keyspace)
         self.clients = Clients(lambda: config.maxclients)
         self.pubsub = PubSub(self.clients)
         self.global_gates = GlobalGates()
