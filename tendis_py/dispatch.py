@@ -114,7 +114,17 @@ class Dispatcher:
         """Whether HOTKEYS is told of each of the requests that follow, which then run one by
         one."""
         self._notes_keys = wants
-        self._global_gates = ALL_CLOSED if wants else self.services.global_gates
+        self._choose_gates()
+
+    def refuse(self, reason: str) -> None:
+        """Refuse with ``reason``, if it is one, requests that need keys which their batch has not
+        locked."""
+        self.context.refusal = reason
+        self._choose_gates()
+
+    def _choose_gates(self) -> None:
+        closely = self._notes_keys or self.context.refusal
+        self._global_gates = ALL_CLOSED if closely else self.services.global_gates
 
     def replace_transaction(self) -> StorageTransaction:
         """Go on with a fresh transaction, which is returned; the old one is another's now."""

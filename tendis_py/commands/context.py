@@ -52,6 +52,7 @@ class Context:
         "locks",
         "need_slow_lane",
         "nested",
+        "refusal",
         "replies",
         "run_unit",
         "services",
@@ -85,6 +86,8 @@ class Context:
         self.locks = locks
         """Whether only the keys of ``claim`` are the batch's, and none without one; else all are
         where there is none."""
+        self.refusal = ""
+        """What a request is refused with whose keys are not all locked."""
         self.nested = False
         """Whether the running command is part of another, and must not wait."""
 
@@ -99,7 +102,7 @@ class Context:
         """Whether the locks of ``keys`` are held; None: of all."""
         claim = self.claim
         if claim is None:
-            return not self.locks
+            return not self.locks or (keys is not None and not keys)
         return claim.keys is None or (keys is not None and keys <= claim.keys)
 
     def require(self, command: Command, request: Request) -> None:
@@ -113,6 +116,11 @@ class Context:
         keys that it does not name."""
         if not self.holds(None):
             raise UndeclaredKeysError
+
+    def be_busy(self, reason: str) -> None:
+        """Have nobody wait for the batch's keys any more: who wants one is answered ``reason``."""
+        if self.claim is not None:
+            self.tx.keyspace.locks.set_busy(self.claim, reason)
 
     def push(self, message: Message, sessions: Iterable[Session]) -> None:
         """Tell ``sessions`` of ``message``: the own one at this place among its replies, the others

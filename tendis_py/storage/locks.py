@@ -158,6 +158,13 @@ class KeyLocks:
         with self._mutex:
             return self._is_free(Claim(keys))
 
+    def long_held(self) -> list[Claim]:
+        """The long claims that are held."""
+        if not self._long:
+            return []
+        with self._mutex:
+            return [claim for claim in self._held if claim.is_long]
+
     def release(self, claim: Claim) -> None:
         granted: list[Claim] = []
         with self._mutex:
@@ -170,8 +177,8 @@ class KeyLocks:
         _tell(granted)
 
     def set_busy(self, claim: Claim, reason: str) -> None:
-        """Who wants a key of ``claim``, a long one that is held, is to be told ``reason`` rather than
-        wait: those who do are withdrawn, and told to ask again."""
+        """Who wants a key of ``claim``, a long one that is held, is to be told ``reason`` rather
+        than wait: those who do are withdrawn, and told to ask again."""
         with self._mutex:
             if claim not in self._held or claim.busy:
                 return
