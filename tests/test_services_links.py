@@ -9,7 +9,8 @@ import pytest
 
 from tendis_py.services.clock import ManualClock
 from tendis_py.services.links import KEPT_SECONDS, MOST_KEPT, Links, Target
-from tendis_py.session import GONE, Session
+from tendis_py.session import Session
+from tendis_py.stages.connection import GONE
 
 
 @dataclass(eq=False)
