@@ -240,6 +240,10 @@ FAILOVER_TIMEOUT = "ERR FAILOVER timeout must be greater than 0"
 INVALID_MASTER_PORT = "ERR Invalid master port"
 NO_REPLICATION = "ERR This server can't become a replica: it has no replication"
 NO_REPLICAS = "ERR This server can't have replicas: it has no replication"
+MIGRATE_KEY_AND_KEYS = (
+    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+)
+NO_TARGET = "IOERR error or timeout connecting to the client"
 MODULE_NOT_ALLOWED = (
     'ERR MODULE command not allowed. If the enable-module-command option is set to "local", you '
     "can run it from a local connection, otherwise you need to set this option in the "
@@ -625,3 +629,13 @@ def function_option(word: bytes) -> ReplyError:
 def function_argument(word: bytes) -> ReplyError:
     """Of FUNCTION LIST."""
     return ReplyError(f"ERR Unknown argument {printable(word.partition(bytes(1))[0])}")
+
+
+def target_failed(step: str) -> ReplyError:
+    """The server that keys are to move to does not do its part; ``step``: reading or writing."""
+    return ReplyError(f"IOERR error or timeout {step} to target instance")
+
+
+def target_refused(line: bytes) -> ReplyError:
+    """``line``: its error, without the ``-``."""
+    return ReplyError(f"ERR Target instance replied with error: {printable(line)}")
