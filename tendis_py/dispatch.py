@@ -26,6 +26,7 @@ from tendis_py.errors import (
     ReplyError,
     StorageError,
     TooLargeError,
+    UndeclaredKeysError,
     UnreadableError,
     WriteFailedError,
     exec_aborted,
@@ -71,7 +72,7 @@ class Dispatcher:
     """Runs requests on ``tx``, and counts with its ``counters``. Not thread-safe.
 
     ``defers``: stop before a command of the slow lane instead of running it. ``locks``: as of
-    ``Unblocking``.
+    ``Context``.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Dispatcher:
         defers: bool = False,
         locks: bool = False,
     ) -> None:
-        self.context = Context(tx, services, self.call, self._run_unit, self._need_slow_lane)
+        self.context = Context(
+            tx, services, self.call, self._run_unit, self._need_slow_lane, locks=locks
+        )
         self.services = services
         self.defers = defers
         self.stop = Stop.TURN
@@ -95,7 +98,7 @@ class Dispatcher:
         queued, less what EXEC has run besides itself."""
         self.counters = counters
         self.slow: list[SlowCommand] = []
-        self.unblocking = Unblocking(self.context, counters, self.call, locks=locks)
+        self.unblocking = Unblocking(self.context, counters, self.call)
         self._end_unit = self.unblocking.end_unit
         self.ran: list[Named] = []
         """The commands that ``_run_plain`` has run, until ``take_ran``."""
@@ -111,7 +114,17 @@ class Dispatcher:
         """Whether HOTKEYS is told of each of the requests that follow, which then run one by
         one."""
         self._notes_keys = wants
-        self._global_gates = ALL_CLOSED if wants else self.services.global_gates
+        self._choose_gates()
+
+    def refuse(self, reason: str) -> None:
+        """Refuse with ``reason``, if it is one, requests that need keys which their batch has not
+        locked."""
+        self.context.refusal = reason
+        self._choose_gates()
+
+    def _choose_gates(self) -> None:
+        closely = self._notes_keys or self.context.refusal
+        self._global_gates = ALL_CLOSED if closely else self.services.global_gates
 
     def replace_transaction(self) -> StorageTransaction:
         """Go on with a fresh transaction, which is returned; the old one is another's now."""
@@ -237,9 +250,9 @@ class Dispatcher:
                         break
                 reply = command.handler(context, request)
                 payload = session.encoders[type(reply)](reply)
-            except TooLargeError:
+            except TooLargeError as error:
                 context.tx.rollback_command()
-                self.stop = Stop.SLOW
+                self._put_off(session, error)
                 put_off = 1
                 break
             except BlockedError as blocked:
@@ -390,9 +403,9 @@ class Dispatcher:
             return queued
         try:
             payload = self.call(command, requests[queued], read)
-        except TooLargeError:
+        except TooLargeError as error:
             if not queued:
-                self.stop = Stop.SLOW
+                self._put_off(session, error)
             return queued
         session.last_command = command.name
         self._end_unit()
@@ -431,12 +444,20 @@ class Dispatcher:
                 return False
             payload = ending
         except (HeldError, TooLargeError) as stop:
-            self.stop = Stop.HELD if isinstance(stop, HeldError) else Stop.SLOW
+            if isinstance(stop, HeldError):
+                self.stop = Stop.HELD
+            else:
+                self._put_off(session, stop)
             session.put_off_request()
             self.context.later.clear()
             return False
         self._reply(session, payload, replies)
         return True
+
+    def _put_off(self, session: Session, error: TooLargeError) -> None:
+        """The request is for the slow lane, or to have another turn there."""
+        self.stop = Stop.SLOW
+        session.needs_all_keys = isinstance(error, UndeclaredKeysError)
 
     def _reply(self, session: Session, payload: Payload, replies: list[Payload]) -> None:
         """Answer a request that has run or was refused, and say what comes after the reply."""
@@ -578,7 +599,7 @@ def _queue_first(session: Session, requests: list[Request]) -> int:
     transaction = session.transaction
     assert transaction is not None
     queued = arguments = 0
-    may_write, is_slow = transaction.may_write, transaction.is_slow
+    may_write, is_slow, apart = transaction.may_write, transaction.is_slow, transaction.apart
     last = None
     for request in requests:
         command = _table.get(request[0])
@@ -590,12 +611,14 @@ def _queue_first(session: Session, requests: list[Request]) -> int:
         arguments += size
         may_write |= command.may_write
         is_slow |= command.runs_once
+        apart |= command.apart
     if last is not None:
         session.last_command = last.name
     if not (transaction.failed or session.stale):  # else EXEC will run nothing
         transaction.requests += requests[:queued]
         transaction.arguments += arguments
         transaction.may_write, transaction.is_slow = may_write, is_slow
+        transaction.apart = apart
     return queued
 
 

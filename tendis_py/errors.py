@@ -49,6 +49,11 @@ class TooLargeError(Exception):
     """A command has found out that it takes too long for the fast lane; it has written nothing."""
 
 
+class UndeclaredKeysError(TooLargeError):
+    """A command is about to use keys that its batch has not locked: it is to run again, with the
+    locks of all."""
+
+
 class BlockedError(Exception):
     """A request waits for something to happen, with ``wait`` (services/waiters.py)."""
 

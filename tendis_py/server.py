@@ -29,6 +29,7 @@ from tendis_py.pidfile import PidFile
 from tendis_py.services import Services
 from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.stages.accept import Doorkeeper, deal, stop_dealing
+from tendis_py.stages.apart import ApartThreads
 from tendis_py.stages.doors import Doors
 from tendis_py.stages.execute import Executor, Locking
 from tendis_py.stages.listening import ListenError
@@ -115,6 +116,7 @@ class Server:
             model.submission is Submission.QUEUE and executors == 1
         )
         locking = Locking.NONE if alone else Locking.KEYS
+        self.apart = ApartThreads(partial(_new_apart, services))
         self.pools: list[ExecutorPool] = []
         self.queue: WorkQueue | None = None
         self.slow_queue: WorkQueue | None = None
@@ -155,6 +157,11 @@ class Server:
             )
             for index in range(reactors)
         ]
+        for reactor in self.reactors:
+            reactor.executor.apart = self.apart.take
+        for pool in self.pools:
+            for executor in pool.executors:
+                executor.apart = self.apart.take
 
     def _follow_settings(self) -> None:
         """What CONFIG SET has to change in the stages, besides the setting."""
@@ -383,6 +390,7 @@ class Server:
                 await trio.sleep(0.01)
         for pool in self.pools:
             await trio.to_thread.run_sync(pool.stop)
+        await trio.to_thread.run_sync(self.apart.stop)
         for reactor in self.reactors:
             reactor.stop()
 
@@ -402,6 +410,12 @@ class Server:
             self.reactors[0].submit_job(job)
         await done.wait()
         return errors == [None]
+
+
+def _new_apart(services: Services, name: str) -> Executor:
+    executor = Executor(services, locking=Locking.KEYS, name=name)
+    executor.tx.pace.rests = True
+    return executor
 
 
 def _wake_up() -> None:

@@ -121,7 +121,7 @@ class Tracking:
 class Transaction:
     """What a client has asked for since MULTI, and what EXEC needs to know of it beforehand."""
 
-    __slots__ = ("arguments", "began_at", "failed", "is_slow", "may_write", "requests")
+    __slots__ = ("apart", "arguments", "began_at", "failed", "is_slow", "may_write", "requests")
 
     def __init__(self, began_at: int = 0) -> None:
         self.began_at = began_at
@@ -133,6 +133,8 @@ class Transaction:
         """Whether a request was refused: EXEC runs nothing then."""
         self.is_slow = False
         """Whether one is for the slow lane, or must not be begun twice."""
+        self.apart = False
+        """Whether one may take as long as it likes (``Command.apart``)."""
         self.may_write = False
 
 
@@ -157,6 +159,7 @@ class Session:
         "local_address",
         "mailbox",
         "name",
+        "needs_all_keys",
         "net_in",
         "net_out",
         "no_evict",
@@ -213,6 +216,8 @@ class Session:
         self.mailbox: Mailbox | None = None
         """For what it is told unasked, in order with its replies; see ``services/pushes.py``."""
         self.tracking: Tracking | None = None
+        self.needs_all_keys = False
+        """Whether its next request is known to use keys that it does not name."""
         self.reset(authenticated)
 
     def reset(self, authenticated: bool) -> None:

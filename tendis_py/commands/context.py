@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tendis_py.commands.claims import claims_of
 from tendis_py.commands.registry import REGISTRY
-from tendis_py.errors import DB_INDEX, BlockedError, ReplyError
+from tendis_py.errors import DB_INDEX, BlockedError, ReplyError, UndeclaredKeysError
 from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import NULL_ARRAY, Payload, Reply
@@ -16,6 +18,7 @@ from tendis_py.resp.requests import Request
 from tendis_py.services.pushes import deliver
 from tendis_py.services.waiters import Wait
 from tendis_py.storage.database import Database
+from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -42,10 +45,13 @@ class Context:
 
     __slots__ = (
         "call",
+        "claim",
         "db",
         "later",
+        "locks",
         "need_slow_lane",
         "nested",
+        "refusal",
         "replies",
         "run_unit",
         "services",
@@ -65,6 +71,8 @@ class Context:
         call: Call,
         run_unit: RunUnit,
         need_slow_lane: Callable[[], None],
+        *,
+        locks: bool = False,
     ) -> None:
         self.tx = tx
         self.services = services
@@ -73,6 +81,12 @@ class Context:
         self.need_slow_lane = need_slow_lane
         self.later: list[Message] = []
         """What the session is told after the reply to its request (to EXEC as a whole)."""
+        self.claim: Claim | None = None
+        self.locks = locks
+        """Whether only the keys of ``claim`` are the batch's, and none without one; else all are
+        where there is none."""
+        self.refusal = ""
+        """What a request is refused with whose keys are not all locked."""
         self.nested = False
         """Whether the running command is part of another, and must not wait."""
 
@@ -82,6 +96,30 @@ class Context:
         self.db = self.tx.database(session.database)
         self.tx.touches = not session.no_touch
         self.tx.author = session
+
+    def holds(self, keys: AbstractSet[bytes] | None) -> bool:
+        """Whether the locks of ``keys`` are held; None: of all."""
+        claim = self.claim
+        if claim is None:
+            return not self.locks or (keys is not None and not keys)
+        return claim.keys is None or (keys is not None and keys <= claim.keys)
+
+    def require(self, command: Command, request: Request) -> None:
+        """To be called before a command runs as part of another that has not named its keys.
+        UndeclaredKeysError if they are not all locked: everything is run again, with all keys."""
+        if not self.holds(None) and not self.holds(claims_of(command, request)):
+            raise UndeclaredKeysError
+
+    def require_all(self) -> None:
+        """UndeclaredKeysError if not all keys are locked: as ``require``, for what is known to use
+        keys that it does not name."""
+        if not self.holds(None):
+            raise UndeclaredKeysError
+
+    def be_busy(self, reason: str) -> None:
+        """Have nobody wait for the batch's keys any more: who wants one is answered ``reason``."""
+        if self.claim is not None:
+            self.tx.keyspace.locks.set_busy(self.claim, reason)
 
     def push(self, message: Message, sessions: Iterable[Session]) -> None:
         """Tell ``sessions`` of ``message``: the own one at this place among its replies, the others
