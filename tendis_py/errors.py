@@ -256,6 +256,22 @@ DEBUG_NOT_ALLOWED = (
     "run it from a local connection, otherwise you need to set this option in the configuration "
     "file, and then restart the server."
 )
+RELOAD_OPTIONS = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
+NOT_RELOADED = "ERR Error trying to load the RDB dump, check server logs."
+NO_SUCH_PROTOCOL_TYPE = (
+    "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|"
+    "null|array|set|map|attrib|push|verbatim|true|false"
+)
+RESP2_NOT_SUPPORTED = "ERR RESP2 is not supported by this command"
+NOT_SDS = "ERR Not an sds encoded string."
+NOT_LISTPACK = "ERR Not a listpack encoded object."
+NOT_QUICKLIST = "ERR Not a quicklist encoded object."
+NO_HASH_TABLE = "ERR The value stored at the specified key is not represented using an hash table"
+NO_SUCH_DATABASE = "ERR Out of range database"
+PACKED_THRESHOLD = "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
+NO_CLIENT_EVICTION = "ERR maxmemory-clients is disabled."
+CLUSTER_MODE_ONLY = "ERR Debug option only available for cluster mode enabled setup!"
+NO_SECRET = "ERR Internal secret is missing"
 INVALID_CURSOR = "ERR invalid cursor"
 NO_NOVALUES = "ERR NOVALUES option can only be used in HSCAN"
 INVALID_FIRST_DB = "ERR invalid first DB index"
@@ -489,6 +505,11 @@ def not_while_subscribed(command: str) -> ReplyError:
 
 def hotkeys_metric_again(name: str) -> ReplyError:
     return ReplyError(f"ERR METRICS {name} defined more than once!")
+
+
+def refused_debugging(form: str) -> ReplyError:
+    """Of what would end or damage the process, or is about Redis' own memory."""
+    return ReplyError(f"ERR DEBUG {form} is not supported by tendis-py")
 
 
 def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
