@@ -182,7 +182,9 @@ class Runtime:
     def forget_compiled(self) -> None:
         self._compiled.clear()
 
-    def run(self, function: LuaFunction, protocol: int, arguments: Sequence[bytes], keys: int) -> Any:
+    def run(
+        self, function: LuaFunction, protocol: int, arguments: Sequence[bytes], keys: int
+    ) -> Any:
         """Call a script's ``function``, of whose ``arguments`` the first so many are ``keys``: its
         reply, encoded for a client that speaks ``protocol`` unless it is a string.
 

@@ -31,6 +31,7 @@ UNDOCUMENTED = frozenset(
     (
         *(("debug", "syntax"), ("lolwut", "complexity"), ("lolwut", "syntax")),
         *(("monitor", "complexity"), ("xread", "complexity")),
+        *(("sync", "complexity"), ("psync", "complexity")),
     )
 )
 """What Redis does not say of a command, and we do."""

@@ -219,9 +219,7 @@ class Caller:
         claim = ctx.claim
         at = command.single_key
         if (claim is None and ctx.locks) or (
-            claim is not None
-            and claim.keys is not None
-            and not (at and request[at] in claim.keys)
+            claim is not None and claim.keys is not None and not (at and request[at] in claim.keys)
         ):
             ctx.require(command, request)
         self.calls += 1
