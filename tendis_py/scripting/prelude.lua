@@ -740,9 +740,10 @@ sethook(check_hook, "", host.instructions)
 
 -- Whatever is loaded without an environment of ours, or made by Python, finds nothing. What lupa
 -- looks up itself is there, so that to look it up takes no memory.
-for name in pairs(_G) do
-    rawset(_G, name, nil)
+local originals = _G
+for name in next, originals do
+    originals[name] = nil
 end
-rawset(_G, "debug", false)
+originals.debug = false
 
 return exported

@@ -85,7 +85,7 @@ class Caller:
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
-        self.runtime = Runtime(self, limit=limit, version=_VERSION, install=dict)
+        self.runtime = Runtime(self, limit=limit, version=_VERSION, install=lambda _: {})
         self._converters = converters(self.runtime.lua.table_from, self._claim_room)
 
     def ready(self) -> Runtime:
