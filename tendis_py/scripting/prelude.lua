@@ -15,6 +15,7 @@ local assert, error, gcinfo, loadstring, load = assert, error, gcinfo, loadstrin
 local next, pairs, pcall, rawget, rawset, select = next, pairs, pcall, rawget, rawset, select
 local getmetatable, setmetatable, setfenv, tostring = getmetatable, setmetatable, setfenv, tostring
 local type, unpack, xpcall, collectgarbage = type, unpack, xpcall, collectgarbage
+local tonumber = tonumber
 local format, gsub, find, sub = string.format, string.gsub, string.find, string.sub
 local concat, insert, foreach = table.concat, table.insert, table.foreach
 local floor = math.floor
