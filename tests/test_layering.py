@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LEAVES,
     },
     "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
+    "scripting": LEAVES,
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
     "commands": {"types", "storage", "services", "session", "resp", "config", "log", *LEAVES},
@@ -79,6 +80,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "hypercorn": ("http",),
     "prometheus_client": ("http.metrics",),
     "opentelemetry": ("traces",),
+    "lupa": ("scripting",),
 }
 """Outside package → the modules that may import it."""
 
