@@ -12,7 +12,10 @@ local LONG = 0x8000000000000000
 local WORD = 0x100000000
 local LARGEST_INTEGER = 32
 local SIZES = { B = 1, b = 1, H = 2, h = 2, L = 8, l = 8, T = 8, f = 4, d = 8, x = 1 }
-local INTEGERS = "^[bBhHlLTiI]$"
+-- Option -> whether it is signed.
+local INTEGERS = {
+    b = true, B = false, h = true, H = false, l = true, L = false, T = false, i = true, I = false,
+}
 
 -- a and b, of which b is small.
 local function conjunction(a, b)
@@ -56,7 +59,7 @@ local function option_next(state, position)
         size = number_next(state, 1)
     end
     if size < 0 then return false, "integral size overflow" end
-    if size == 0 or option == "c" then return option, size, 0 end
+    if state.align == 1 or size == 0 or option == "c" then return option, size, 0 end
     local unit = size > state.align and state.align or size
     return option, size, conjunction(unit - conjunction(position, unit - 1), unit - 1)
 end
@@ -145,7 +148,7 @@ function struct.pack(...)
             total = total + padding
         end
         local bytes
-        if find(option, INTEGERS) then
+        if INTEGERS[option] ~= nil then
             bytes = integer_bytes(check.number(values[position], position, given), size)
             position = position + 1
             if state.big then bytes = reverse(bytes) end
@@ -202,9 +205,9 @@ function struct.unpack(...)
         if n + 3 > STACK then error("stack overflow (too many results)", 2) end
         local bytes = sub(data, position + 1, position + size)
         if not state.big and option ~= "c" then bytes = reverse(bytes) end
-        if find(option, INTEGERS) then
+        if INTEGERS[option] ~= nil then
             n = n + 1
-            results[n] = integer_of(bytes, find(option, "%l") ~= nil)
+            results[n] = integer_of(bytes, INTEGERS[option])
         elseif option == "f" then
             n = n + 1
             results[n] = floats.word_to_float(word_of(bytes, 1))
