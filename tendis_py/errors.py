@@ -104,6 +104,13 @@ NOT_POSITIVE = "ERR value is out of range, must be positive"
 NOT_FLOAT = "ERR value is not a valid float"
 NOT_FINITE = "ERR increment would produce NaN or Infinity"
 NOT_A_NUMBER = "ERR resulting score is not a number (NaN)"
+BUSY_KEY = "BUSYKEY Target key name already exists."
+BAD_DATA_FORMAT = "ERR Bad data format"
+BAD_PAYLOAD = "ERR DUMP payload version or checksum are wrong"
+NEGATIVE_TTL = "ERR Invalid TTL value, must be >= 0"
+NEGATIVE_IDLETIME = "ERR Invalid IDLETIME value, must be >= 0"
+BAD_FREQUENCY = "ERR Invalid FREQ value, must be >= 0 and <= 255"
+NO_RDB_FORM = "ERR sorted integers have no form that Redis could read: there is no such type"
 NO_SUCH_KEY = "ERR no such key"
 HASH_NOT_INTEGER = "ERR hash value is not an integer"
 HASH_NOT_FLOAT = "ERR hash value is not a float"
@@ -226,6 +233,17 @@ ANOTHER_CHILD = (
     "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
     "order to schedule a BGSAVE whenever possible."
 )
+NO_CLUSTER = "ERR This instance has cluster support disabled"
+NO_FAILOVER = "ERR No failover in progress."
+FAILOVER_NEEDS_REPLICAS = "ERR FAILOVER requires connected replicas."
+FAILOVER_TIMEOUT = "ERR FAILOVER timeout must be greater than 0"
+INVALID_MASTER_PORT = "ERR Invalid master port"
+NO_REPLICATION = "ERR This server can't become a replica: it has no replication"
+NO_REPLICAS = "ERR This server can't have replicas: it has no replication"
+MIGRATE_KEY_AND_KEYS = (
+    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+)
+NO_TARGET = "IOERR error or timeout connecting to the client"
 MODULE_NOT_ALLOWED = (
     'ERR MODULE command not allowed. If the enable-module-command option is set to "local", you '
     "can run it from a local connection, otherwise you need to set this option in the "
@@ -358,6 +376,29 @@ GEO_MEMBER = "ERR could not decode requested zset member"
 GEO_COUNT = "ERR COUNT must be > 0"
 GEO_ANY = "ERR the ANY argument requires COUNT argument"
 SORT_NOT_FLOAT = "ERR One or more scores can't be converted into double"
+
+LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
+LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
+LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
+LIBRARY_NAMED_TWICE = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_EMPTY = "ERR No functions registered"
+LIBRARY_NAME_MISSING = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND = "ERR Function not found"
+FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_RESTORE_POLICY = (
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
+FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
+FUNCTIONS_ONLY = "ERR given type is not a function"
+PAYLOAD_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
+FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
+NUMKEYS_NEGATIVE = "ERR Number of keys can't be negative"
 
 
 def wrong_type() -> ReplyError:
@@ -578,3 +619,44 @@ def overlapping_prefixes(prefix: bytes, which: str, other: bytes) -> ReplyError:
         f"ERR Prefix '{c_text(prefix)}' overlaps with {which} prefix '{c_text(other)}'. "
         "Prefixes for a single client must not overlap."
     )
+
+
+def library_exists(name: bytes) -> str:
+    return f"ERR Library '{printable(name)}' already exists"
+
+
+def joined_library_exists(name: bytes) -> str:
+    """The same, where it comes from a payload."""
+    return f"ERR Library {printable(name)} already exists"
+
+
+def function_exists(name: bytes) -> str:
+    return f"ERR Function {printable(name)} already exists"
+
+
+def library_metadata(word: bytes) -> str:
+    return f"ERR Invalid metadata value given: {printable(word.partition(bytes(1))[0])}"
+
+
+def unknown_engine(name: bytes) -> str:
+    return f"ERR Engine '{printable(name)}' not found"
+
+
+def function_option(word: bytes) -> ReplyError:
+    """Of FUNCTION LOAD."""
+    return ReplyError(f"ERR Unknown option given: {printable(word.partition(bytes(1))[0])}")
+
+
+def function_argument(word: bytes) -> ReplyError:
+    """Of FUNCTION LIST."""
+    return ReplyError(f"ERR Unknown argument {printable(word.partition(bytes(1))[0])}")
+
+
+def target_failed(step: str) -> ReplyError:
+    """The server that keys are to move to does not do its part; ``step``: reading or writing."""
+    return ReplyError(f"IOERR error or timeout {step} to target instance")
+
+
+def target_refused(line: bytes) -> ReplyError:
+    """``line``: its error, without the ``-``."""
+    return ReplyError(f"ERR Target instance replied with error: {printable(line)}")

@@ -36,19 +36,6 @@ def time_(ctx: Context, args: list[bytes]) -> Reply:
     return [b"%d" % seconds, b"%d" % microseconds]
 
 
-@command(
-    "role",
-    1,
-    group="server",
-    since="2.8.12",
-    flags="noscript loading stale fast",
-    categories="admin dangerous",
-)
-def role(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns the replication role."""
-    return [b"master", 0, []]
-
-
 # Saving
 
 

@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tendis_py.storage import journal
 from tendis_py.storage.cache import CacheView, RowCache
@@ -133,6 +134,9 @@ class Keyspace:
         self.layout = 0
         """Changes whenever a database points to another namespace."""
         self.counts: dict[int, Counts] = {}
+        self.states: dict[str, Any] = {}
+        """What is kept in memory whole, besides the settings it is made of: name → an object that
+        nobody changes. Set at the start by who knows it, then by ``Transaction.keep``."""
         self.namespaces: list[int] = []
         self.expiry_low_water = LowWater()
         self._next_namespace = 1

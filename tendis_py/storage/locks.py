@@ -158,6 +158,13 @@ class KeyLocks:
         with self._mutex:
             return self._is_free(Claim(keys))
 
+    def long_held(self) -> list[Claim]:
+        """The long claims that are held."""
+        if not self._long:
+            return []
+        with self._mutex:
+            return [claim for claim in self._held if claim.is_long]
+
     def release(self, claim: Claim) -> None:
         granted: list[Claim] = []
         with self._mutex:

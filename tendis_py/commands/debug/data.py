@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.debug.forms import ANY_NUMBER, form
-from tendis_py.resp.replies import Reply, shortest_double
+from tendis_py.numbers import shortest_double
+from tendis_py.resp.replies import Reply
 from tendis_py.types import digest
 
 
