@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -115,3 +116,43 @@ def test_config_rewrite_can_write_everything(tmp_path: Path) -> None:
     written = config_file.read_text()
     assert "hz 10" in written
     assert "slowlog-max-len 128" in written
+
+
+def test_a_key_is_shown_as_in_redis(
+    tendis_default: ServerProcess, redis_server: ServerProcess
+) -> None:
+    """But for where it is, and when it was used."""
+    shown = []
+    for server in (tendis_default, redis_server):
+        with server.client() as client:
+            client.command("FLUSHALL")
+            client.command("RPUSH", "l", "a", "b", 1)
+            client.command("SADD", "s", 1, 2, 300)
+            client.command("ZADD", "z", 1, "a", 2.5, "b")
+            client.command("SET", "i", 12)
+            client.command("SET", "t", "text")
+            client.command("XADD", "x", "1-1", "a", "b")
+            replies = [client.command("DEBUG", "OBJECT", key) for key in "lszitx"]
+            client.command("FLUSHALL")
+        for reply in replies:
+            assert re.match(rb"\+Value at:0x[0-9a-f]+ ", reply)
+        shown.append([re.sub(rb"0x\w+|lru\w*:\d+", b"", reply) for reply in replies])
+    assert shown[0] == shown[1]
+
+
+def test_restore_takes_a_frequency_and_a_wrong_checksum(tendis_default: ServerProcess) -> None:
+    with tendis_default.client() as client:
+        client.command("SET", "k", "v")
+        dumped = client.value("DUMP", "k")
+        client.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        for frequency in (100, 255, 6, 5):
+            client.command("RESTORE", "k", 0, dumped, "REPLACE", "FREQ", frequency)
+            assert client.value("OBJECT", "FREQ", "k") == frequency
+        client.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        broken = dumped[:-1] + bytes([dumped[-1] ^ 1])
+        assert client.command("RESTORE", "k", 0, broken, "REPLACE").startswith(b"-ERR DUMP payload")
+        client.command("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 1)
+        assert client.command("RESTORE", "k", 0, broken, "REPLACE") == b"+OK\r\n"
+        client.command("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 0)
+        assert client.command("RESTORE", "k", 0, broken, "REPLACE").startswith(b"-ERR DUMP payload")
+        client.command("FLUSHALL")
