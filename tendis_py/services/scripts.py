@@ -51,7 +51,15 @@ class Running:
     """A script or a function that runs, and may take long. ``name``: the script's SHA1, or the
     function's; ``request``: what has called it."""
 
-    __slots__ = ("has_written", "is_function", "killed", "name", "request", "started")
+    __slots__ = (
+        "abandoned",
+        "has_written",
+        "is_function",
+        "killed",
+        "name",
+        "request",
+        "started",
+    )
 
     def __init__(self, name: bytes, request: list[bytes], *, is_function: bool) -> None:
         self.name = name
@@ -60,6 +68,8 @@ class Running:
         self.started = perf_counter_ns()
         self.has_written = False
         self.killed = False
+        self.abandoned = False
+        """Whether it has to end though it may have written, which is then taken back."""
 
 
 class Scripts:
@@ -72,6 +82,7 @@ class Scripts:
         self._used: OrderedDict[bytes, None] = OrderedDict()
         """Those that may go, the one that was used last at the end."""
         self._running: list[Running] = []
+        self._is_ending = False
         self.evicted = 0
         self.bytes = 0
         """About what all of them take."""
@@ -134,6 +145,7 @@ class Scripts:
 
     def begin(self, running: Running) -> None:
         with self._lock:
+            running.abandoned = self._is_ending
             self._running.append(running)
 
     def end(self, running: Running) -> None:
@@ -144,6 +156,13 @@ class Scripts:
     def running(self) -> list[Running]:
         with self._lock:
             return self._running.copy()
+
+    def abandon_all(self) -> None:
+        """Have all end, those to come too, for the server does."""
+        with self._lock:
+            self._is_ending = True
+            for one in self._running:
+                one.abandoned = True
 
     def kill(self, *, functions: bool) -> None:
         """Have those end that have not written. ReplyError if there are none."""

@@ -26,6 +26,7 @@ from tendis_py.errors import (
     SCRIPT_NOT_ALLOWED,
     SCRIPT_UNKNOWN_CHECKED,
     SCRIPT_UNKNOWN_COMMAND,
+    SHUTTING_DOWN,
     ReplyError,
     TooLargeError,
 )
@@ -243,6 +244,9 @@ class Caller:
                 except TooLargeError as error:
                     self._ending = error
                     return b"not for the fast lane"
+        elif running.abandoned:
+            self._ending = ReplyError(SHUTTING_DOWN)
+            return SHUTTING_DOWN.encode()
         elif running.killed:
             return SCRIPT_KILLED.encode()
         elif elapsed > self._ctx.services.config.busy_reply_threshold * 1_000_000:
