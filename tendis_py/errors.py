@@ -370,6 +370,7 @@ LIBRARY_NAME = (
     "one character long"
 )
 LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_TIMEOUT = "ERR FUNCTION LOAD timeout"
 LIBRARY_EMPTY = "ERR No functions registered"
 LIBRARY_NAME_MISSING = "ERR library name argument was not given"
 FUNCTION_NOT_FOUND = "ERR Function not found"
@@ -380,9 +381,7 @@ FUNCTION_RESTORE_POLICY = (
 FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
 FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
 FUNCTIONS_ONLY = "ERR given type is not a function"
-PAYLOAD_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
 FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
-NUMKEYS_NEGATIVE = "ERR Number of keys can't be negative"
 
 
 def wrong_type() -> ReplyError:
