@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
     "commands": {
+        "scripting",
         "rdb",
         "types",
         "storage",
@@ -66,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LEAVES,
     },
     "rdb": {"types", "storage", *LEAVES},
+    "scripting": {"storage", "resp", *LEAVES},
     "types": {"storage", *LEAVES},
     "services": {"session", "storage", "resp", "config", "log", *LEAVES},
     "session": {"resp", *LEAVES},
@@ -85,6 +87,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("load", "top"),
     "trio": ("serving", "interpreter", "server", "maintenance", "stages", "http", "load", "top"),
     "socket": ("server", "stages", "http", "load"),
+    "lupa": ("scripting",),
     "select": ("stages", "load"),
     "asyncio": (),
     "starlette": ("http",),

@@ -15,6 +15,7 @@ from tendis_py.errors import FUNCTION_NOT_FOUND, LIBRARY_EMPTY, ReplyError, prin
 from tendis_py.scripting.runtime import OUT_OF_MEMORY, EndedError, LuaFunction, Runtime
 from tendis_py.storage.libraries import FLAGS, Function, Library
 
+
 class FunctionRuntime(Runtime):
     """As ``Runtime``, whose ``run`` calls a function of a library here."""
 
