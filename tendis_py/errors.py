@@ -256,6 +256,22 @@ DEBUG_NOT_ALLOWED = (
     "run it from a local connection, otherwise you need to set this option in the configuration "
     "file, and then restart the server."
 )
+RELOAD_OPTIONS = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
+NOT_RELOADED = "ERR Error trying to load the RDB dump, check server logs."
+NO_SUCH_PROTOCOL_TYPE = (
+    "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|"
+    "null|array|set|map|attrib|push|verbatim|true|false"
+)
+RESP2_NOT_SUPPORTED = "ERR RESP2 is not supported by this command"
+NOT_SDS = "ERR Not an sds encoded string."
+NOT_LISTPACK = "ERR Not a listpack encoded object."
+NOT_QUICKLIST = "ERR Not a quicklist encoded object."
+NO_HASH_TABLE = "ERR The value stored at the specified key is not represented using an hash table"
+NO_SUCH_DATABASE = "ERR Out of range database"
+PACKED_THRESHOLD = "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
+NO_CLIENT_EVICTION = "ERR maxmemory-clients is disabled."
+CLUSTER_MODE_ONLY = "ERR Debug option only available for cluster mode enabled setup!"
+NO_SECRET = "ERR Internal secret is missing"
 INVALID_CURSOR = "ERR invalid cursor"
 NO_NOVALUES = "ERR NOVALUES option can only be used in HSCAN"
 INVALID_FIRST_DB = "ERR invalid first DB index"
@@ -406,6 +422,28 @@ SCRIPT_UNKNOWN_CHECKED = "ERR Invalid command passed to redis.acl_check_cmd()"
 READ_ONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts."
 SCRIPT_MAY_WRITE = "ERR Can not execute a script with write flag using *_ro command."
 SHEBANG_INVALID = "ERR Invalid script shebang"
+LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
+LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
+LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
+LIBRARY_NAMED_TWICE = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_EMPTY = "ERR No functions registered"
+LIBRARY_NAME_MISSING = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND = "ERR Function not found"
+FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_RESTORE_POLICY = (
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
+FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
+FUNCTIONS_ONLY = "ERR given type is not a function"
+PAYLOAD_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
+FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
+NUMKEYS_NEGATIVE = "ERR Number of keys can't be negative"
 
 
 def wrong_type() -> ReplyError:
@@ -512,6 +550,11 @@ def not_while_subscribed(command: str) -> ReplyError:
 
 def hotkeys_metric_again(name: str) -> ReplyError:
     return ReplyError(f"ERR METRICS {name} defined more than once!")
+
+
+def refused_debugging(form: str) -> ReplyError:
+    """Of what would end or damage the process, or is about Redis' own memory."""
+    return ReplyError(f"ERR DEBUG {form} is not supported by tendis-py")
 
 
 def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
@@ -623,6 +666,18 @@ def overlapping_prefixes(prefix: bytes, which: str, other: bytes) -> ReplyError:
     )
 
 
+def shebang_engine(engine: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected engine in script shebang: {c_text(engine)}")
+
+
+def shebang_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown lua shebang option: {c_text(option)}")
+
+
+def script_flag(flag: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected flag in script shebang: {c_text(flag)}")
+
+
 def library_exists(name: bytes) -> str:
     return f"ERR Library '{printable(name)}' already exists"
 
@@ -662,15 +717,3 @@ def target_failed(step: str) -> ReplyError:
 def target_refused(line: bytes) -> ReplyError:
     """``line``: its error, without the ``-``."""
     return ReplyError(f"ERR Target instance replied with error: {printable(line)}")
-
-
-def shebang_engine(engine: bytes) -> ReplyError:
-    return ReplyError(f"ERR Unexpected engine in script shebang: {c_text(engine)}")
-
-
-def shebang_option(option: bytes) -> ReplyError:
-    return ReplyError(f"ERR Unknown lua shebang option: {c_text(option)}")
-
-
-def script_flag(flag: bytes) -> ReplyError:
-    return ReplyError(f"ERR Unexpected flag in script shebang: {c_text(flag)}")

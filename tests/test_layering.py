@@ -1,6 +1,7 @@
 """Imports point one way (docs/design.md §2): a module knows only what stands to its right.
 
-    __main__ → serving → server → threading_model → stages → dispatch → commands → rdb → types → storage
+    __main__ → serving → server → threading_model → stages → dispatch → commands → rdb → types
+             → storage
 
 ``services`` and ``session`` stand beside: dispatch, commands and stages use them. Subcommands
 (``load``, ``top``) are programs of their own, which know a server by its protocol only.
@@ -54,9 +55,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
+    "scripting": {"storage", "resp", *LEAVES},
     "commands": {
-        "scripting",
         "rdb",
+        "scripting",
         "types",
         "storage",
         "services",
@@ -67,7 +69,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LEAVES,
     },
     "rdb": {"types", "storage", *LEAVES},
-    "scripting": {"storage", "resp", *LEAVES},
     "types": {"storage", *LEAVES},
     "services": {"session", "storage", "resp", "config", "log", *LEAVES},
     "session": {"resp", *LEAVES},

@@ -54,8 +54,8 @@ class Context:
     __slots__ = (
         "call",
         "caller",
-        "client",
         "claim",
+        "client",
         "db",
         "function_caller",
         "later",

@@ -15,6 +15,7 @@ local assert, error, gcinfo, loadstring, load = assert, error, gcinfo, loadstrin
 local next, pairs, pcall, rawget, rawset, select = next, pairs, pcall, rawget, rawset, select
 local getmetatable, setmetatable, setfenv, tostring = getmetatable, setmetatable, setfenv, tostring
 local type, unpack, xpcall, collectgarbage = type, unpack, xpcall, collectgarbage
+local tonumber = tonumber
 local format, gsub, find, sub = string.format, string.gsub, string.find, string.sub
 local concat, insert, foreach = table.concat, table.insert, table.foreach
 local floor = math.floor
@@ -758,10 +759,10 @@ sethook(check_hook, "", host.instructions)
 
 -- Whatever is loaded without an environment of ours, or made by Python, finds nothing. What lupa
 -- looks up itself is there, so that to look it up takes no memory.
-local stock = _G
-for name in pairs(stock) do
-    rawset(stock, name, nil)
+local originals = _G
+for name in next, originals do
+    originals[name] = nil
 end
-rawset(stock, "debug", false)
+originals.debug = false
 
 return exported

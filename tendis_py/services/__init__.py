@@ -112,7 +112,7 @@ class Services:
         self.holdings = HoldingsSampler(keyspace)
         self.memory = Memory(keyspace, self.stats, self.holdings, clock)
         self.run_id = os.urandom(20).hex()
-        self.replication_id = os.urandom(20).hex()
+        self.change_replication_id()
         self.port = config.port
         """The TCP port that is listened on: the one the system chose where the setting is 0."""
         self.topology: Callable[[], dict[str, Any]] = dict
@@ -126,6 +126,10 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def change_replication_id(self) -> None:
+        """Be another history of data than before."""
+        self.replication_id = os.urandom(20).hex()
 
     def set_observer(self, observer: Observer, wants: bool) -> None:
         """Whether ``observer`` looks from now on. In any thread."""

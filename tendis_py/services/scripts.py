@@ -14,13 +14,13 @@ from time import perf_counter_ns
 
 from tendis_py.errors import (
     NOT_BUSY,
+    SHEBANG_INVALID,
     UNKILLABLE,
     ReplyError,
     script_flag,
     shebang_engine,
     shebang_option,
 )
-from tendis_py.errors import SHEBANG_INVALID
 
 EVALS = 500
 FLAGS = frozenset(

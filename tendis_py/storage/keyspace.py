@@ -187,13 +187,26 @@ class Keyspace:
             with self.commit_lock:
                 self.views = tuple(one for one in self.views if one is not cache.written)
 
+    def reload(self) -> bool:
+        """Close the folder, open it anew and forget what was read of it. The caller holds all keys.
+        False when somebody uses the folder without: nothing has happened. StorageError when it can
+        only be read; then that goes on."""
+        if not self.engine.reopen():
+            return False
+        journal.finish(self.engine)
+        self._forget()
+        return True
+
     def finish_commits(self) -> None:
         """Finish the large commits that a write error has interrupted, now that the folder is open
         anew. The caller holds all keys."""
         if journal.finish(self.engine):
-            self.cache.clear()
-            self.orders.clear()
-            self.expiry_low_water.lower(0)
+            self._forget()
+
+    def _forget(self) -> None:
+        self.cache.clear()
+        self.orders.clear()
+        self.expiry_low_water.lower(0)
 
     def limit_caches(self, size: int) -> None:
         """Let the row cache hold ``size`` bytes, and the order indexes their share besides."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 import redis
 
 from tendis_py.rdb.checksum import crc64
-from tests.support.resp import Aggregate, Error, RawClient
+from tests.support.resp import Error, RawClient
 from tests.support.servers import ServerProcess, running, tendis_process, wait_until
 
 

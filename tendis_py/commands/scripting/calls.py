@@ -33,6 +33,7 @@ from tendis_py.log import NOTICE, VERBOSE
 from tendis_py.resp.replies import Reply, format_double
 from tendis_py.resp.requests import Request
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
+from tendis_py.scripting.libraries import install
 from tendis_py.scripting.runtime import (
     OUT_OF_MEMORY,
     EndedError,
@@ -87,7 +88,7 @@ class Caller:
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
-        self.runtime = self.makes(self, limit=limit, version=_VERSION, install=dict)
+        self.runtime = self.makes(self, limit=limit, version=_VERSION, install=install)
         self._converters = converters(self.runtime.lua.table_from, self._claim_room)
 
     def ready(self) -> Runtime:

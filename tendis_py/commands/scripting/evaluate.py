@@ -14,8 +14,8 @@ from tendis_py.commands.events import told_already
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.scripting.calls import caller_of
 from tendis_py.errors import (
-    KEYS_NEGATIVE,
     NO_SCRIPT,
+    NUMKEYS_NEGATIVE,
     NUMKEYS_TOO_MANY,
     SCRIPT_MAY_WRITE,
     ReplyError,
@@ -106,7 +106,7 @@ def number_of_keys(args: list[bytes]) -> int:
     if number > len(args) - 3:
         raise ReplyError(NUMKEYS_TOO_MANY)
     if number < 0:
-        raise ReplyError(KEYS_NEGATIVE)
+        raise ReplyError(NUMKEYS_NEGATIVE)
     return number
 
 
