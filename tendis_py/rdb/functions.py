@@ -1,4 +1,4 @@
-"""Libraries of functions as FUNCTION DUMP has them: the code of each, behind a number that says so."""
+"""Libraries of functions as FUNCTION DUMP has them: the code of each behind a type."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""FCALL: a function of a library runs as EVAL's scripts do (evaluate.py), and a library is loaded by
-the thread that first calls one of its functions."""
+"""FCALL: a function of a library runs as EVAL's scripts do (evaluate.py). A library is loaded by
+each thread that calls one of its functions, at the first time."""
 
 from __future__ import annotations
 
