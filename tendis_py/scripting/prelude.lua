@@ -17,6 +17,7 @@ local getmetatable, setmetatable, setfenv, tostring = getmetatable, setmetatable
 local type, unpack, xpcall, collectgarbage = type, unpack, xpcall, collectgarbage
 local tonumber = tonumber
 local format, gsub, find, sub = string.format, string.gsub, string.find, string.sub
+local dump = string.dump
 local concat, insert, foreach = table.concat, table.insert, table.foreach
 local floor = math.floor
 local getinfo, sethook = debug.getinfo, debug.sethook
@@ -580,8 +581,8 @@ local function encode_table(out, value, protocol, depth)
         local head, count = #out + 1, 0
         out[head] = ""
         for key, one in next, field do
-            encode(out, key, protocol, depth + 4)
-            encode(out, one, protocol, depth + 4)
+            encode(out, key, protocol, depth + 3)
+            encode(out, one, protocol, depth + 3)
             count = count + 1
         end
         out[head] = protocol == 3 and "%" .. count .. "\r\n" or "*" .. 2 * count .. "\r\n"
@@ -592,7 +593,7 @@ local function encode_table(out, value, protocol, depth)
         local head, count = #out + 1, 0
         out[head] = ""
         for key in next, field do
-            encode(out, key, protocol, depth + 4)
+            encode(out, key, protocol, depth + 3)
             count = count + 1
         end
         out[head] = (protocol == 3 and "~" or "*") .. count .. "\r\n"
@@ -625,13 +626,13 @@ local function encode_table(out, value, protocol, depth)
         if one == nil then
             break
         end
-        encode(out, one, protocol, depth + 2)
+        encode(out, one, protocol, depth + 1)
         count = count + 1
     end
     out[head] = "*" .. count .. "\r\n"
 end
 
-local DEEPEST = 7990  -- slots of the stack that Redis has
+local DEEPEST = 7995  -- slots of the stack that Redis has
 
 function encode(out, value, protocol, depth)
     local kind = type(value)
@@ -723,7 +724,7 @@ end
 function exported.compile(body, name)
     local f, message = loadstring(as_source(body), name)
     if f then
-        return setfenv(f, base._G)
+        return setfenv(loadstring(host.without_tail_calls(dump(f))), base._G)
     end
     return nil, as_told(message)
 end

@@ -17,11 +17,12 @@ from hashlib import sha1
 from importlib import resources
 from typing import Any, Protocol
 
-from lupa.lua51 import LuaMemoryError, LuaRuntime
+from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import Encoded, format_double
 from tendis_py.scripting.conversions import AT_ONCE
+from tendis_py.scripting.tail_calls import without_tail_calls
 
 INSTRUCTIONS = 100_000
 """After so many a script is asked whether it may go on: half a millisecond to one."""
@@ -134,6 +135,7 @@ class Runtime:
             b"version_number": version.number,
             b"libraries": table(installed),
             b"at_once": AT_ONCE,
+            b"without_tail_calls": without_tail_calls,
         }
         exported = self.exported = self.lua.execute(_prelude(), table(provided), name=b"=prelude")
         self._run: LuaFunction = exported[b"run"]
@@ -204,6 +206,8 @@ class Runtime:
         except LuaMemoryError:
             self.is_spent = True
             raise EndedError(OUT_OF_MEMORY) from None
+        except LuaError as error:  # while its reply was made
+            raise EndedError(str(error).encode()) from None
         if type(outcome) is bytes:
             return outcome
         return self._explain(*outcome)

@@ -152,6 +152,8 @@ class Caller:
             reply = self.runtime.run(function, caller.protocol, arguments, keys)
             return reply, False, self.calls
         except EndedError as ended:
+            if isinstance(self._ending, ReplyError):
+                return self._ending, False, self.calls
             if self._ending is not None:
                 raise self._ending from None
             return _failure(f"ERR {ended.text}", ended, name), False, self.calls
