@@ -6,6 +6,7 @@ local inside = ...  -- what the prelude shares with this file
 local readonly, nonexistent = inside.readonly, inside.nonexistent
 local refuse, refuse_call = inside.refuse, inside.refuse_call
 local begin, ended, run_protected = inside.begin, inside.ended, inside.run_protected
+local with_places = inside.with_places
 local globals, redis, lua = inside.globals, inside.redis, inside.lua
 
 local loadstring, pcall, rawget, setfenv = lua.loadstring, lua.pcall, lua.rawget, lua.setfenv
@@ -138,7 +139,7 @@ function exported.load(body)
     if not chunk then
         return nil, message, "syntax"
     end
-    setfenv(chunk, environment)
+    chunk = setfenv(with_places(chunk), environment)
     begin()
     registered, names, sight.__index = {}, {}, while_loading
     local ok, failure = pcall(chunk)
