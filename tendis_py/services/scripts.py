@@ -104,7 +104,7 @@ class Scripts:
         return script
 
     def of(self, body: bytes) -> Script:
-        """The script of that text, which need not be kept. ReplyError if its first line is wrong."""
+        """The script of that text, which need not be kept. ReplyError as of ``parse``."""
         script = self._by_body.get(body)
         if script is None:
             return parse(body)

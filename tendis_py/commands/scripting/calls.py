@@ -72,6 +72,8 @@ def caller_of(ctx: Context) -> Caller:
 class Caller:
     """One context's. Not thread-safe; nothing of it runs but for the script that runs now."""
 
+    makes: type[Runtime] = Runtime
+
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._scripts = ctx.services.scripts
@@ -87,7 +89,7 @@ class Caller:
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
-        self.runtime = Runtime(self, limit=limit, version=_VERSION, install=install)
+        self.runtime = self.makes(self, limit=limit, version=_VERSION, install=install)
         self._converters = converters(self.runtime.lua.table_from, self._claim_room)
 
     def ready(self) -> Runtime:
@@ -151,6 +153,8 @@ class Caller:
             reply = self.runtime.run(function, caller.protocol, arguments, keys)
             return reply, False, self.calls
         except EndedError as ended:
+            if isinstance(self._ending, ReplyError):
+                return self._ending, False, self.calls
             if self._ending is not None:
                 raise self._ending from None
             return _failure(f"ERR {ended.text}", ended, name), False, self.calls

@@ -22,6 +22,10 @@ LIBRARIES = {
 """Library → the modules that it is handed."""
 
 
+_NAME = b"=prelude"
+"""What errors know that are not the script's own: its place is looked for further out."""
+
+
 @cache
 def _source(name: str) -> bytes:
     return files(__name__).joinpath(f"{name}.lua").read_bytes()
@@ -30,8 +34,8 @@ def _source(name: str) -> bytes:
 def install(lua: LuaRuntime) -> dict[str, Any]:
     """Library → its table, made in ``lua``, which takes bytes (``encoding=None``) and still has all
     of its standard library, ``debug`` and ``newproxy`` included."""
-    helpers = {name: lua.execute(_source(name)) for name in ("arguments", "floats")}
+    helpers = {name: lua.execute(_source(name), name=_NAME) for name in ("arguments", "floats")}
     return {
-        library: lua.execute(_source(library), *(helpers[name] for name in needs))
+        library: lua.execute(_source(library), *(helpers[name] for name in needs), name=_NAME)
         for library, needs in LIBRARIES.items()
     }
