@@ -254,7 +254,6 @@ _ENTRIES: Mapping[str, Sequence[_Entry]] = {
         _one_of("acl-pubsub-default", "allchannels resetchannels", "resetchannels"),
     ),
     "there are no scripts or modules": (
-        _number("busy-reply-threshold lua-time-limit", 5000, 0, LONG_MAX),
         _no("vset-force-single-threaded-execution"),
     ),
     "the process stays in the foreground, and logs by itself": (

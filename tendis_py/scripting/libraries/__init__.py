@@ -29,9 +29,14 @@ def _source(name: str) -> bytes:
 
 def install(lua: LuaRuntime) -> dict[str, Any]:
     """Library → its table, made in ``lua``, which takes bytes (``encoding=None``) and still has all
-    of its standard library, ``debug`` and ``newproxy`` included."""
-    helpers = {name: lua.execute(_source(name)) for name in ("arguments", "floats")}
+    of its standard library, ``debug`` and ``newproxy`` included. Their chunks bear the name of
+    prelude.lua's, which looks past them for where an error was."""
+
+    def run(module: str, *arguments: Any) -> Any:
+        return lua.execute(_source(module), *arguments, name=b"=prelude")
+
+    helpers = {name: run(name) for name in ("arguments", "floats")}
     return {
-        library: lua.execute(_source(library), *(helpers[name] for name in needs))
+        library: run(library, *(helpers[name] for name in needs))
         for library, needs in LIBRARIES.items()
     }
