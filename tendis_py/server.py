@@ -33,6 +33,7 @@ from tendis_py.stages.apart import ApartThreads
 from tendis_py.stages.doors import Doors
 from tendis_py.stages.execute import Executor, Locking
 from tendis_py.stages.listening import ListenError
+from tendis_py.stages.outbound import Outbound, Resolver
 from tendis_py.stages.pool import ExecutorPool
 from tendis_py.stages.reactor import Reactor, Submission
 from tendis_py.stages.work import Job, WorkQueue
@@ -95,6 +96,7 @@ class Server:
         self.services.memory.queued = self._queued_bytes
         self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
+        self.services.links.new = partial(Outbound, Resolver())
         self.services.port = self.doors.port
         try:
             self.dashboard = Dashboard(self.services, port=dashboard_port)
@@ -388,6 +390,7 @@ class Server:
         with trio.move_on_after(self.config.shutdown_timeout if seconds is None else seconds):
             while any(reactor.unfinished for reactor in self.reactors):
                 await trio.sleep(0.01)
+        self.services.links.close()
         for pool in self.pools:
             await trio.to_thread.run_sync(pool.stop)
         await trio.to_thread.run_sync(self.apart.stop)

@@ -1,4 +1,4 @@
-"""CLUSTER and what else only the node of a cluster has a use for: all refused, as by a Redis that is
+"""CLUSTER and what else only a node of a cluster has a use for: all refused, as by a Redis that is
 none. Clients ask whether this is a cluster, and go by the refusal."""
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import NULL_ARRAY, Payload, Reply
 from tendis_py.resp.requests import Request
+from tendis_py.services.counters import Counters
 from tendis_py.services.pushes import deliver
 from tendis_py.services.waiters import Wait
 from tendis_py.storage.database import Database
@@ -53,8 +54,8 @@ class Context:
     __slots__ = (
         "call",
         "caller",
-        "client",
         "claim",
+        "client",
         "db",
         "later",
         "locks",
@@ -188,12 +189,19 @@ class Context:
             )
         )
 
+    def failed(self, request: Request, error: ReplyError) -> ReplyError:
+        """``error`` as the reply to ``request``, the running one, which has failed in part only:
+        what it has written stays, as it would not if this were raised."""
+        command, counters = REGISTRY.find(request), self.tx.counters
+        assert command is not None
+        assert isinstance(counters, Counters)
+        counters.fail(command, error.code)
+        return error
+
     def publish(self, channel: bytes, text: bytes | Pieces) -> int:
         """Have ``text`` sent to the subscribers of ``channel``, how many they are: to others once
         the batch is committed, to the own session after the reply to its request."""
-        receivers, own = self.services.pubsub.publish(
-            self.tx.outgoing, channel, text, self.client
-        )
+        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.client)
         self.later += own
         return receivers
 

@@ -61,9 +61,22 @@ def _in_acl(request: Request) -> Iterable[int]:
     return ()
 
 
+def _in_migrate(request: Request) -> Iterable[int]:
+    at = 6
+    while at < len(request):
+        option = request[at].lower()
+        if option == b"keys":
+            return
+        secrets = {b"auth": 1, b"auth2": 2}.get(option, 0)
+        if at + secrets < len(request):
+            yield from range(at + 1, at + 1 + secrets)
+        at += 1 + secrets
+
+
 _SECRETS: dict[bytes, Callable[[Request], Iterable[int]]] = {
     b"auth": _in_auth,
     b"hello": _in_hello,
     b"config": _in_config,
     b"acl": _in_acl,
+    b"migrate": _in_migrate,
 }

@@ -261,7 +261,7 @@ class Settings(AcceptedSettings):
 
     # Scripts
     lua_memory_limit: int = _directive(
-        MemorySize(minimum=4 * MB),
+        MemorySize(least=4 * MB),
         256 * MB,
         "what the scripts of one executing thread may take; a script that needs more fails",
     )

@@ -15,7 +15,9 @@ local assert, error, gcinfo, loadstring, load = assert, error, gcinfo, loadstrin
 local next, pairs, pcall, rawget, rawset, select = next, pairs, pcall, rawget, rawset, select
 local getmetatable, setmetatable, setfenv, tostring = getmetatable, setmetatable, setfenv, tostring
 local type, unpack, xpcall, collectgarbage = type, unpack, xpcall, collectgarbage
+local tonumber = tonumber
 local format, gsub, find, sub = string.format, string.gsub, string.find, string.sub
+local dump = string.dump
 local concat, insert, foreach = table.concat, table.insert, table.foreach
 local floor = math.floor
 local getinfo, sethook = debug.getinfo, debug.sethook
@@ -722,7 +724,7 @@ end
 function exported.compile(body, name)
     local f, message = loadstring(as_source(body), name)
     if f then
-        return setfenv(host.with_ordinary_calls(f), base._G)
+        return setfenv(loadstring(host.without_tail_calls(dump(f))), base._G)
     end
     return nil, as_told(message)
 end
@@ -740,9 +742,10 @@ sethook(check_hook, "", host.instructions)
 
 -- Whatever is loaded without an environment of ours, or made by Python, finds nothing. What lupa
 -- looks up itself is there, so that to look it up takes no memory.
-for name in pairs(_G) do
-    rawset(_G, name, nil)
+local originals = _G
+for name in next, originals do
+    originals[name] = nil
 end
-rawset(_G, "debug", false)
+originals.debug = false
 
 return exported

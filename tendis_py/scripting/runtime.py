@@ -22,6 +22,7 @@ from lupa.lua51 import LuaMemoryError, LuaRuntime
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import Encoded, format_double
 from tendis_py.scripting.conversions import AT_ONCE
+from tendis_py.scripting.tail_calls import without_tail_calls
 
 INSTRUCTIONS = 100_000
 """After so many a script is asked whether it may go on: half a millisecond to one."""
@@ -134,9 +135,9 @@ class Runtime:
             b"version_number": version.number,
             b"libraries": table(installed),
             b"at_once": AT_ONCE,
-            b"with_ordinary_calls": self.lua.execute(_source("tail_calls"), name=b"=prelude"),
+            b"without_tail_calls": without_tail_calls,
         }
-        exported = self.lua.execute(_source("prelude"), table(provided), name=b"=prelude")
+        exported = self.lua.execute(_prelude(), table(provided), name=b"=prelude")
         self._run: LuaFunction = exported[b"run"]
         self._run_with: LuaFunction = exported[b"run_with"]
         self._compile: LuaFunction = exported[b"compile"]
@@ -183,7 +184,9 @@ class Runtime:
     def forget_compiled(self) -> None:
         self._compiled.clear()
 
-    def run(self, function: LuaFunction, protocol: int, arguments: Sequence[bytes], keys: int) -> Any:
+    def run(
+        self, function: LuaFunction, protocol: int, arguments: Sequence[bytes], keys: int
+    ) -> Any:
         """Call a script's ``function``, of whose ``arguments`` the first so many are ``keys``: its
         reply, encoded for a client that speaks ``protocol`` unless it is a string.
 
@@ -245,5 +248,5 @@ def _sha1hex(text: bytes) -> bytes:
 
 
 @cache
-def _source(name: str) -> bytes:
-    return resources.files(__package__).joinpath(f"{name}.lua").read_bytes()
+def _prelude() -> bytes:
+    return resources.files(__package__).joinpath("prelude.lua").read_bytes()

@@ -15,11 +15,13 @@ from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
 from tendis_py.services.disk import Disk
 from tendis_py.services.figures import Figures
+from tendis_py.services.functions import open_catalogue
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.hotkeys import HotKeys
 from tendis_py.services.key_sampler import KeySampler
 from tendis_py.services.latency import LatencyMonitor
+from tendis_py.services.links import Links
 from tendis_py.services.memory import Memory
 from tendis_py.services.monitors import Monitors
 from tendis_py.services.notifications import Notifications
@@ -62,6 +64,7 @@ class Services:
         self.config = config
         self.keyspace = keyspace
         self.clock = clock
+        open_catalogue(keyspace)
         self.clients = Clients(lambda: config.maxclients)
         self.pubsub = PubSub(self.clients)
         self.scripts = Scripts()
@@ -90,6 +93,8 @@ class Services:
         self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
+        self.links = Links(clock.monotonic)
+        self.clients.on_kill.append(self.links.abandon)
         self.hotkeys = HotKeys(clock)
         self.key_sampler = KeySampler()
         self.under_way: list[Callable[[], UnderWay | None]] = []
@@ -107,7 +112,7 @@ class Services:
         self.holdings = HoldingsSampler(keyspace)
         self.memory = Memory(keyspace, self.stats, self.holdings, clock)
         self.run_id = os.urandom(20).hex()
-        self.replication_id = os.urandom(20).hex()
+        self.change_replication_id()
         self.port = config.port
         """The TCP port that is listened on: the one the system chose where the setting is 0."""
         self.topology: Callable[[], dict[str, Any]] = dict
@@ -121,6 +126,10 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def change_replication_id(self) -> None:
+        """Be another history of data than before."""
+        self.replication_id = os.urandom(20).hex()
 
     def set_observer(self, observer: Observer, wants: bool) -> None:
         """Whether ``observer`` looks from now on. In any thread."""

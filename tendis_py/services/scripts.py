@@ -12,11 +12,20 @@ from dataclasses import dataclass
 from hashlib import sha1
 from time import perf_counter_ns
 
-from tendis_py.errors import NOT_BUSY, UNKILLABLE, ReplyError, script_flag, shebang_engine, shebang_option
-from tendis_py.errors import SHEBANG_INVALID
+from tendis_py.errors import (
+    NOT_BUSY,
+    SHEBANG_INVALID,
+    UNKILLABLE,
+    ReplyError,
+    script_flag,
+    shebang_engine,
+    shebang_option,
+)
 
 EVALS = 500
-FLAGS = frozenset((b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys"))
+FLAGS = frozenset(
+    (b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys")
+)
 
 _SCRIPT_BYTES = 200
 """About what one takes besides its text."""

@@ -34,6 +34,7 @@ from tendis_py.resp.replies import Reply, format_double
 from tendis_py.resp.requests import Request
 from tendis_py.scripting.libraries import install
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
+from tendis_py.scripting.libraries import install
 from tendis_py.scripting.runtime import (
     OUT_OF_MEMORY,
     EndedError,
@@ -220,9 +221,7 @@ class Caller:
         claim = ctx.claim
         at = command.single_key
         if (claim is None and ctx.locks) or (
-            claim is not None
-            and claim.keys is not None
-            and not (at and request[at] in claim.keys)
+            claim is not None and claim.keys is not None and not (at and request[at] in claim.keys)
         ):
             ctx.require(command, request)
         self.calls += 1

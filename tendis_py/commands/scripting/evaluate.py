@@ -14,8 +14,8 @@ from tendis_py.commands.events import told_already
 from tendis_py.commands.registry import Keys, command
 from tendis_py.commands.scripting.calls import caller_of
 from tendis_py.errors import (
-    KEYS_NEGATIVE,
     NO_SCRIPT,
+    NUMKEYS_NEGATIVE,
     NUMKEYS_TOO_MANY,
     SCRIPT_MAY_WRITE,
     ReplyError,
@@ -106,13 +106,11 @@ def number_of_keys(args: list[bytes]) -> int:
     if number > len(args) - 3:
         raise ReplyError(NUMKEYS_TOO_MANY)
     if number < 0:
-        raise ReplyError(KEYS_NEGATIVE)
+        raise ReplyError(NUMKEYS_NEGATIVE)
     return number
 
 
-def _run(
-    ctx: Context, args: list[bytes], script: Script, keys: int, *, only_reads: bool
-) -> Reply:
+def _run(ctx: Context, args: list[bytes], script: Script, keys: int, *, only_reads: bool) -> Reply:
     if only_reads and script.flags is not None and not script.only_reads:
         raise ReplyError(SCRIPT_MAY_WRITE)
     caller = caller_of(ctx)
