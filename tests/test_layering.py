@@ -88,6 +88,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("load", "top"),
     "trio": ("serving", "interpreter", "server", "maintenance", "stages", "http", "load", "top"),
     "socket": ("server", "stages", "http", "load"),
+    "lupa": ("scripting",),
     "select": ("stages", "load"),
     "asyncio": (),
     "starlette": ("http",),

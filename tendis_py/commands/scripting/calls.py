@@ -32,7 +32,6 @@ from tendis_py.errors import (
 from tendis_py.log import NOTICE, VERBOSE
 from tendis_py.resp.replies import Reply, format_double
 from tendis_py.resp.requests import Request
-from tendis_py.scripting.libraries import install
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
 from tendis_py.scripting.libraries import install
 from tendis_py.scripting.runtime import (
