@@ -88,6 +88,8 @@ class Scripts:
         """About what all of them take."""
         self.generation = 0
         """Grows when they are dropped: what was made of them is of no use any more."""
+        self.library_settings: dict[bytes, int] = {}
+        """What scripts have set of cjson. Never changed, only replaced."""
 
     def __len__(self) -> int:
         return len(self._by_sha)
@@ -95,6 +97,11 @@ class Scripts:
     def __contains__(self, sha: bytes) -> bool:
         """Whether the script of that SHA1, in lower case, is kept."""
         return sha in self._by_sha
+
+    def set_library(self, name: bytes, value: int) -> None:
+        """What a script sets of cjson stays set for all, until they are dropped."""
+        with self._lock:
+            self.library_settings = {**self.library_settings, name: value}
 
     def find(self, sha: bytes) -> Script | None:
         """The script of that SHA1, in whatever case; it is used."""
@@ -140,6 +147,7 @@ class Scripts:
             self._by_sha, self._by_body, self._used = {}, {}, OrderedDict()
             self.bytes = 0
             self.generation += 1
+            self.library_settings = {}
 
     # Those that run
 
