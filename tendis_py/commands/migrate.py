@@ -36,8 +36,10 @@ _MUCH = 1 << 20
 """Keys, or bytes, after which their acknowledgement is waited for."""
 
 _DEFAULT_MS = 1000
-_AT_HEAD = re.compile(rb"\s*\+?(\d{1,5})(?!\d)")
+_NUMBER_AT_HEAD = re.compile(rb"\s*[-+]?\d+")
+_NO_PORT = -1
 _HIGHEST_PORT = 65535
+_LONGEST_PORT = 20
 _ACKNOWLEDGED = b"+OK"
 
 _SKIPPED = {b"copy": 0, b"replace": 0, b"auth": 1, b"auth2": 2}
@@ -75,7 +77,6 @@ def _find_keys(args: Request) -> list[tuple[int, str]]:
 def _events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
     index = ctx.db.index
     for key in dict.fromkeys(args[at] for at, _ in _find_keys(args)):
-        yield from writes.notes(key)
         if writes.is_gone(index, key):
             yield Event(GENERIC, "del", index, key)
 
@@ -149,10 +150,10 @@ def _order(args: list[bytes]) -> _Order:
 
 
 def _port(argument: bytes) -> int:
-    """The number that it begins with, as C reads it; 0, which no server listens on, for none."""
-    match = _AT_HEAD.match(argument)
-    port = int(match[1]) if match else 0
-    return port if port <= _HIGHEST_PORT else 0
+    """The number that it begins with, 0 if with none, as C reads it; _NO_PORT if that is none."""
+    match = _NUMBER_AT_HEAD.match(argument[:_LONGEST_PORT])
+    port = int(match[0]) if match else 0
+    return port if 0 <= port <= _HIGHEST_PORT else _NO_PORT
 
 
 class _Refused(Exception):
@@ -196,6 +197,8 @@ class _Move:
         self._may_be_stale = False
         try:
             link = self._links.open(self._session, order.target, order.step)
+        except ConnectionRefusedError:  # to Redis, which does not look, it is connected by then
+            raise target_failed("writing") from None
         except OSError:
             raise ReplyError(NO_TARGET) from None
         greeting = [[b"SELECT", b"%d" % order.target.database]]
