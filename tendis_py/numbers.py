@@ -23,15 +23,22 @@ def strict_integer(digits: bytes | bytearray) -> int | None:
 
 def format_double(value: float) -> bytes:
     """A double in the fewest digits that read back as the same double, laid out as Redis does:
-    integers up to 2**62 in full, the rest by the rules of fpconv's ``emit_digits``."""
+    integers up to 2**62 in full, the rest as ``shortest_double``."""
     if -_WHOLE <= value <= _WHOLE:
         integer = int(value)
         if integer == value:
             return b"%d" % integer if integer or math.copysign(1, value) > 0 else b"-0"
-    elif math.isinf(value):
+    return shortest_double(value)
+
+
+def shortest_double(value: float) -> bytes:
+    """A double in the fewest digits, laid out by the rules of fpconv's ``emit_digits``."""
+    if math.isinf(value):
         return b"inf" if value > 0 else b"-inf"
-    elif math.isnan(value):
+    if math.isnan(value):
         return b"nan"
+    if not value:
+        return b"0" if math.copysign(1, value) > 0 else b"-0"
     sign = "-" if value < 0 else ""
     head, _, tail = repr(abs(value)).partition("e")
     whole, _, fraction = head.partition(".")

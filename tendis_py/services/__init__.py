@@ -15,6 +15,7 @@ from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
 from tendis_py.services.disk import Disk
 from tendis_py.services.figures import Figures
+from tendis_py.services.functions import open_catalogue
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.hotkeys import HotKeys
@@ -30,6 +31,7 @@ from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
+from tendis_py.services.scripts import Scripts
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
@@ -62,8 +64,10 @@ class Services:
         self.config = config
         self.keyspace = keyspace
         self.clock = clock
+        open_catalogue(keyspace)
         self.clients = Clients(lambda: config.maxclients)
         self.pubsub = PubSub(self.clients)
+        self.scripts = Scripts()
         self.global_gates = GlobalGates()
         self.pause = Pause(self.global_gates, clock)
         self.disk = Disk(self.global_gates)
@@ -108,7 +112,7 @@ class Services:
         self.holdings = HoldingsSampler(keyspace)
         self.memory = Memory(keyspace, self.stats, self.holdings, clock)
         self.run_id = os.urandom(20).hex()
-        self.replication_id = os.urandom(20).hex()
+        self.change_replication_id()
         self.port = config.port
         """The TCP port that is listened on: the one the system chose where the setting is 0."""
         self.topology: Callable[[], dict[str, Any]] = dict
@@ -122,6 +126,10 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def change_replication_id(self) -> None:
+        """Be another history of data than before."""
+        self.replication_id = os.urandom(20).hex()
 
     def set_observer(self, observer: Observer, wants: bool) -> None:
         """Whether ``observer`` looks from now on. In any thread."""
