@@ -17,6 +17,7 @@ local getmetatable, setmetatable, setfenv, tostring = getmetatable, setmetatable
 local type, unpack, xpcall, collectgarbage = type, unpack, xpcall, collectgarbage
 local tonumber = tonumber
 local format, gsub, find, sub = string.format, string.gsub, string.find, string.sub
+local dump = string.dump
 local concat, insert, foreach = table.concat, table.insert, table.foreach
 local floor = math.floor
 local getinfo, sethook = debug.getinfo, debug.sethook
@@ -723,7 +724,7 @@ end
 function exported.compile(body, name)
     local f, message = loadstring(as_source(body), name)
     if f then
-        return setfenv(f, base._G)
+        return setfenv(loadstring(host.without_tail_calls(dump(f))), base._G)
     end
     return nil, as_told(message)
 end

@@ -22,6 +22,7 @@ from lupa.lua51 import LuaMemoryError, LuaRuntime
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import Encoded, format_double
 from tendis_py.scripting.conversions import AT_ONCE
+from tendis_py.scripting.tail_calls import without_tail_calls
 
 INSTRUCTIONS = 100_000
 """After so many a script is asked whether it may go on: half a millisecond to one."""
@@ -134,6 +135,7 @@ class Runtime:
             b"version_number": version.number,
             b"libraries": table(installed),
             b"at_once": AT_ONCE,
+            b"without_tail_calls": without_tail_calls,
         }
         exported = self.lua.execute(_prelude(), table(provided), name=b"=prelude")
         self._run: LuaFunction = exported[b"run"]
