@@ -108,6 +108,8 @@ def _events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fi
 def migrate(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically transfers a key from one Redis instance to another."""
     order = _order(args)
+    if ctx.session is not ctx.client:
+        ctx.require_all()  # a script must not have to begin again once keys are gone
     find, pace = ctx.db.find, ctx.tx.pace
     there = [key for key in pace.over(iter(order.keys)) if find(key) is not None]
     if not there:
@@ -168,7 +170,7 @@ class _Move:
         self._db = ctx.db
         self._now_ms = ctx.services.clock.now_ms
         self._links = ctx.services.links
-        self._session = ctx.session
+        self._session = ctx.client
         self._order = order
         self._step = "writing"
         self._may_be_stale = False

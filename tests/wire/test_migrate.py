@@ -493,3 +493,16 @@ def test_keys_come_back_from_a_real_server(tendis: ServerProcess, target: Server
             "ERR Target instance replied with error: ERR DB index is out of range"
         )
         client.command("FLUSHALL")
+
+
+def test_a_script_that_moves_keys_runs_once(tendis: ServerProcess, target: ServerProcess) -> None:
+    with tendis.client() as client, target.client() as there:
+        there.command("FLUSHALL")
+        client.command("MSET", "a", "1", "undeclared", "2")
+        script = (
+            f"local moved = redis.call('MIGRATE', '{HOST}', {target.port}, KEYS[1], 0, 5000) "
+            "return {moved, redis.call('EXISTS', KEYS[1]), redis.call('GET', 'undeclared')}"
+        )
+        assert client.value("EVAL", script, 1, "a") == [Simple("OK"), 0, b"2"]
+        assert there.value("GET", "a") == b"1"
+        client.command("FLUSHALL")
