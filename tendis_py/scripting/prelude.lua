@@ -704,6 +704,11 @@ local function run_protected(f)
         rawget(value, "ignore_error_stats_update") and true or false
 end
 
+-- f without its tail calls, so that an error has its place
+local function with_places(f)
+    return loadstring(host.without_tail_calls(dump(f)))
+end
+
 local exported = {}
 
 -- Run f with keys and arguments, of which the first so many are keys
@@ -729,7 +734,7 @@ end
 function exported.compile(body, name)
     local f, message = loadstring(as_source(body), name)
     if f then
-        return setfenv(loadstring(host.without_tail_calls(dump(f))), base._G)
+        return setfenv(with_places(f), base._G)
     end
     return nil, as_told(message)
 end
@@ -742,6 +747,24 @@ end
 function exported.set_danger(kilobytes)
     danger = kilobytes
 end
+
+-- For functions.lua
+exported.inside = {
+    readonly = readonly, nonexistent = nonexistent, refuse = refuse, refuse_call = refuse_call,
+    run_protected = run_protected, with_places = with_places, globals = globals, redis = redis,
+    lua = {
+        loadstring = loadstring, pcall = pcall, rawget = rawget, setfenv = setfenv,
+        setmetatable = setmetatable, next = next, select = select, tostring = tostring,
+        type = type, unpack = unpack, find = find, lower = string.lower,
+    },
+    begin = function(protocol)
+        ending, speaks_3, protocol_of_caller = nil, false, protocol
+    end,
+    -- Why what has run had to end, if so; failure: what it has raised
+    ended = function(failure)
+        return ending or (failure == MEMORY and MEMORY)
+    end,
+}
 
 sethook(check_hook, "", host.instructions)
 

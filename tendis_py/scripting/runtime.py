@@ -141,7 +141,7 @@ class Runtime:
             b"at_once": AT_ONCE,
             b"without_tail_calls": without_tail_calls,
         }
-        exported = self.lua.execute(_prelude(), table(provided), name=b"=prelude")
+        exported = self.exported = self.lua.execute(_prelude(), table(provided), name=b"=prelude")
         self._run: LuaFunction = exported[b"run"]
         self._run_with: LuaFunction = exported[b"run_with"]
         self._compile: LuaFunction = exported[b"compile"]
