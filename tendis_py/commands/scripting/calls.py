@@ -85,6 +85,9 @@ class Caller:
         self._generation = self._scripts.generation
         self._running: Running | None = None
         self._ending: BaseException | None = None
+        """What a script that had to end is to raise, what it has written being taken back."""
+        self._given_up: ReplyError | None = None
+        """The reply to a script that had to end, what it has written being kept."""
         self._only_reads = self._has_written = False
         self._started = self._read = 0
         self.calls = 0
@@ -163,7 +166,7 @@ class Caller:
         own.received = self._read = caller.received
         own.protocol, own.encoders = 2, self._converters[2]
         self._has_written = False
-        self._ending = None
+        self._ending = self._given_up = None
         self._rejected = {}
         self._held = None if ctx.holds(None) else _NONE if ctx.claim is None else ctx.claim.keys
         self.calls = 0
@@ -173,8 +176,8 @@ class Caller:
             reply = self.runtime.run(self._function, caller.protocol, self._request[3:], self._keys)
             return reply, False, self.calls, self._rejected
         except EndedError as ended:
-            if isinstance(self._ending, ReplyError):
-                return self._ending, False, self.calls, self._rejected
+            if self._given_up is not None:
+                return self._given_up, False, self.calls, self._rejected
             if self._ending is not None:
                 raise self._ending from None
             return _failure(f"ERR {ended.text}", ended, name), False, self.calls, self._rejected
@@ -212,7 +215,7 @@ class Caller:
                 return self._call(list(arguments))
             self.calls += 1
             value = self._ctx.call(command, list(arguments), self._read)
-            return value if self._ending is None else (b"", ENDING)
+            return value if self._given_up is None else (b"", ENDING)
         except BaseException as error:
             return self._end(error)
 
@@ -280,9 +283,7 @@ class Caller:
             )
         self.calls += 1
         value = ctx.call(command, request, self._read)
-        if self._ending is not None:
-            return b"", ENDING
-        return value
+        return value if self._given_up is None else (b"", ENDING)
 
     def _reject(self, command: Command | None, message: str) -> Any:
         rejection = command, ReplyError(message).code
@@ -329,8 +330,8 @@ class Caller:
 
     def _claim_room(self, size: int) -> None:
         if not self.runtime.has_room(size):
-            self._ending = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
-            raise self._ending
+            self._given_up = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
+            raise self._given_up
 
 
 def _is_plain(command: Command) -> bool:
