@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tendis_py.commands import (
+    acl,
     bitmap,
     client,
     command,
@@ -42,6 +43,7 @@ from tendis_py.commands import (
 
 FAMILIES = (
     connection,
+    acl,
     client,
     tracking,
     pubsub,
