@@ -49,6 +49,11 @@ class TooLargeError(Exception):
     """A command has found out that it takes too long for the fast lane; it has written nothing."""
 
 
+class UndeclaredKeysError(TooLargeError):
+    """A command is about to use keys that its batch has not locked: it is to run again, with the
+    locks of all."""
+
+
 class BlockedError(Exception):
     """A request waits for something to happen, with ``wait`` (services/waiters.py)."""
 
@@ -99,6 +104,13 @@ NOT_POSITIVE = "ERR value is out of range, must be positive"
 NOT_FLOAT = "ERR value is not a valid float"
 NOT_FINITE = "ERR increment would produce NaN or Infinity"
 NOT_A_NUMBER = "ERR resulting score is not a number (NaN)"
+BUSY_KEY = "BUSYKEY Target key name already exists."
+BAD_DATA_FORMAT = "ERR Bad data format"
+BAD_PAYLOAD = "ERR DUMP payload version or checksum are wrong"
+NEGATIVE_TTL = "ERR Invalid TTL value, must be >= 0"
+NEGATIVE_IDLETIME = "ERR Invalid IDLETIME value, must be >= 0"
+BAD_FREQUENCY = "ERR Invalid FREQ value, must be >= 0 and <= 255"
+NO_RDB_FORM = "ERR sorted integers have no form that Redis could read: there is no such type"
 NO_SUCH_KEY = "ERR no such key"
 HASH_NOT_INTEGER = "ERR hash value is not an integer"
 HASH_NOT_FLOAT = "ERR hash value is not a float"
@@ -221,6 +233,17 @@ ANOTHER_CHILD = (
     "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
     "order to schedule a BGSAVE whenever possible."
 )
+NO_CLUSTER = "ERR This instance has cluster support disabled"
+NO_FAILOVER = "ERR No failover in progress."
+FAILOVER_NEEDS_REPLICAS = "ERR FAILOVER requires connected replicas."
+FAILOVER_TIMEOUT = "ERR FAILOVER timeout must be greater than 0"
+INVALID_MASTER_PORT = "ERR Invalid master port"
+NO_REPLICATION = "ERR This server can't become a replica: it has no replication"
+NO_REPLICAS = "ERR This server can't have replicas: it has no replication"
+MIGRATE_KEY_AND_KEYS = (
+    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+)
+NO_TARGET = "IOERR error or timeout connecting to the client"
 MODULE_NOT_ALLOWED = (
     'ERR MODULE command not allowed. If the enable-module-command option is set to "local", you '
     "can run it from a local connection, otherwise you need to set this option in the "
@@ -233,6 +256,22 @@ DEBUG_NOT_ALLOWED = (
     "run it from a local connection, otherwise you need to set this option in the configuration "
     "file, and then restart the server."
 )
+RELOAD_OPTIONS = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
+NOT_RELOADED = "ERR Error trying to load the RDB dump, check server logs."
+NO_SUCH_PROTOCOL_TYPE = (
+    "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|"
+    "null|array|set|map|attrib|push|verbatim|true|false"
+)
+RESP2_NOT_SUPPORTED = "ERR RESP2 is not supported by this command"
+NOT_SDS = "ERR Not an sds encoded string."
+NOT_LISTPACK = "ERR Not a listpack encoded object."
+NOT_QUICKLIST = "ERR Not a quicklist encoded object."
+NO_HASH_TABLE = "ERR The value stored at the specified key is not represented using an hash table"
+NO_SUCH_DATABASE = "ERR Out of range database"
+PACKED_THRESHOLD = "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
+NO_CLIENT_EVICTION = "ERR maxmemory-clients is disabled."
+CLUSTER_MODE_ONLY = "ERR Debug option only available for cluster mode enabled setup!"
+NO_SECRET = "ERR Internal secret is missing"
 INVALID_CURSOR = "ERR invalid cursor"
 NO_NOVALUES = "ERR NOVALUES option can only be used in HSCAN"
 INVALID_FIRST_DB = "ERR invalid first DB index"
@@ -337,6 +376,75 @@ GEO_MEMBER = "ERR could not decode requested zset member"
 GEO_COUNT = "ERR COUNT must be > 0"
 GEO_ANY = "ERR the ANY argument requires COUNT argument"
 SORT_NOT_FLOAT = "ERR One or more scores can't be converted into double"
+
+LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
+LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
+LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
+LIBRARY_NAMED_TWICE = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_TIMEOUT = "ERR FUNCTION LOAD timeout"
+LIBRARY_EMPTY = "ERR No functions registered"
+LIBRARY_NAME_MISSING = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND = "ERR Function not found"
+FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_RESTORE_POLICY = (
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
+FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
+FUNCTIONS_ONLY = "ERR given type is not a function"
+FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
+KEYS_NEGATIVE = "ERR Number of keys can't be negative"
+NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
+BUSY_SCRIPT = (
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+NOT_BUSY = "NOTBUSY No scripts in execution right now."
+UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+    "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
+    "command."
+)
+SHUTTING_DOWN = "ERR The server shuts down"
+SCRIPT_KILLED = "Script killed by user with SCRIPT KILL..."
+SCRIPT_FLUSH = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
+SCRIPT_NO_DEBUGGER = "ERR SCRIPT DEBUG is not supported: there is no debugger"
+SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
+SCRIPT_UNKNOWN_COMMAND = "ERR Unknown Redis command called from script"
+SCRIPT_ARITY = "ERR Wrong number of args calling Redis command from script"
+SCRIPT_NOT_ALLOWED = "ERR This Redis command is not allowed from script"
+SCRIPT_NO_ARGUMENTS = "ERR Please specify at least one argument for this redis lib call"
+SCRIPT_ARGUMENTS = "ERR Lua redis lib command arguments must be strings or integers"
+SCRIPT_UNKNOWN_CHECKED = "ERR Invalid command passed to redis.acl_check_cmd()"
+READ_ONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts."
+SCRIPT_MAY_WRITE = "ERR Can not execute a script with write flag using *_ro command."
+SHEBANG_INVALID = "ERR Invalid script shebang"
+LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
+LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
+LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
+LIBRARY_NAMED_TWICE = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_EMPTY = "ERR No functions registered"
+LIBRARY_NAME_MISSING = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND = "ERR Function not found"
+FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_RESTORE_POLICY = (
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
+FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
+FUNCTIONS_ONLY = "ERR given type is not a function"
+PAYLOAD_CHECKSUM = "ERR DUMP payload version or checksum are wrong"
+FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
+NUMKEYS_NEGATIVE = "ERR Number of keys can't be negative"
 
 
 def wrong_type() -> ReplyError:
@@ -509,6 +617,11 @@ def hotkeys_metric_again(name: str) -> ReplyError:
     return ReplyError(f"ERR METRICS {name} defined more than once!")
 
 
+def refused_debugging(form: str) -> ReplyError:
+    """Of what would end or damage the process, or is about Redis' own memory."""
+    return ReplyError(f"ERR DEBUG {form} is not supported by tendis-py")
+
+
 def wrong_subcommand(container: str, subcommand: bytes) -> ReplyError:
     """What Redis says where a subcommand is there but has been given other arguments."""
     name = printable(subcommand)[:128]
@@ -616,3 +729,56 @@ def overlapping_prefixes(prefix: bytes, which: str, other: bytes) -> ReplyError:
         f"ERR Prefix '{c_text(prefix)}' overlaps with {which} prefix '{c_text(other)}'. "
         "Prefixes for a single client must not overlap."
     )
+
+
+def shebang_engine(engine: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected engine in script shebang: {c_text(engine)}")
+
+
+def shebang_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown lua shebang option: {c_text(option)}")
+
+
+def script_flag(flag: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected flag in script shebang: {c_text(flag)}")
+
+
+def library_exists(name: bytes) -> str:
+    return f"ERR Library '{printable(name)}' already exists"
+
+
+def joined_library_exists(name: bytes) -> str:
+    """The same, where it comes from a payload."""
+    return f"ERR Library {printable(name)} already exists"
+
+
+def function_exists(name: bytes) -> str:
+    return f"ERR Function {printable(name)} already exists"
+
+
+def library_metadata(word: bytes) -> str:
+    return f"ERR Invalid metadata value given: {c_text(word)}"
+
+
+def unknown_engine(name: bytes) -> str:
+    return f"ERR Engine '{printable(name)}' not found"
+
+
+def function_option(word: bytes) -> ReplyError:
+    """Of FUNCTION LOAD."""
+    return ReplyError(f"ERR Unknown option given: {c_text(word)}")
+
+
+def function_argument(word: bytes) -> ReplyError:
+    """Of FUNCTION LIST."""
+    return ReplyError(f"ERR Unknown argument {c_text(word)}")
+
+
+def target_failed(step: str) -> ReplyError:
+    """The server that keys are to move to does not do its part; ``step``: reading or writing."""
+    return ReplyError(f"IOERR error or timeout {step} to target instance")
+
+
+def target_refused(line: bytes) -> ReplyError:
+    """``line``: its error, without the ``-``."""
+    return ReplyError(f"ERR Target instance replied with error: {printable(line)}")

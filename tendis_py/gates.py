@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tendis_py.commands.claims import claims_of
 from tendis_py.commands.context import Context
 from tendis_py.commands.permission import IN_MULTI, TOPLEVEL, check
-from tendis_py.commands.registry import Command, Lane
+from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     MONITORS_NO_KEYS,
     NO_AUTH,
@@ -83,6 +84,31 @@ def _monitoring(ctx: Context, command: Command, request: Request) -> Any:
     return PASS
 
 
+def _busy(ctx: Context, command: Command, request: Request) -> Any:
+    """Nobody waits for the keys of a script that has run for long."""
+    if ctx.refusal and not _has_keys(ctx, command, request):
+        raise ReplyError(ctx.refusal)
+    return PASS
+
+
+def _has_keys(ctx: Context, command: Command, request: Request) -> bool:
+    """Whether all is locked that a request needs now."""
+    session = ctx.session
+    if session.needs_all_keys:
+        return ctx.holds(None)
+    transaction = session.transaction
+    if transaction is None:
+        return ctx.holds(claims_of(command, request))
+    if command.name != "exec":
+        return command.is_queued or ctx.holds(claims_of(command, request))
+    commands = map(REGISTRY.find, transaction.requests)
+    return ctx.holds({key for _, key in session.watched}) and all(
+        ctx.holds(claims_of(one, queued))
+        for one, queued in zip(commands, transaction.requests, strict=True)
+        if one is not None
+    )
+
+
 def _pause(ctx: Context, command: Command, request: Request) -> Any:
     if ctx.services.pause.holds(writes=command.may_write or _writes(ctx, command)):
         raise HeldError
@@ -111,6 +137,7 @@ def queue(session: Session, command: Command, request: Request) -> None:
     transaction.requests.append(request)
     transaction.arguments += len(request)
     transaction.may_write |= command.may_write
+    transaction.apart |= command.apart
     transaction.is_slow |= command.runs_once or command.lane_of(request) is Lane.SLOW
 
 
@@ -137,6 +164,7 @@ _GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
     (_disk, _always),
     (_subscribed, lambda session: session.protocol == 2 and session.subscriptions is not None),
     (_monitoring, lambda session: session.monitors),
+    (_busy, _always),
     (_pause, _always),
     (_queue, _in_transaction),
 )

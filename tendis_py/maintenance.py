@@ -184,6 +184,7 @@ class Maintenance:
             if samples % SAMPLES_A_SECOND == 0:
                 self._services.stats.recent.sample()
                 self._services.observatory.sample()
+                self._services.links.close_idle()
             self._services.keyspace.orders.trim()
             self._services.memory.use()  # the peak must not go unseen
             self._services.hotkeys.look()

@@ -30,9 +30,11 @@ from tendis_py.pidfile import PidFile
 from tendis_py.services import Services
 from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.stages.accept import Doorkeeper, deal, stop_dealing
+from tendis_py.stages.apart import ApartThreads
 from tendis_py.stages.doors import Doors
 from tendis_py.stages.execute import Executor, Locking
 from tendis_py.stages.listening import ListenError
+from tendis_py.stages.outbound import Outbound, Resolver
 from tendis_py.stages.pool import ExecutorPool
 from tendis_py.stages.reactor import Reactor, Submission
 from tendis_py.stages.work import Job, WorkQueue
@@ -101,6 +103,7 @@ class Server:
         self.services.memory.queued = self._queued_bytes
         self.services.all_turns = lambda: sum(reactor.turns for reactor in self.reactors)
         self.services.shutdown = self.shutdown
+        self.services.links.new = partial(Outbound, Resolver())
         self.services.port = self.doors.port
         try:
             self.dashboard = Dashboard(self.services, port=dashboard_port)
@@ -122,6 +125,7 @@ class Server:
             model.submission is Submission.QUEUE and executors == 1
         )
         locking = Locking.NONE if alone else Locking.KEYS
+        self.apart = ApartThreads(partial(_new_apart, services))
         self.pools: list[ExecutorPool] = []
         self.queue: WorkQueue | None = None
         self.slow_queue: WorkQueue | None = None
@@ -162,6 +166,11 @@ class Server:
             )
             for index in range(reactors)
         ]
+        for reactor in self.reactors:
+            reactor.executor.apart = self.apart.take
+        for pool in self.pools:
+            for executor in pool.executors:
+                executor.apart = self.apart.take
 
     def _follow_settings(self) -> None:
         """What CONFIG SET has to change in the stages, besides the setting."""
@@ -388,8 +397,11 @@ class Server:
         with trio.move_on_after(self.config.shutdown_timeout if seconds is None else seconds):
             while any(reactor.unfinished for reactor in self.reactors):
                 await trio.sleep(0.01)
+        self.services.links.close()
+        self.services.scripts.abandon_all()
         for pool in self.pools:
             await trio.to_thread.run_sync(pool.stop)
+        await trio.to_thread.run_sync(self.apart.stop)
         for reactor in self.reactors:
             reactor.stop()
 
@@ -409,6 +421,12 @@ class Server:
             self.reactors[0].submit_job(job)
         await done.wait()
         return errors == [None]
+
+
+def _new_apart(services: Services, name: str) -> Executor:
+    executor = Executor(services, locking=Locking.KEYS, name=name)
+    executor.tx.pace.rests = True
+    return executor
 
 
 def _wake_up() -> None:

@@ -138,7 +138,7 @@ UNRESTRICTED = User(b"default")
 class Transaction:
     """What a client has asked for since MULTI, and what EXEC needs to know of it beforehand."""
 
-    __slots__ = ("arguments", "began_at", "failed", "is_slow", "may_write", "requests")
+    __slots__ = ("apart", "arguments", "began_at", "failed", "is_slow", "may_write", "requests")
 
     def __init__(self, began_at: int = 0) -> None:
         self.began_at = began_at
@@ -150,6 +150,8 @@ class Transaction:
         """Whether a request was refused: EXEC runs nothing then."""
         self.is_slow = False
         """Whether one is for the slow lane, or must not be begun twice."""
+        self.apart = False
+        """Whether one may take as long as it likes (``Command.apart``)."""
         self.may_write = False
 
 
@@ -174,6 +176,7 @@ class Session:
         "local_address",
         "mailbox",
         "name",
+        "needs_all_keys",
         "net_in",
         "net_out",
         "no_evict",
@@ -235,6 +238,8 @@ class Session:
         self.tracking: Tracking | None = None
         self.outdated = False
         """Whether its gates have to be compiled before its next request."""
+        self.needs_all_keys = False
+        """Whether its next request is known to use keys that it does not name."""
         self.reset(authenticated, user)
 
     def reset(self, authenticated: bool, user: User) -> None:

@@ -24,7 +24,6 @@ from tendis_py.services.counters import Counters
 from tendis_py.services.waiters import Wait
 from tendis_py.storage.changes import Change, Place
 from tendis_py.storage.codec import STREAM
-from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
 MOST_SERVED = 100
@@ -36,15 +35,12 @@ Call = Callable[[Command, Request, int], Payload]
 
 class Unblocking:
     """One dispatcher's, whose ``context`` and ``counters`` these are, and which runs one request by
-    ``call``. ``locks``: whether only the keys of ``claim`` are the batch's, if it has one; else all
-    are."""
+    ``call``."""
 
-    def __init__(self, context: Context, counters: Counters, call: Call, *, locks: bool) -> None:
-        self.claim: Claim | None = None
+    def __init__(self, context: Context, counters: Counters, call: Call) -> None:
         self._context = context
         self._counters = counters
         self._call = call
-        self._locks = locks
         self._services = context.services
         self._waiters = context.services.waiters
 
@@ -85,7 +81,7 @@ class Unblocking:
                 for wait in self._waits_for(place):
                     if wait.alike is not None and wait.alike in in_vain:
                         continue
-                    if tries < MOST_SERVED and self._holds(wait.claims):
+                    if tries < MOST_SERVED and context.holds(wait.claims):
                         tries += 1
                         if not self._try_again(wait, changes):
                             in_vain.add(wait.alike)
@@ -117,12 +113,6 @@ class Unblocking:
         index, key = place
         row = self._context.tx.database(index).peek(key)
         return None if row is None else row.type
-
-    def _holds(self, keys: frozenset[bytes]) -> bool:
-        """Whether the locks of all ``keys`` are held."""
-        if self.claim is None:
-            return not self._locks
-        return self.claim.keys is None or keys <= self.claim.keys
 
     def _try_again(self, wait: Wait, changes: deque[Change]) -> bool:
         """Run what waits, and answer it once that is committed; what it has changed is added to

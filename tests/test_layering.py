@@ -1,6 +1,7 @@
 """Imports point one way (docs/design.md §2): a module knows only what stands to its right.
 
-    __main__ → serving → server → threading_model → stages → dispatch → commands → types → storage
+    __main__ → serving → server → threading_model → stages → dispatch → commands
+    → rdb → types → storage
 
 ``services`` and ``session`` stand beside: dispatch, commands and stages use them. Subcommands
 (``load``, ``top``) are programs of their own, which know a server by its protocol only.
@@ -54,7 +55,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
-    "commands": {"types", "storage", "services", "session", "resp", "config", "log", *LEAVES},
+    "scripting": {"storage", "resp", *LEAVES},
+    "commands": {
+        *("rdb", "scripting", "types", "storage", "services", "session", "resp", "config", "log"),
+        *LEAVES,
+    },
+    "rdb": {"types", "storage", *LEAVES},
     "types": {"storage", *LEAVES},
     "services": {"session", "storage", "resp", "config", "log", *LEAVES},
     "session": {"resp", *LEAVES},
@@ -69,10 +75,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "rocksdict": ("storage.engine", "storage.gaps", "storage.options"),
     "hiredis": ("resp", "load", "top"),
+    "crcmod": ("rdb",),
     "textual": ("top",),
     "rich": ("load", "top"),
     "trio": ("serving", "interpreter", "server", "maintenance", "stages", "http", "load", "top"),
     "socket": ("server", "stages", "http", "load"),
+    "lupa": ("scripting",),
     "select": ("stages", "load"),
     "asyncio": (),
     "starlette": ("http",),

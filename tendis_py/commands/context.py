@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tendis_py.commands.claims import claims_of
 from tendis_py.commands.registry import REGISTRY
-from tendis_py.errors import DB_INDEX, BlockedError, ReplyError
+from tendis_py.errors import DB_INDEX, BlockedError, ReplyError, UndeclaredKeysError
 from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import NULL_ARRAY, Payload, Reply
 from tendis_py.resp.requests import Request
+from tendis_py.services.counters import Counters
 from tendis_py.services.pushes import deliver
 from tendis_py.services.waiters import Wait
 from tendis_py.storage.database import Database
+from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -27,6 +31,13 @@ if TYPE_CHECKING:
 RunUnit = Callable[[list[Request]], list[Payload]]
 """Requests that are one unit of work with the running command → their encoded replies, of which
 one payload may hold several."""
+
+Outcome = tuple[Reply, bool, int]
+"""Of a script: its reply, whether that is an error which is counted already, and how many commands
+it has run."""
+
+RunScript = Callable[[Request, Callable[[bool], Outcome]], Reply]
+"""Request, work → its reply: work is told whether it runs where others wait for it."""
 
 Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""
@@ -42,11 +53,18 @@ class Context:
 
     __slots__ = (
         "call",
+        "caller",
+        "claim",
+        "client",
         "db",
+        "function_caller",
         "later",
+        "locks",
         "need_slow_lane",
         "nested",
+        "refusal",
         "replies",
+        "run_script",
         "run_unit",
         "services",
         "session",
@@ -54,6 +72,8 @@ class Context:
     )
 
     session: Session
+    client: Session
+    """Who has sent the request: the session's, unless a script speaks by that."""
     db: Database
     replies: list[Payload]
     """Where the session's encoded replies are gathered."""
@@ -64,24 +84,62 @@ class Context:
         services: Services,
         call: Call,
         run_unit: RunUnit,
+        run_script: RunScript,
         need_slow_lane: Callable[[], None],
+        *,
+        locks: bool = False,
     ) -> None:
         self.tx = tx
         self.services = services
         self.call = call
         self.run_unit = run_unit
+        self.run_script = run_script
+        self.caller: Any = None
+        """What runs scripts (commands/scripting/calls.py), once there was one."""
+        self.function_caller: Any = None
+        """What runs functions (commands/scripting/fcall.py), likewise."""
         self.need_slow_lane = need_slow_lane
         self.later: list[Message] = []
         """What the session is told after the reply to its request (to EXEC as a whole)."""
+        self.claim: Claim | None = None
+        self.locks = locks
+        """Whether only the keys of ``claim`` are the batch's, and none without one; else all are
+        where there is none."""
+        self.refusal = ""
+        """What a request is refused with whose keys are not all locked."""
         self.nested = False
         """Whether the running command is part of another, and must not wait."""
 
     def enter(self, session: Session) -> None:
         """Work for ``session`` from here on."""
-        self.session = session
+        self.session = self.client = session
         self.db = self.tx.database(session.database)
         self.tx.touches = not session.no_touch
         self.tx.author = session
+
+    def holds(self, keys: AbstractSet[bytes] | None) -> bool:
+        """Whether the locks of ``keys`` are held; None: of all."""
+        claim = self.claim
+        if claim is None:
+            return not self.locks or (keys is not None and not keys)
+        return claim.keys is None or (keys is not None and keys <= claim.keys)
+
+    def require(self, command: Command, request: Request) -> None:
+        """To be called before a command runs as part of another that has not named its keys.
+        UndeclaredKeysError if they are not all locked: everything is run again, with all keys."""
+        if not self.holds(None) and not self.holds(claims_of(command, request)):
+            raise UndeclaredKeysError
+
+    def require_all(self) -> None:
+        """UndeclaredKeysError if not all keys are locked: as ``require``, for what is known to use
+        keys that it does not name."""
+        if not self.holds(None):
+            raise UndeclaredKeysError
+
+    def be_busy(self, reason: str) -> None:
+        """Have nobody wait for the batch's keys any more: who wants one is answered ``reason``."""
+        if self.claim is not None:
+            self.tx.keyspace.locks.set_busy(self.claim, reason)
 
     def push(self, message: Message, sessions: Iterable[Session]) -> None:
         """Tell ``sessions`` of ``message``: the own one at this place among its replies, the others
@@ -134,17 +192,26 @@ class Context:
             )
         )
 
+    def failed(self, request: Request, error: ReplyError) -> ReplyError:
+        """``error`` as the reply to ``request``, the running one, which has failed in part only:
+        what it has written stays, as it would not if this were raised."""
+        command, counters = REGISTRY.find(request), self.tx.counters
+        assert command is not None
+        assert isinstance(counters, Counters)
+        counters.fail(command, error.code)
+        return error
+
     def publish(self, channel: bytes, text: bytes | Pieces) -> int:
         """Have ``text`` sent to the subscribers of ``channel``, how many they are: to others once
         the batch is committed, to the own session after the reply to its request."""
-        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.session)
+        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.client)
         self.later += own
         return receivers
 
     def publish_to_shard(self, channel: bytes, text: bytes | Pieces) -> int:
         """As ``publish``, to a shard channel."""
         receivers, own = self.services.pubsub.publish_to_shard(
-            self.tx.outgoing, channel, text, self.session
+            self.tx.outgoing, channel, text, self.client
         )
         self.later += own
         return receivers

@@ -61,9 +61,24 @@ def _in_acl(request: Request) -> Iterable[int]:
     return ()
 
 
+_MIGRATE_SECRETS = {b"copy": 0, b"replace": 0, b"auth": 1, b"auth2": 2}
+"""Option → how many of them follow it."""
+
+
+def _in_migrate(request: Request) -> Iterable[int]:
+    at = 6
+    while at < len(request):
+        secrets = _MIGRATE_SECRETS.get(request[at].lower())
+        if secrets is None or at + secrets >= len(request):
+            return
+        yield from range(at + 1, at + 1 + secrets)
+        at += 1 + secrets
+
+
 _SECRETS: dict[bytes, Callable[[Request], Iterable[int]]] = {
     b"auth": _in_auth,
     b"hello": _in_hello,
     b"config": _in_config,
     b"acl": _in_acl,
+    b"migrate": _in_migrate,
 }

@@ -127,6 +127,9 @@ class Command:
     """Whether equal requests that come together have equal replies, worth making only once."""
     long_value: int = 0
     """The position of an argument that may come as Pieces; 0 for none."""
+    apart: bool = False
+    """Whether it may take as long as it likes: once it is for the slow lane, it runs in a thread of
+    its own, in every threading model."""
     may_write: bool = False
     """Whether CLIENT PAUSE WRITE holds it back, and an EXEC of it."""
     reads_only: bool = False
@@ -278,6 +281,7 @@ def command(
     complexity: str = "O(1)",
     lane: Lane | None = None,
     exclusive: bool = False,
+    apart: bool = False,
     alters_session: bool = False,
     run: RunHandler | None = None,
     run_on_key: RunHandler | None = None,
@@ -299,6 +303,8 @@ def command(
     ``events``: what notifications tell of a command that has run; every command that writes says
     it. The name of one event is fired for the first key if that has changed, followed by ``del``
     if the key is gone, and is of the group's class; for all others see ``events.py``.
+    ``apart``: it may take as long as it likes (a script), in a thread of its own once it is for the
+    slow lane.
     ``alters_session``: the session's gates may be others afterwards (AUTH, RESET, QUIT).
     ``find_keys`` is for keys that no specification finds, or that are marked variable_flags.
     ``claims`` is for keys that are read or written without being named: see ``find_claims``.
@@ -346,6 +352,7 @@ def command(
             find_keys=find_keys,
             lane=lane,
             exclusive=exclusive,
+            apart=apart,
             find_claims=claims,
             categories=_categories(words, group, categories),
             tips=tips,

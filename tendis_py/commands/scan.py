@@ -10,8 +10,8 @@ from tendis_py.commands.arguments import Option, integer, options
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Keys, Lane, command
 from tendis_py.errors import INVALID_CURSOR, NO_NOVALUES, ReplyError, syntax_error
-from tendis_py.numbers import strict_integer
-from tendis_py.resp.replies import Reply, Stream, format_double
+from tendis_py.numbers import format_double, strict_integer
+from tendis_py.resp.replies import Reply, Stream
 from tendis_py.storage.codec import CollectionRow
 from tendis_py.storage.cursors import Place
 from tendis_py.storage.database import Database

@@ -1,25 +1,19 @@
-"""Commands on the server as a whole: its time, its data on disk, its end, its debugging."""
+"""Commands on the server as a whole: its time, its data on disk, its end."""
 
 from __future__ import annotations
 
 import logging
-import re
-import time
 
 from tendis_py.commands.context import Context
-from tendis_py.commands.help import help_lines
-from tendis_py.commands.protected import allows
 from tendis_py.commands.registry import Lane, command
 from tendis_py.errors import (
     ANOTHER_CHILD,
-    DEBUG_NOT_ALLOWED,
     NO_SHUTDOWN,
     REWRITE_IN_PROGRESS,
     SAVE_IN_PROGRESS,
     ReplyError,
     StorageError,
     syntax_error,
-    wrong_subcommand,
 )
 from tendis_py.log import NOTICE
 from tendis_py.resp.replies import NO_REPLY, OK, Reply
@@ -40,19 +34,6 @@ def time_(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the server time."""
     seconds, microseconds = divmod(ctx.services.clock.time_ns() // 1000, 1_000_000)
     return [b"%d" % seconds, b"%d" % microseconds]
-
-
-@command(
-    "role",
-    1,
-    group="server",
-    since="2.8.12",
-    flags="noscript loading stale fast",
-    categories="admin dangerous",
-)
-def role(ctx: Context, args: list[bytes]) -> Reply:
-    """Returns the replication role."""
-    return [b"master", 0, []]
 
 
 # Saving
@@ -168,53 +149,3 @@ def shutdown(ctx: Context, args: list[bytes]) -> Reply:
     ctx.session.closing = True
     ctx.services.shutdown(now=b"now" in words)
     return NO_REPLY
-
-
-# Debugging
-
-
-@command(
-    "debug",
-    -2,
-    group="server",
-    since="1.0.0",
-    flags="admin noscript loading stale",
-    complexity="Depends on subcommand.",
-    lane=Lane.SLOW,
-    syntax="SLEEP seconds | SET-ACTIVE-EXPIRE 0|1",
-)
-def debug(ctx: Context, args: list[bytes]) -> Reply:
-    """A container for debugging commands."""
-    if not allows(ctx.services.config.enable_debug_command, ctx.session):
-        raise ReplyError(DEBUG_NOT_ALLOWED)
-    subcommand = args[1].lower()
-    if subcommand == b"sleep" and len(args) == 3:
-        time.sleep(max(0.0, _number_at_head(args[2])))
-        return OK
-    if subcommand == b"set-active-expire" and len(args) == 3:
-        ctx.services.active_expiry = bool(_number_at_head(args[2]))
-        return OK
-    if subcommand == b"help" and len(args) == 2:
-        return help_lines(
-            "DEBUG",
-            (
-                "SET-ACTIVE-EXPIRE <0|1>",
-                "Setting it to 0 disables expiring keys in background when they are not accessed.\n"
-                "Setting it to 1 reenables back the default.",
-            ),
-            (
-                "SLEEP <seconds>",
-                "Keep the thread that executes slow commands busy for <seconds>.\n"
-                "Decimals allowed.",
-            ),
-        )
-    raise wrong_subcommand("debug", args[1])
-
-
-_NUMBER = re.compile(rb"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
-
-
-def _number_at_head(argument: bytes) -> float:
-    """What C's strtod makes of it: the number it begins with, or 0."""
-    match = _NUMBER.match(argument)
-    return float(match[1]) if match else 0.0

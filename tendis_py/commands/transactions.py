@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from tendis_py.commands.context import Context
-from tendis_py.commands.events import Fired
+from tendis_py.commands.events import told_already
 from tendis_py.commands.permission import IN_MULTI, denied, note
 from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Keys, command
 from tendis_py.errors import (
@@ -25,7 +25,6 @@ from tendis_py.resp.replies import NULL_ARRAY, OK, EncodedArray, Payload, Reply
 from tendis_py.resp.requests import Request
 from tendis_py.services.watches import Seen
 from tendis_py.session import Transaction
-from tendis_py.storage.events import Writes
 
 _command = partial(command, group="transactions")
 
@@ -47,12 +46,6 @@ def multi(ctx: Context, args: list[bytes]) -> Reply:
     return OK
 
 
-def _told_already(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
-    """Of what EXEC has run, each has told its own."""
-    list(writes.notes())
-    return iter(())
-
-
 @_command(
     "exec",
     1,
@@ -60,7 +53,7 @@ def _told_already(ctx: Context, args: list[bytes], reply: Reply, writes: Writes)
     flags="noscript loading stale skip_slowlog",
     complexity="Depends on commands in the transaction",
     alters_session=True,
-    events=_told_already,
+    events=told_already,
 )
 def exec_(ctx: Context, args: list[bytes]) -> Reply:
     """Executes all commands in a transaction."""

@@ -7,6 +7,7 @@
 
 from tendis_py.config.buffer_limits import BufferLimit, BufferLimits
 from tendis_py.config.command_line import Invocation, load_config, parse_command_line
+from tendis_py.config.kinds import parse_memory
 from tendis_py.config.live import Config, ConfigRewriteError, ConfigSetError
 from tendis_py.config.reference import help_text, reference_markdown, version_text
 from tendis_py.config.settings import default_memtable_size
@@ -24,6 +25,7 @@ __all__ = [
     "help_text",
     "load_config",
     "parse_command_line",
+    "parse_memory",
     "reference_markdown",
     "version_text",
 ]

@@ -152,14 +152,17 @@ class Config(Settings):
                 self._mention(directive)
             self.report_without_effect()
 
-    def rewrite(self) -> None:
-        """Bring the configuration file up to date. Raises ConfigRewriteError."""
+    def rewrite(self, *, everything: bool = False) -> None:
+        """Bring the configuration file up to date; with ``everything`` it names what is at its
+        default, too. Raises ConfigRewriteError."""
         if self.config_file is None:
             raise ConfigRewriteError("ERR The server is running without a config file")
         with self._lock:
             try:
                 old = _content(self.config_file)
-                replace_file(self.config_file, rewrite_text(old, self, self.user_lines()))
+                users = self.user_lines()
+                new = rewrite_text(old, self, users, everything=everything)
+                replace_file(self.config_file, new)
             except OSError as error:
                 raise ConfigRewriteError(f"ERR Rewriting config file: {error.strerror}") from error
 

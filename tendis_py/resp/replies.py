@@ -32,13 +32,13 @@ Python value            RESP3            RESP2
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice, repeat
 from typing import Any
 
 from tendis_py.errors import ReplyError
+from tendis_py.numbers import format_double
 from tendis_py.pieces import Pieces, Text, joined
 
 Payload = Text
@@ -160,37 +160,6 @@ _FEW = 8
 _SHORT = frozenset((int, Encoded))
 _BULK_HEAD = [b"$%d\r\n" % length for length in range(_SMALL)]
 _INTEGERS = [b":%d\r\n" % value for value in range(_SMALL)]
-
-
-def format_double(value: float) -> bytes:
-    """A double in the fewest digits that read back as the same double, laid out as Redis does:
-    integers up to 2**62 in full, the rest by the rules of fpconv's ``emit_digits``."""
-    if -_WHOLE <= value <= _WHOLE:
-        integer = int(value)
-        if integer == value:
-            return b"%d" % integer if integer or math.copysign(1, value) > 0 else b"-0"
-    elif math.isinf(value):
-        return b"inf" if value > 0 else b"-inf"
-    elif math.isnan(value):
-        return b"nan"
-    sign = "-" if value < 0 else ""
-    head, _, tail = repr(abs(value)).partition("e")
-    whole, _, fraction = head.partition(".")
-    fraction = "" if fraction == "0" else fraction
-    exponent = int(tail or 0) - len(fraction)  # of the last digit
-    digits = (whole + fraction).lstrip("0")
-    exponent += len(digits) - len(digits.rstrip("0"))
-    digits = digits.rstrip("0")
-    leading = exponent + len(digits) - 1  # the exponent of the first digit
-    if exponent >= 0 and abs(leading) < len(digits) + 7:
-        text = digits + "0" * exponent
-    elif exponent < 0 and (exponent > -7 or abs(leading) < 4):
-        padded = digits.rjust(1 - exponent, "0")
-        text = f"{padded[:exponent]}.{padded[exponent:]}"
-    else:
-        point = "." if len(digits) > 1 else ""
-        text = f"{digits[0]}{point}{digits[1:]}e{'-' if leading < 0 else '+'}{abs(leading)}"
-    return f"{sign}{text}".encode()
 
 
 def format_doubles(values: Collection[float]) -> list[bytes]:
@@ -440,6 +409,8 @@ def split_replies(payload: bytes) -> list[bytes]:
             if kind in _BULKS:
                 size = int(payload[at + 1 : line_end])
                 line_end += 2 + size if size >= 0 else 0
+            elif kind == b"|":  # an attribute, of the reply that follows
+                missing += 2 * int(payload[at + 1 : line_end]) + 1
             elif kind in _ELEMENTS:
                 missing += _ELEMENTS[kind] * max(int(payload[at + 1 : line_end]), 0)
             at = line_end + 2

@@ -14,11 +14,13 @@ from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
 from tendis_py.services.disk import Disk
 from tendis_py.services.figures import Figures
+from tendis_py.services.functions import open_catalogue
 from tendis_py.services.global_gates import GlobalGates
 from tendis_py.services.holdings import HoldingsSampler
 from tendis_py.services.hotkeys import HotKeys
 from tendis_py.services.key_sampler import KeySampler
 from tendis_py.services.latency import LatencyMonitor
+from tendis_py.services.links import Links
 from tendis_py.services.memory import Memory
 from tendis_py.services.monitors import Monitors
 from tendis_py.services.notifications import Notifications
@@ -28,6 +30,7 @@ from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
+from tendis_py.services.scripts import Scripts
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
@@ -56,9 +59,11 @@ class Services:
         self.config = config
         self.keyspace = keyspace
         self.clock = clock
+        open_catalogue(keyspace)
         self.clients = Clients(lambda: config.maxclients)
         self.acl = Acl(config, self.clients, clock)
         self.pubsub = PubSub(self.clients)
+        self.scripts = Scripts()
         self.global_gates = GlobalGates()
         self.pause = Pause(self.global_gates, clock)
         self.disk = Disk(self.global_gates)
@@ -84,6 +89,8 @@ class Services:
         self.notifications = Notifications(keyspace, self.pubsub)
         self.slowlog = Slowlog(config.slowlog_log_slower_than, config.slowlog_max_len, clock)
         self.latency = LatencyMonitor(config.latency_monitor_threshold, clock)
+        self.links = Links(clock.monotonic)
+        self.clients.on_kill.append(self.links.abandon)
         self.hotkeys = HotKeys(clock)
         self.key_sampler = KeySampler()
         self.under_way: list[Callable[[], UnderWay | None]] = []
@@ -97,11 +104,13 @@ class Services:
         self.saving = Saving(keyspace.engine, self.stats.changes, clock)
         self.active_expiry = True
         """Whether keys are swept that have expired and nobody asks for."""
+        self.takes_any_checksum = False
+        """Whether RESTORE takes payloads whose checksum is wrong (DEBUG, for tests)."""
         self.key_sizes = KeySizes()
         self.holdings = HoldingsSampler(keyspace)
         self.memory = Memory(keyspace, self.stats, self.holdings, clock)
         self.run_id = os.urandom(20).hex()
-        self.replication_id = os.urandom(20).hex()
+        self.change_replication_id()
         self.port = config.port
         """The TCP port that is listened on: the one the system chose where the setting is 0."""
         self.topology: Callable[[], dict[str, Any]] = dict
@@ -115,6 +124,10 @@ class Services:
         self.shutdown: Callable[..., None] = _no_server
         """Ask the server to stop. Set by the server."""
         follow(self)
+
+    def change_replication_id(self) -> None:
+        """Be another history of data than before."""
+        self.replication_id = os.urandom(20).hex()
 
     def set_observer(self, observer: Observer, wants: bool) -> None:
         """Whether ``observer`` looks from now on. In any thread."""

@@ -21,6 +21,8 @@ class Clients:
         """Those whose next request waits for something to happen, by id."""
         self.on_leave: list[Callable[[Session], None]] = []
         """Called with a session that is no client any more, or is one as good as new (RESET)."""
+        self.on_kill: list[Callable[[Session], None]] = []
+        """Called with a session that another client has had closed, whatever it is at."""
         self.peak = 0
         self.accepted = 0
         self.rejected = 0
@@ -96,6 +98,8 @@ class Clients:
             return False
         session.closing = True
         session.peer.close()
+        for interrupt in self.on_kill:
+            interrupt(session)
         return True
 
     def all(self) -> list[Session]:

@@ -17,6 +17,7 @@ from typing import Any
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
 from tendis_py.services.acl.permits import Reason
+from tendis_py.services.functions import committed
 from tendis_py.services.histogram import Buckets, percentiles_ns
 from tendis_py.services.observation import Durations
 from tendis_py.services.process import cpu_times, physical_memory
@@ -107,7 +108,7 @@ def memory(services: Services) -> Fields:
     yield "allocator_resident", use.resident
     yield "allocator_muzzy", 0
     yield from _memory("total_system_memory", physical_memory())
-    yield from _NO_SCRIPTS
+    yield from _scripts(services)
     yield from _memory("maxmemory", config.maxmemory)
     yield "maxmemory_policy", config.maxmemory_policy
     yield "allocator_frag_ratio", f"{use.fragmentation:.2f}"
@@ -144,21 +145,19 @@ def memory(services: Services) -> Fields:
     yield "mem_total_limit", limits.total
 
 
-_NO_SCRIPTS = (
-    ("used_memory_lua", 0),
-    ("used_memory_vm_eval", 0),
-    ("used_memory_lua_human", "0B"),
-    ("used_memory_scripts_eval", 0),
-    ("number_of_cached_scripts", 0),
-    ("number_of_functions", 0),
-    ("number_of_libraries", 0),
-    ("used_memory_vm_functions", 0),
-    ("used_memory_vm_total", 0),
-    ("used_memory_vm_total_human", "0B"),
-    ("used_memory_functions", 0),
-    ("used_memory_scripts", 0),
-    ("used_memory_scripts_human", "0B"),
-)
+def _scripts(services: Services) -> Fields:
+    functions = committed(services.keyspace)
+    yield "used_memory_lua", 0
+    yield "used_memory_vm_eval", 0
+    yield "used_memory_lua_human", human(0)
+    yield "used_memory_scripts_eval", 0
+    yield "number_of_cached_scripts", 0
+    yield "number_of_functions", len(functions.functions)
+    yield "number_of_libraries", len(functions.libraries)
+    yield "used_memory_vm_functions", 0
+    yield from _memory("used_memory_vm_total", 0)
+    yield "used_memory_functions", functions.bytes
+    yield from _memory("used_memory_scripts", functions.bytes)
 
 
 def _memory(name: str, size: int) -> Fields:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from itertools import takewhile
@@ -41,9 +41,12 @@ from tendis_py.storage.transaction import Transaction
 log = logging.getLogger(__name__)
 
 
+_NO_KEYS = Claim(set())
+
+
 class Locking(Enum):
-    """NONE: this is the only executing thread. KEYS: claim the batch's keys; what has to wait for
-    them waits aside."""
+    """NONE: this is the only executing thread, but for those that execute apart; keys are claimed
+    while there are any. KEYS: claim the batch's keys; what has to wait for them waits aside."""
 
     NONE = "none"
     KEYS = "keys"
@@ -80,6 +83,11 @@ class Executor:
         self._sampler = Sampler(services.tracing)
         services.under_way.append(self.under_way)
         self._everything = Claim(None)
+        self.apart: Callable[[Work], None] | None = None
+        """Called with work, which has its keys, that is to be executed in a thread of its own. Set
+        by whoever has this execute, if there are such threads."""
+        self._claim_without: Claim | None = None
+        """What a batch without a claim of its own has locked, as far as commands can tell."""
         self.again: Callable[[Work], None] = _nowhere
         """Called with work that has the keys now that it had to wait for, or is to ask for them;
         in whichever thread. Set by whoever has this execute."""
@@ -116,15 +124,24 @@ class Executor:
             return True
         if not batch.taken:
             batch.taken = perf_counter_ns()
+        if batch.claim is not None and batch.claim.withdrawn:
+            batch.claim = None
+        is_apart = self.apart is not None and batch.is_apart
         if batch.claim is not None:
-            self._note_wait(batch)
-        elif self.locking is Locking.KEYS:
+            if self.apart is not None:
+                self._note_wait(batch)
+        elif self.locking is Locking.KEYS or is_apart or self.keyspace.locks.in_use:
+            batch.refuse(self.keyspace.locks.busy)
             keys = batch.plan().keys
-            if keys is not None and not keys:
+            if keys is not None and not keys and not is_apart:
                 self.execute_control(batch)
                 return True
-            if not self._claim(batch, keys):
+            if not self._claim(batch, keys, is_long=is_apart):
                 return False
+        if is_apart:
+            assert self.apart is not None
+            self.apart(batch)
+            return False
         if batch.is_slow and batch.claim is not None and self._only_reads(batch):
             return self._execute_on_view(batch)
         self._begin()
@@ -166,6 +183,7 @@ class Executor:
             self.tx = Transaction(view, counters)
             self.tx.pace = own.pace
             self.dispatcher.context.tx = self.tx
+            self._claim_without = Claim(None)
             try:
                 self._begin()
                 self._run(batch)
@@ -175,23 +193,30 @@ class Executor:
                     self._finish([batch], self.tx)
             finally:
                 self.tx = self.dispatcher.context.tx = own
+                self._claim_without = None
         if is_done:
             return True
         counters.hits, counters.misses = hits, misses
         batch.replies, batch.slow_next, batch.executed = [], (), 0
         return self.execute(batch)
 
-    def _claim(self, batch: Batch, keys: set[bytes] | None) -> bool:
+    def shares_keys(self, works: Sequence[Work | None]) -> bool:
+        """Whether they have to be executed one by one: something is executed apart, or is to be."""
+        return self.keyspace.locks.in_use or any(
+            isinstance(work, Batch) and work.is_apart for work in works
+        )
+
+    def _claim(self, batch: Batch, keys: set[bytes] | None, *, is_long: bool) -> bool:
         """Whether the batch has its ``keys`` now. Of several clients only those wait who want what
         is another's."""
         if len(batch.items) > 1 and not self._are_free(keys):
             for other in batch.take_apart(self._are_free):
                 self.again(other)
             keys = batch.plan().keys
-        return self._ask(batch, self._widened(keys))
+        return self._ask(batch, self._widened(keys), is_long=is_long)
 
-    def _ask(self, work: Work, keys: set[bytes] | None) -> bool:
-        work.claim = claim = Claim(keys, partial(self.again, work))
+    def _ask(self, work: Work, keys: set[bytes] | None, *, is_long: bool = False) -> bool:
+        work.claim = claim = Claim(keys, partial(self.again, work), is_long=is_long)
         return self.keyspace.locks.ask(claim)
 
     def _are_free(self, keys: set[bytes] | None) -> bool:
@@ -255,14 +280,16 @@ class Executor:
         if hotkeys.active or self._looks_closely:
             self._looks_closely = hotkeys.draws()
             self.dispatcher.look_closely(self._looks_closely)
-        self.dispatcher.unblocking.claim = batch.claim
+        context = self.dispatcher.context
+        context.claim = batch.claim or self._claim_without or (_NO_KEYS if batch.refusal else None)
+        if batch.refusal != context.refusal:
+            self.dispatcher.refuse(batch.refusal)
         is_slow = batch.is_slow
         self.dispatcher.defers = not is_slow
         run = self.dispatcher.run
         replies = batch.replies
         items = batch.items
         tx, counters = self.tx, self.tx.counters
-        context = self.dispatcher.context
         context.replies = []
         if len(items) > 1:
             items = self.dispatcher.run_together(items, replies, batch.read)
@@ -308,6 +335,7 @@ class Executor:
             self.dispatcher.slow.clear()
         if is_slow and taken:
             batch.spent = requests[0]
+            session.needs_all_keys = False
 
     def _look(self, batch: Batch) -> None:
         """Note what one of the requests is about, for all that have run since the last look."""
@@ -398,7 +426,13 @@ class Executor:
     def do_job(self, job: Job) -> bool:
         """Do background work in this thread, as one commit. False as in ``execute``."""
         error: BaseException | None = None
-        if self.locking is Locking.KEYS and job.claim is None and not self._ask(job, job.keys):
+        if job.claim is not None and job.claim.withdrawn:
+            job.claim = None
+        if (
+            job.claim is None
+            and (self.locking is Locking.KEYS or self.keyspace.locks.in_use)
+            and not self._ask(job, job.keys)
+        ):
             return False
         self._running = None
         try:

@@ -7,14 +7,14 @@ when its turn comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 
+from tendis_py.commands.claims import claims_of
 from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Command, Lane
 from tendis_py.resp.requests import Request
 from tendis_py.session import Session, Transaction
-from tendis_py.storage.pacing import ITEMS_AT_ONCE
 
 _find = REGISTRY.find
 
@@ -28,31 +28,52 @@ class Plan:
     lane: Lane
 
 
-def plan(session: Session, requests: list[Request], *, in_slow_lane: bool = False) -> Plan:
-    """What those of ``requests`` need that will run in one go: those before a slow one, or that
-    alone once it is ``in_slow_lane``."""
+Refuses = Callable[[set[bytes] | None], bool]
+"""Whether a request is not to run that needs these keys; None: all."""
+
+
+def plan(
+    session: Session,
+    requests: list[Request],
+    *,
+    in_slow_lane: bool = False,
+    refuses: Refuses | None = None,
+) -> Plan:
+    """What those of ``requests`` need that will run in one go: those before a slow one, or the
+    first alone once it is ``in_slow_lane``; nothing for what is to be refused."""
+    if in_slow_lane:
+        requests = requests[:1]
+        if session.needs_all_keys and not (refuses is not None and refuses(None)):
+            return Plan(None, Lane.SLOW)
     if session.transaction is not None:
-        return _with_transactions(session, requests, in_slow_lane)
+        return _with_transactions(session, requests, in_slow_lane, refuses)
     keys: set[bytes] | None = set()
     lane = Lane.CONTROL
     for number, request in enumerate(requests):
         command = _find(request)
         if command is None or command.lane is Lane.CONTROL:
             if command is not None and command.name == "multi":
-                return _with_transactions(session, requests, in_slow_lane)
+                return _with_transactions(session, requests, in_slow_lane, refuses)
             continue
         if command.lane_of(request) is Lane.SLOW:
             if number:
                 break
-            return Plan(_keys_of(command, request) if in_slow_lane else set(), Lane.SLOW)
-        lane = Lane.FAST
+            lane = Lane.SLOW
+            if not in_slow_lane:
+                break
+        else:
+            lane = Lane.FAST
+        found = claims_of(command, request)
+        if refuses is not None and refuses(found):
+            continue
         if keys is not None:
-            found = _keys_of(command, request)
             keys = None if found is None else keys | found if keys else found
     return Plan(keys, lane)
 
 
-def _with_transactions(session: Session, requests: list[Request], in_slow_lane: bool) -> Plan:
+def _with_transactions(
+    session: Session, requests: list[Request], in_slow_lane: bool, refuses: Refuses | None
+) -> Plan:
     """As ``plan``, where there is a transaction: what it holds needs nothing until its EXEC, which
     needs all of that, and what is watched, in the lane of the slowest."""
     before = session.transaction
@@ -77,6 +98,8 @@ def _with_transactions(session: Session, requests: list[Request], in_slow_lane: 
             elif command is None or command.is_queued:
                 queued.append(request)
             continue
+        if refuses is not None and refuses(one.keys):
+            one.keys = set()
         if one.lane is Lane.SLOW:
             if number:
                 break
@@ -90,7 +113,14 @@ def plan_of(request: Request) -> Plan:
     command = _find(request)
     if command is None or command.lane is Lane.CONTROL:
         return Plan(set(), Lane.CONTROL)
-    return Plan(_keys_of(command, request), command.lane_of(request))
+    return Plan(claims_of(command, request), command.lane_of(request))
+
+
+def keys_of(session: Session, command: Command, request: Request) -> set[bytes] | None:
+    """What ``request``, the next of ``session``, needs locked; None: all."""
+    if command.name == "exec" and session.transaction is not None:
+        return _plan_of_unit(session, session.transaction, [], True).keys
+    return claims_of(command, request)
 
 
 def _plan_of_unit(
@@ -138,22 +168,3 @@ def _with(keys: set[bytes] | None, more: set[bytes] | None) -> set[bytes] | None
         return None
     keys |= more
     return keys
-
-
-def _keys_of(command: Command, request: Request) -> set[bytes] | None:
-    """The keys to lock for one request; None for all: it is exclusive, or uses keys that can't be
-    told from its arguments. No keys at all for one that reads a snapshot (KEYS)."""
-    if command.exclusive:
-        return None
-    if command.find_claims is not None:
-        claimed = command.find_claims(request)
-        return None if claimed is None else set(claimed)
-    return _set_of(command.keys_in(request))
-
-
-def _set_of(keys: list[bytes]) -> set[bytes]:
-    """``keys`` without repeats; others get the GIL in between where there are many."""
-    found = set(keys[:ITEMS_AT_ONCE])
-    for start in range(ITEMS_AT_ONCE, len(keys), ITEMS_AT_ONCE):
-        found.update(keys[start : start + ITEMS_AT_ONCE])
-    return found

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter_ns
 
 from tendis_py.stages.execute import Executor
-from tendis_py.stages.work import Batch, Job, Work, WorkQueue
+from tendis_py.stages.work import Batch, Job, Work, WorkQueue, answering
 from tendis_py.storage.pacing import drain
-
-log = logging.getLogger(__name__)
 
 
 class ExecutorPool:
@@ -43,16 +38,24 @@ class ExecutorPool:
             thread.join()
 
     def _one_by_one(self, executor: Executor) -> None:
-        take, finished = self.queue.take, self.queue.finished
+        take = self.queue.take
         while (work := take()) is not None:
             began = perf_counter_ns()
-            is_done = _do(executor, work)
-            finished()
-            if is_done and isinstance(work, Batch):
-                work.responses.post(work)
-                drain(work.spent)
+            self._do(executor, work)
             executor.times.busy_ns += perf_counter_ns() - began
             del work  # with its replies, lest they stay until there is more to do
+
+    def _do(self, executor: Executor, work: Work) -> None:
+        is_done = False
+        if isinstance(work, Job):
+            executor.do_job(work)
+        else:
+            with answering([work]):
+                is_done = executor.execute(work)
+        self.queue.finished()
+        if is_done and isinstance(work, Batch):
+            work.responses.post(work)
+            drain(work.spent)
 
     def _by_rounds(self, executor: Executor) -> None:
         while self._do_round(executor, self.queue.take_all()):
@@ -61,9 +64,15 @@ class ExecutorPool:
     def _do_round(self, executor: Executor, round_: list[Work | None]) -> bool:
         """Whether there is another one to come."""
         began = perf_counter_ns()
+        if executor.shares_keys(round_):
+            for work in round_:
+                if work is not None:
+                    self._do(executor, work)
+            executor.times.busy_ns += perf_counter_ns() - began
+            return round_[-1] is not None
         batches = [work for work in round_ if isinstance(work, Batch)]
         if batches:
-            with _answering(batches):
+            with answering(batches):
                 executor.execute_round(batches)
         for work in round_:
             if isinstance(work, Job):
@@ -75,25 +84,3 @@ class ExecutorPool:
             drain(batch.spent)
         executor.times.busy_ns += perf_counter_ns() - began
         return round_[-1] is not None
-
-
-def _do(executor: Executor, work: Work) -> bool:
-    """Whether it is done; else it comes again."""
-    if isinstance(work, Job):
-        return executor.do_job(work)
-    with _answering([work]):
-        return executor.execute(work)
-    return True
-
-
-@contextmanager
-def _answering(batches: list[Batch]) -> Iterator[None]:
-    """Close the connections of a batch that a bug in a stage has left without its replies, rather
-    than leave them hanging."""
-    try:
-        yield
-    except Exception:
-        log.exception("a batch failed")
-        for batch in batches:
-            for connection, _ in batch.items:
-                connection.close()

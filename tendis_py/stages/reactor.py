@@ -39,7 +39,7 @@ from tendis_py.stages.arrival import waited_ns
 from tendis_py.stages.connection import EPOLLIN, EPOLLOUT, RECEIVE_BYTES, Connection, Early
 from tendis_py.stages.connection_table import ConnectionTable
 from tendis_py.stages.delivering import Deliveries
-from tendis_py.stages.execute import Executor
+from tendis_py.stages.execute import Executor, Locking
 from tendis_py.stages.plan import plan, union
 from tendis_py.stages.polling import Poller
 from tendis_py.stages.respond import Call, Delivery, ResponseQueue, ResponseStatistics
@@ -129,7 +129,7 @@ class Reactor:
         self.responses = ResponseQueue()
         self._services = services
         self._monotonic = services.clock.monotonic
-        self._executor = executor
+        self.executor = executor
         executor.again = lambda work: self.responses.post(partial(self._do, work))
         self._times = services.stats.new_stage_times()
         self._turns_to_arrival = self._arrival_turns = 1
@@ -261,8 +261,8 @@ class Reactor:
         """Serve until ``stop``; then every connection is closed."""
         poll, fd = self._epoll.poll, self._epoll.fileno()
         wait = Poller(self._epoll).wait
-        keyspace, queue, responses = self._executor.keyspace, self._queue, self.responses
-        times = self._executor.times
+        keyspace, queue, responses = self.executor.keyspace, self._queue, self.responses
+        times = self.executor.times
         seen = idle = 0
         while not self._stopping:
             if self._waiting.ready or self._heavy or self.deliveries.waiting:
@@ -481,7 +481,7 @@ class Reactor:
         queue = self._queue
         assert queue is not None
         if self._submission is Submission.CONSERVING:
-            if queue.busy == 0 and self._executor.execute_inline(batch):
+            if queue.busy == 0 and self.executor.execute_inline(batch):
                 self._inline += 1
                 self._respond(batch)
                 return
@@ -494,7 +494,7 @@ class Reactor:
             inline = Batch(
                 self.responses, list(compress(items, is_control)), 0, read, lane="control"
             )
-            self._executor.execute_control(inline)
+            self.executor.execute_control(inline)
             self._inline += 1
             self._respond(inline)
             is_data = [not one for one in is_control]
@@ -509,19 +509,22 @@ class Reactor:
             self._peak_held = max(self._peak_held, sum(held.requests for held in self._held))
 
     def _execute(self, batch: Batch) -> None:
-        if self._executor.execute(batch):
+        if self.executor.execute(batch):
             self._inline += 1
             self._respond(batch)
 
     def _do(self, work: Work) -> None:
         if isinstance(work, Job):
-            self._executor.do_job(work)
+            self.executor.do_job(work)
         else:
             self._execute(work)
 
     def _submit_slow(self, batch: Batch) -> None:
-        """A request for the slow lane, or to be executed alone where there is none."""
-        if self._submission is Submission.INLINE:
+        """A request for the slow lane, or to be executed alone where there is none; one that is to
+        be executed apart only claims its keys here."""
+        if self._submission is Submission.INLINE or (
+            self.executor.locking is Locking.KEYS and batch.is_apart
+        ):
             self._execute(batch)
         else:
             queue = self._slow_queue or self._queue
@@ -531,7 +534,7 @@ class Reactor:
     def _commit_stalled(self, batch: Batch) -> None:
         """Wait for RocksDB in a thread of its own: the batch holds all keys, so every executor
         may be waiting for it already."""
-        self._executor.execute(batch)
+        self.executor.execute(batch)
         self.responses.post(batch)
 
     def _offer_held(self) -> None:
@@ -638,7 +641,7 @@ class Reactor:
             connection.early = Early(payload)
             return
         if payload is wait.ending:
-            self._executor.dispatcher.counters.wait_in_vain(wait.command, payload)
+            self.executor.dispatcher.counters.wait_in_vain(wait.command, payload)
             self._services.slowlog.add(connection.session, wait.request, NO_TIME_NS, {})
             connection.session.commands += 1
         self._waiting.unblock(connection)

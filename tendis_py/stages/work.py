@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import compress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import ReplyError
 from tendis_py.pieces import joined
 from tendis_py.resp.replies import encode, is_push, split_replies
 from tendis_py.resp.requests import Request
 from tendis_py.runs import Answer, Item, SlowCommand
-from tendis_py.stages.plan import Plan, plan, union
+from tendis_py.stages.plan import Plan, Refuses, plan, union
+from tendis_py.storage.locks import Claim
 
 if TYPE_CHECKING:
     from tendis_py.services.counters import Named
@@ -26,9 +30,9 @@ if TYPE_CHECKING:
     from tendis_py.stages.connection import Connection
     from tendis_py.stages.respond import ResponseQueue
     from tendis_py.stages.slow_requests import Answered
-    from tendis_py.storage.locks import Claim
     from tendis_py.storage.transaction import Transaction
 
+log = logging.getLogger(__name__)
 
 DEFERRED: list[Request] = []
 """Stands in an answer for requests that have gone to the slow lane: more replies follow."""
@@ -67,6 +71,8 @@ class Batch:
         "ran",
         "ran_apart",
         "read",
+        "refusal",
+        "refuses",
         "replied",
         "replies",
         "requests",
@@ -135,22 +141,48 @@ class Batch:
         self.transaction: Transaction | None = None
         """Set when the batch has run but RocksDB stalled its commit: only that is left to do."""
         self.claim: Claim | None = None
+        self.refuses: Refuses | None = None
+        self.refusal = ""
+        """What those of its requests are answered whose keys ``refuses`` tells not to wait for."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether its request may take as long as it likes, and gets a thread of its own."""
+        if not self.is_slow:
+            return False
+        ((connection, requests),) = self.items
+        command = REGISTRY.find(requests[0])
+        if command is None or command.name != "exec":
+            return command is not None and command.apart
+        transaction = connection.session.transaction
+        return transaction is not None and transaction.apart
 
     def plan(self) -> Plan:
         """What its requests need."""
         if self._plan is None:
             self._plan = union(
                 [
-                    plan(one.session, requests, in_slow_lane=self.is_slow)
+                    plan(one.session, requests, in_slow_lane=self.is_slow, refuses=self.refuses)
                     for one, requests in self.items
                 ]
             )
         return self._plan
 
+    def refuse(self, busy: Sequence[Claim]) -> None:
+        """Have requests refused that need keys of a ``busy`` claim; or none any more."""
+        if not busy and self.refuses is None:
+            return
+        self.refuses = None
+        self.refusal = ""
+        self._plan = None
+        if busy:
+            self.refusal = busy[0].busy
+            self.refuses = lambda keys: any(map(Claim(keys).conflicts, busy))
+
     def take_apart(self, is_free: Callable[[set[bytes] | None], bool]) -> list[Batch]:
         """Keep the items whose keys are free, and return a batch for each of the others; the first
         is kept if there is no such item."""
-        plans = [plan(one.session, requests) for one, requests in self.items]
+        plans = [plan(one.session, requests, refuses=self.refuses) for one, requests in self.items]
         kept = [is_free(one.keys) for one in plans]
         if not any(kept):
             kept[0] = True
@@ -159,6 +191,7 @@ class Batch:
             if not stays:
                 other = Batch(self.responses, [item], 0, self.read, needs=needs)
                 other.queued, other.taken = self.queued, self.taken
+                other.refuses, other.refusal = self.refuses, self.refusal
                 others.append(other)
         self.items = list(compress(self.items, kept))
         self.requests -= sum(other.requests for other in others)
@@ -375,3 +408,16 @@ class WorkQueue:
                 peak_requests=self._peak_requests,
                 peak_bytes=self._peak_bytes,
             )
+
+
+@contextmanager
+def answering(batches: list[Batch]) -> Iterator[None]:
+    """Close the connections of a batch that a bug in a stage has left without its replies, rather
+    than leave them hanging."""
+    try:
+        yield
+    except Exception:
+        log.exception("a batch failed")
+        for batch in batches:
+            for connection, _ in batch.items:
+                connection.close()

@@ -48,12 +48,12 @@ class VersionWriter:
         "_cache_until",
         "_prefix",
         "_rows",
-        "_tx",
+        "tx",
         "version",
     )
 
     def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+        self.tx = tx
         self.version = tx.keyspace.new_version()
         self._prefix = version_prefix(self.version)
         self._rows: list[RowWrite] = []
@@ -72,16 +72,16 @@ class VersionWriter:
         """The version, all of whose rows are there as soon as the batch commits."""
         if self._ahead:
             self._write_ahead()
-            self._tx.put(GARBAGE, self._prefix, None)
+            self.tx.put(GARBAGE, self._prefix, None)
         else:
             for family, key, value in self._rows:
-                self._tx.put(family, key, value)
+                self.tx.put(family, key, value)
         self._rows = []
         return self.version
 
     def _write_ahead(self) -> None:
         rows, self._rows, self._bytes = self._rows, [], 0
-        self._tx.write_ahead(self.version, rows)
+        self.tx.write_ahead(self.version, rows)
         self._ahead = True
         if self._cache.bytes < self._cache_until:
             self._cache.update_values({key: row for family, key, row in rows if family == ROWS})
@@ -313,3 +313,23 @@ class Elements:
         few = list(islice(keys, self._tx.fast_rows + 1))
         self._tx.admit(len(few))
         return iter(few)
+
+
+class NewElements(Elements):
+    """The elements of a new large collection, which are not read and go through ``writer``."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, writer: VersionWriter, family: int = ROWS) -> None:
+        super().__init__(writer.tx, writer.version, family)
+        self._writer = writer
+
+    def get(self, element: bytes) -> bytes | None:
+        """None: whoever asks has not written it yet."""
+        return None
+
+    def add(self, element: bytes, value: bytes = b"") -> None:
+        self._writer.add(element, value, self._family)
+
+    def set(self, element: bytes, value: bytes) -> None:
+        self._writer.add(element, value, self._family)

@@ -27,6 +27,7 @@ from tendis_py.storage.codec import (
 from tendis_py.storage.database import Database
 from tendis_py.storage.families import EXPIRES, META
 from tendis_py.storage.keyspace import Keyspace
+from tendis_py.storage.locks import Claim
 from tendis_py.storage.transaction import Transaction
 
 SLICE = 256
@@ -34,6 +35,9 @@ SLICE = 256
 
 MOST_WRITES = 2 * SLICE
 """From so many rows on, a job that removes fields of hashes leaves the rest to the next one."""
+
+MOST_PASSED_OVER = 10_000
+"""So many keys that a long claim holds do not keep others from expiring."""
 
 Entry = tuple[int, int, bytes]
 """Deadline in ms, kind, meta key."""
@@ -59,22 +63,28 @@ class Expiry:
         self._expire_fields = expire_fields
 
     def due(self, now: int) -> Due | None:
-        """The next keys whose time has come at Unix time ``now`` in ms; None: there are none."""
+        """The next keys whose time has come at Unix time ``now`` in ms, but for those that a long
+        claim holds; None: there are none."""
         if not self._keyspace.may_expire():
             return None
         after = now + 1
         low_water = self._keyspace.expiry_low_water
         lower = low_water.raise_to(after)
         found = self._keyspace.engine.keys(EXPIRES, lower, deadline_key(after, b""))
-        raw_entries: list[bytes] = []
+        long = self._keyspace.locks.long_held()
+        first: bytes | None = None
+        entries: list[Entry] = []
         with contextlib.suppress(UnreadableError):
-            for raw in islice(found, SLICE):
-                raw_entries.append(raw)
-        if not raw_entries:
-            return None
-        entries = list(map(split_deadline_key, raw_entries))
-        low_water.lower_to(entries[0][0], raw_entries[0])
-        return Due(entries, {meta_key[NAMESPACE_SIZE:] for _, _, meta_key in entries})
+            for raw in islice(found, SLICE + (MOST_PASSED_OVER if long else 0)):
+                first = first or raw
+                entry = split_deadline_key(raw)
+                if not _is_held(_user_key(entry), long):
+                    entries.append(entry)
+                    if len(entries) == SLICE:
+                        break
+        if first is not None:
+            low_water.lower_to(split_deadline_key(first)[0], first)
+        return Due(entries, set(map(_user_key, entries))) if entries else None
 
     def next_deadline(self) -> int | None:
         """The earliest of what was not due when it was looked for; None: there is none."""
@@ -184,3 +194,11 @@ def _raw(entry: Entry) -> bytes:
 def _is_whole(row: Row) -> bool:
     """Whether there is nothing more to a key than its row and its deadline."""
     return row is not ABSENT and not row.version and not row.fields_due
+
+
+def _user_key(entry: Entry) -> bytes:
+    return entry[2][NAMESPACE_SIZE:]
+
+
+def _is_held(key: bytes, claims: list[Claim]) -> bool:
+    return any(claim.keys is None or key in claim.keys for claim in claims)

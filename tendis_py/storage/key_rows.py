@@ -135,6 +135,10 @@ class KeyRows:
         """Count as a use of ``key``, now."""
         self._uses[hash(self.prefix + key) & USE_MASK] = self.tx.second
 
+    def was_used(self, key: bytes, second: int) -> None:
+        """Have the last use of ``key`` be at that Unix time."""
+        self._uses[hash(self.prefix + key) & USE_MASK] = second
+
     def last_use(self, key: bytes) -> int:
         """When ``key`` was last used, in Unix seconds; approximate (see RowCache.uses)."""
         return self._uses[hash(self.prefix + key) & USE_MASK]

@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tendis_py.storage import journal
 from tendis_py.storage.cache import CacheView, RowCache
@@ -133,6 +134,9 @@ class Keyspace:
         self.layout = 0
         """Changes whenever a database points to another namespace."""
         self.counts: dict[int, Counts] = {}
+        self.states: dict[str, Any] = {}
+        """What is kept in memory whole, besides the settings it is made of: name → an object that
+        nobody changes. Set at the start by who knows it, then by ``Transaction.keep``."""
         self.namespaces: list[int] = []
         self.expiry_low_water = LowWater()
         self._next_namespace = 1
@@ -183,13 +187,26 @@ class Keyspace:
             with self.commit_lock:
                 self.views = tuple(one for one in self.views if one is not cache.written)
 
+    def reload(self) -> bool:
+        """Close the folder, open it anew and forget what was read of it. The caller holds all keys.
+        False when somebody uses the folder without: nothing has happened. StorageError when it can
+        only be read; then that goes on."""
+        if not self.engine.reopen():
+            return False
+        journal.finish(self.engine)
+        self._forget()
+        return True
+
     def finish_commits(self) -> None:
         """Finish the large commits that a write error has interrupted, now that the folder is open
         anew. The caller holds all keys."""
         if journal.finish(self.engine):
-            self.cache.clear()
-            self.orders.clear()
-            self.expiry_low_water.lower(0)
+            self._forget()
+
+    def _forget(self) -> None:
+        self.cache.clear()
+        self.orders.clear()
+        self.expiry_low_water.lower(0)
 
     def limit_caches(self, size: int) -> None:
         """Let the row cache hold ``size`` bytes, and the order indexes their share besides."""

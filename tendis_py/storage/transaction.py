@@ -53,6 +53,8 @@ class Transaction(Overlay):
         self.touches = True
         """Whether reads count as use of a key (CLIENT NO-TOUCH)."""
         self.settings: dict[bytes, bytes | None] = {}
+        self.states: dict[str, Any] = {}
+        """Of what is kept whole: what the batch has replaced."""
         self.outgoing: list[Release] = []
         """What is to happen once the batch is committed, because of what it has changed."""
         self.failure = ""
@@ -103,7 +105,8 @@ class Transaction(Overlay):
 
     @property
     def dirty(self) -> bool:
-        return bool(self.meta or self.settings or any(self.families.values()) or self.ranges)
+        written = self.meta or self.settings or self.states or self.ranges
+        return bool(written or any(self.families.values()))
 
     def changing_order(self, version: int, family: int) -> OrderIndex | None:
         """The order index of a collection, if there is one, which the caller is to keep true to
@@ -284,6 +287,7 @@ class Transaction(Overlay):
         for overlay in self.families.values():
             overlay.clear()
         self.settings.clear()
+        self.states.clear()
         self.ranges.clear()
         self.pending.clear()
         self.undo.clear()
@@ -329,6 +333,8 @@ class Transaction(Overlay):
         if self._earliest <= keyspace.expiry_low_water.deadline:
             keyspace.expiry_low_water.lower(self._earliest)
         self._publish_moves()
+        if self.states:
+            keyspace.states.update(self.states)
         self._reordered.clear()
         self._forget()
         return True
@@ -477,11 +483,24 @@ class Transaction(Overlay):
         self._moved[index] = namespace
         self._set([self.keyspace.database_setting(index, namespace)])
 
+    def state(self, name: str) -> Any:
+        """What is kept whole under ``name``, as the batch has it."""
+        kept = self.states.get(name)
+        return self.keyspace.states[name] if kept is None else kept
+
+    def keep(self, name: str, state: Any, settings: list[tuple[bytes, bytes | None]]) -> None:
+        """Replace what is kept whole under ``name``, which changes ``settings`` (None deletes): one
+        change. The batch holds a key that stands for it."""
+        self.undo.append((self.states, name, self.states.get(name, MISSING), 0, 0, 0, 0))
+        self.states[name] = state
+        self._set(settings)
+        self._count_changes(1)
+
     def _count_changes(self, edits: int) -> None:
         self.undo.append((self.settings, b"", MISSING, 0, 0, 0, edits))
         self.counters.changes += edits
 
-    def _set(self, settings: list[tuple[bytes, bytes]]) -> None:
+    def _set(self, settings: Iterable[tuple[bytes, bytes | None]]) -> None:
         for key, value in settings:
             self.undo.append((self.settings, key, self.settings.get(key, MISSING), 0, 0, 0, 0))
             self.settings[key] = value

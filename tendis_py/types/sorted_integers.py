@@ -74,6 +74,11 @@ def _are_in(rows: Elements, wanted: list[bytes]) -> list[bool]:
     return [value is not None for value in rows.get_many(wanted)]
 
 
+def numbers(db: Database, row: CollectionRow) -> Iterator[int]:
+    """All of them, in order."""
+    return map(int.from_bytes, elements(db, row).keys()) if row.version else iter(row.value)
+
+
 def select(
     db: Database,
     row: CollectionRow,

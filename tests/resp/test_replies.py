@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tendis_py.errors import ReplyError
+from tendis_py.numbers import format_double
 from tendis_py.resp.replies import (
     ENCODERS,
     NO_REPLY,
@@ -26,7 +27,6 @@ from tendis_py.resp.replies import (
     encode,
     encode_each,
     encode_run,
-    format_double,
     format_doubles,
 )
 from tendis_py.resp.replies import split_replies as in_pieces

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -187,6 +188,87 @@ def test_claims_are_granted_in_order_of_arrival(
         found = locks.statistics()
         assert found.held == found.waiting == 0
         assert not locks._wanted
+
+
+class Model:
+    """Who has what, said plainly: ``asked`` in order of arrival."""
+
+    def __init__(self) -> None:
+        self.asked: list[Claim] = []
+        self.held: list[Claim] = []
+
+    def ask(self, claim: Claim) -> None:
+        self.asked.append(claim)
+        self.look()
+
+    def leave(self, claim: Claim) -> None:
+        self.asked.remove(claim)
+        if claim in self.held:
+            self.held.remove(claim)
+        self.look()
+
+    def look(self) -> None:
+        again = True
+        while again:
+            again = False
+            waiting = [one for one in self.asked if one not in self.held]
+            stuck: list[Claim] = []
+            for one in waiting:
+                holders = [x for x in self.held if x.is_long]
+                if any(map(one.conflicts, holders + (stuck if one.is_long else []))):
+                    stuck.append(one)
+            for number, one in enumerate(waiting):
+                before = [x for x in waiting[:number] if x not in self.held]
+                if not one.is_long:
+                    before = [x for x in before if x not in stuck]
+                if not any(map(one.conflicts, self.held + before)):
+                    self.held.append(one)
+                    again = True
+
+
+@given(
+    steps=st.lists(st.one_of(st.tuples(_keys, st.booleans()), st.integers(0, 19)), max_size=40),
+    broad=st.integers(1, 7),
+)
+@settings(deadline=None)
+def test_who_waits_for_a_long_claim_holds_up_no_others(
+    steps: list[tuple[frozenset[bytes] | None, bool] | int], broad: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locks_module, "BROAD", broad)
+        locks, model = KeyLocks(), Model()
+        granted: list[Claim] = []
+        for step in steps:
+            if not isinstance(step, int):
+                keys, is_long = step
+                claim = Claim(None if keys is None else set(keys), is_long=is_long)
+                claim.on_granted = partial(granted.append, claim)
+                if locks.ask(claim):
+                    granted.append(claim)
+                model.ask(claim)
+            elif model.held:
+                claim = model.held[step % len(model.held)]
+                if step >= 10 and claim.is_long and not claim.busy:
+                    locks.set_busy(claim, "BUSY")
+                    for one in [x for x in model.asked if x.withdrawn]:
+                        assert one.conflicts(claim)
+                        granted.remove(one)
+                        model.asked.remove(one)
+                    model.look()
+                else:
+                    granted.remove(claim)
+                    locks.release(claim)
+                    model.leave(claim)
+            assert set(granted) == set(model.held)
+            assert locks.in_use == bool(model.asked)
+        while model.held:
+            claim = model.held[0]
+            granted.remove(claim)
+            locks.release(claim)
+            model.leave(claim)
+        assert not model.asked
+        assert not locks.in_use
+        assert not locks.busy
 
 
 def test_a_lock_excludes(locks: KeyLocks) -> None:

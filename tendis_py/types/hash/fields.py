@@ -13,7 +13,7 @@ but takes its place until the sweep, or a write, removes it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -133,6 +133,18 @@ def deadlines_of(row: CollectionRow) -> dict[bytes, int]:
     """The deadlines of a small hash's fields; not to be changed."""
     found: dict[bytes, int] = row.value.deadlines if row.encoding == LISTPACKEX else {}
     return found
+
+
+def all_items(db: Database, row: CollectionRow) -> Iterator[tuple[bytes, bytes, int]]:
+    """(field, value, deadline) of all fields, those that are due included."""
+    if not row.version:
+        deadlines = deadlines_of(row)
+        for field, value in row.value.items():
+            yield field, value, deadlines.get(field, 0)
+        return
+    db.tx.admit(row.count)
+    for field, raw in collection.elements(db, row).items():
+        yield field, *unpack_field(raw)
 
 
 # Changes
@@ -256,21 +268,66 @@ class SmallHash:
         values, deadlines, moved = self._values, self._deadlines, self._moved
         dated = [field for field in reversed(moved) if field in deadlines]
         dated += [field for field in values if field in deadlines and field not in moved]
-        dated.sort(key=deadlines.__getitem__)
-        ordered = Dated({field: values[field] for field in dated})
-        ordered.update(values)
-        ordered.deadlines = deadlines
-        return ordered
+        return dated_in_order(values, deadlines, dated)
 
     def _write_elements(self) -> tuple[int, bytes]:
         """The version, and what a large hash has as its value."""
-        writer = VersionWriter(self._db.tx)
+        writer = HashWriter(self._db)
         for field, value in self._values.items():
-            writer.add(field, pack_field(value, self._deadlines.get(field, 0)))
-        dated = [_deadline_key(deadline, field) for field, deadline in self._deadlines.items()]
-        for deadline_key in dated:
-            writer.add(deadline_key, family=SCORE)
-        return writer.finish(), min(dated, default=b"")[:_FIRST_SIZE]
+            writer.add(field, value, self._deadlines.get(field, 0))
+        row = writer.finish()
+        return row.version, row.value
+
+
+def dated_in_order(
+    values: dict[bytes, bytes], deadlines: dict[bytes, int], dated: list[bytes]
+) -> Dated:
+    """A small hash whose fields ``dated`` have ``deadlines``, and where they are equal come in this
+    order."""
+    ordered = Dated({field: values[field] for field in sorted(dated, key=deadlines.__getitem__)})
+    ordered.update(values)
+    ordered.deadlines = deadlines
+    return ordered
+
+
+def small_row(values: dict[bytes, bytes]) -> CollectionRow:
+    """The row of a small hash; with a ``Dated`` one of those that keep deadlines."""
+    if not isinstance(values, Dated):
+        return CollectionRow(HASH, values, len(values))
+    due = min(values.deadlines.values(), default=0)
+    return CollectionRow(HASH, values, len(values), encoding=LISTPACKEX, fields_due=due)
+
+
+class HashWriter:
+    """Writes the fields of a new large hash, each once."""
+
+    __slots__ = ("_count", "_first", "_writer")
+
+    def __init__(self, db: Database) -> None:
+        self._writer = VersionWriter(db.tx)
+        self._count = 0
+        self._first = b""
+
+    def add(self, field: bytes, value: bytes, deadline: int = 0) -> None:
+        self._writer.add(field, pack_field(value, deadline))
+        self._count += 1
+        if deadline:
+            key = _deadline_key(deadline, field)
+            self._writer.add(key, family=SCORE)
+            if not self._first or key < self._first:
+                self._first = key
+
+    def finish(self) -> CollectionRow:
+        """Its row."""
+        first = self._first[:_FIRST_SIZE]
+        return CollectionRow(
+            HASH,
+            first,
+            self._count,
+            version=self._writer.finish(),
+            encoding=HASHTABLE,
+            fields_due=_deadline_in(first),
+        )
 
 
 class LargeHash:

@@ -28,8 +28,10 @@ from tendis_py.types import collection, long_double
 from tendis_py.types.hash.fields import (
     HASHTABLE,
     LISTPACK,
+    Field,
     bury,
     change,
+    deadlines_of,
     open_fields,
     pack_field,
     remove_due,
@@ -155,6 +157,18 @@ def _items(db: Database, row: CollectionRow) -> Iterator[Pair]:
     return (
         (field, value) for field, raw in found if (value := visible_value(raw, now)) is not None
     )
+
+
+def dated_items(db: Database, row: CollectionRow) -> Iterator[tuple[bytes, Field]]:
+    """All fields with their values and deadlines."""
+    if row.version:
+        found = collection.elements(db, row).items()
+        pairs = ((field, unpack_field(raw)) for field, raw in found)
+    else:
+        due = deadlines_of(row)
+        pairs = ((field, Field(value, due.get(field, 0))) for field, value in row.value.items())
+    now = db.now
+    return (pair for pair in pairs if not 0 < pair[1].deadline <= now)
 
 
 def fields(db: Database, key: bytes) -> Iterator[bytes]:

@@ -90,6 +90,16 @@ def ranks(
 def store(db: Database, key: bytes, values: Iterable[bytes]) -> int:
     """Set ``key`` to a list of these, whatever it held before, or delete it when there are none;
     how many there are."""
+    row = row_of(db, values)
+    collection.keep(db, key, row, db.peek(key), edits=row.count or 1)
+    return row.count
+
+
+def row_of(db: Database, values: Iterable[bytes], *, large: bool = False) -> CollectionRow:
+    """The row of a list of ``values``; the rows of a large one, which it is to be if ``large``, are
+    written."""
+    if large:
+        return row_with_rows(db, values, 0)
     limit = db.limits.list_max_listpack_size
     rest = iter(values)
     first: list[bytes] = []
@@ -98,12 +108,8 @@ def store(db: Database, key: bytes, values: Iterable[bytes]) -> int:
         first.append(value)
         size += listpack.entry_size(value)
         if listpack.exceeds(limit, size, len(first)):
-            row = row_with_rows(db, chain(first, rest), 0)
-            break
-    else:
-        row = packed_row(first, size)
-    collection.keep(db, key, row, db.peek(key), edits=row.count or 1)
-    return row.count
+            return row_with_rows(db, chain(first, rest), 0)
+    return packed_row(first, size)
 
 
 def push(

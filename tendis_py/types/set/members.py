@@ -132,14 +132,17 @@ class Draft:
             value = tuple(self._integers)
             return CollectionRow(SET, value, len(value), encoding=INTSET, expire_at=expire_at)
         if self.encoding == LISTPACK:
-            return CollectionRow(
-                SET, self._members, len(self._members), encoding=LISTPACK, expire_at=expire_at
-            )
+            return listpack_row(self._members, expire_at)
         return large_row(db, self._members, expire_at)
 
 
 def _as_bytes(number: int) -> bytes:
     return b"%d" % number
+
+
+def listpack_row(members: dict[bytes, None], expire_at: int = 0) -> CollectionRow:
+    """The row of a small set of these members, in this order."""
+    return CollectionRow(SET, members, len(members), encoding=LISTPACK, expire_at=expire_at)
 
 
 def large_row(db: Database, members: Iterable[bytes], expire_at: int = 0) -> CollectionRow:

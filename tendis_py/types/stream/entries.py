@@ -32,6 +32,7 @@ from tendis_py.storage.codec import (
     unpack_items,
 )
 from tendis_py.storage.database import Database
+from tendis_py.storage.elements import NewElements, VersionWriter
 from tendis_py.storage.families import ENTRIES, ROWS
 from tendis_py.types import collection
 from tendis_py.types.stream import nodes as stream_nodes
@@ -132,8 +133,18 @@ class Stream:
         self.nodes = Nodes(self.rows, state.head, state.middle, state.tail)
 
     def save(self, edits: int = 1) -> None:
+        state = self._state()
+        if self._old is not None and state == self._old.value and self.length == self._old.count:
+            if edits:
+                self.db.edited(self.key, edits=edits)
+            return
+        row = self._row.with_elements(state, self.length)
+        self.db.put(self.key, row, self._old, edits=edits)
+        self._row = self._old = row
+
+    def _state(self) -> State:
         nodes = self.nodes
-        state = State(
+        return State(
             self.last,
             self.max_deleted,
             self.first,
@@ -144,13 +155,6 @@ class Stream:
             nodes.head,
             nodes.tail,
         )
-        if self._old is not None and state == self._old.value and self.length == self._old.count:
-            if edits:
-                self.db.edited(self.key, edits=edits)
-            return
-        row = self._row.with_elements(state, self.length)
-        self.db.put(self.key, row, self._old, edits=edits)
-        self._row = self._old = row
 
     def edited(self, edits: int) -> None:
         """Something has changed that is not in the meta row, as its groups are: for Redis the
@@ -241,6 +245,9 @@ class Stream:
         if sum(map(len, fields)) > _LARGEST_ENTRY:
             raise ReplyError(STREAM_ENTRY_TOO_LARGE)
         self.nodes.append(id_, fields, self.db.limits)
+        self._add(id_, fields)
+
+    def _add(self, id_: int, fields: Fields) -> None:
         self.entries.add(to_key(id_), pack_items(fields))
         if not self.length:
             self.first = id_
@@ -269,6 +276,30 @@ class Stream:
         self.length -= len(ids)
         self.first = first
         self.max_deleted = max(self.max_deleted, *ids)
+
+
+class NewStream(Stream):
+    """A stream that is made of what another one had. It belongs to no key; what is put into it is
+    written ahead, each row once or the last time it comes, and not to be read."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, db: Database) -> None:
+        self._writer = VersionWriter(db.tx)
+        empty = CollectionRow(STREAM, State(), 0, version=self._writer.version)
+        super().__init__(db, b"", empty)
+        self.entries = NewElements(self._writer, ENTRIES)
+        self.rows = NewElements(self._writer, ROWS)
+        self.nodes = Nodes(self.rows, None, 0, None)
+
+    def put(self, id_: int, fields: Fields) -> None:
+        """Add an entry, after all others, of a node that is added for itself."""
+        self._add(id_, fields)
+
+    def finish(self) -> CollectionRow:
+        """Its row."""
+        self._writer.finish()
+        return self._row.with_elements(self._state(), self.length)
 
 
 def find(db: Database, key: bytes) -> Stream | None:

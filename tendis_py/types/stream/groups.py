@@ -293,7 +293,7 @@ def all_groups(stream: Stream) -> list[Group]:
     return [Group(stream.rows, key[len(_GROUP) :], raw) for key, raw in items]
 
 
-def create(stream: Stream, name: bytes, last: int, read: int) -> None:
+def create(stream: Stream, name: bytes, last: int, read: int) -> Group:
     """A group of a name that no other has. The stream is to be saved."""
     read = min(read, stream.added)
     stream.groups += 1
@@ -301,6 +301,7 @@ def create(stream: Stream, name: bytes, last: int, read: int) -> None:
     nothing = bytes(SIZE)
     raw = _GROUP_ROW.pack(stream.groups_made, to_key(last), read, 0, 0, nothing, 0)
     stream.rows.add(_GROUP + name, raw)
+    return Group(stream.rows, name, raw)
 
 
 def create_consumer(stream: Stream, group: Group, name: bytes, now: int) -> Consumer:

@@ -87,18 +87,20 @@ class Nodes:
         """Count an entry in: in the last node while it has room."""
         if self.tail is not None and id_ < self.tail.first:
             self.drop_first(list(self), None)  # left without entries, and XSETID went back
-        tail = self.tail
-        if tail is None:
-            self.tail = _begin(id_, fields)
-        elif _has_room(tail, fields, limits):
-            self.tail = _extend(tail, id_, fields)
+        if self.tail is not None and _has_room(self.tail, fields, limits):
+            self.tail = _extend(self.tail, id_, fields)
         else:
+            self.add(_begin(id_, fields))
+
+    def add(self, node: Node) -> None:
+        """Have ``node`` be the last one."""
+        if self.tail is not None:
             if self.head is None:
-                self.head = tail
+                self.head = self.tail
             else:
-                self._rows.add(_KIND + to_key(tail.first), pack(tail))
+                self._rows.add(_KIND + to_key(self.tail.first), pack(self.tail))
                 self.middle += 1
-            self.tail = _begin(id_, fields)
+        self.tail = node
 
     def find(self, id_: int) -> Node:
         """The node that an entry is counted in."""
@@ -175,6 +177,14 @@ def radix_tree_nodes(firsts: Sequence[bytes], depth: int = 0) -> int:
     branches = groupby(firsts, key=itemgetter(shared))
     below = sum(radix_tree_nodes(list(branch), shared + 1) for _, branch in branches)
     return 1 + (shared > depth) + below
+
+
+def of_listpack(
+    first: int, last: int, live: int, deleted: int, size: int, names: list[bytes]
+) -> Node:
+    """The node that a listpack of ``size`` bytes is, whose entries need not repeat ``names``."""
+    counts = listpack.integer_size(live) + listpack.integer_size(deleted)
+    return Node(first, last, live, deleted, size - listpack.EMPTY - counts, _checksum(names))
 
 
 def _begin(id_: int, fields: list[bytes]) -> Node:

@@ -204,19 +204,24 @@ def _element(number: int) -> bytes:
 def row_for(db: Database, value: Text, expire_at: int = 0) -> Row:
     """A row for the string ``value``: it has it whole, or the version of its fragments, which are
     written ahead. Ask before anything else is written."""
-    if len(value) <= LONG_BYTES:
-        return StringRow(bytes(value), expire_at)
-    db.tx.admit(_ADMITTED_NEW * (1 + len(value) // FRAGMENT_BYTES))
+    return row_of_parts(db, len(value), parts_of(value), expire_at)
+
+
+def row_of_parts(db: Database, size: int, parts: Iterable[bytes], expire_at: int = 0) -> Row:
+    """As ``row_for``, for a string of ``size`` bytes that comes part by part."""
+    if size <= LONG_BYTES:
+        return StringRow(b"".join(parts), expire_at)
+    db.tx.admit(_ADMITTED_NEW * (1 + size // FRAGMENT_BYTES))
     writer = FragmentWriter(db)
-    for number, fragment in enumerate(_cut(value)):
+    for number, fragment in enumerate(_cut(parts)):
         writer.add(number, fragment)
-    return fragmented_row(len(value), writer.count, writer.finish(), expire_at)
+    return fragmented_row(size, writer.count, writer.finish(), expire_at)
 
 
-def _cut(value: Text) -> Iterator[bytes]:
-    """The fragments of ``value``, zeros included."""
+def _cut(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The fragments of what comes in ``parts``, zeros included."""
     rest = b""
-    for part in parts_of(value):
+    for part in parts:
         at = 0
         if rest:
             at = FRAGMENT_BYTES - len(rest)

@@ -149,7 +149,7 @@ class Edit:
         self._order = Elements(self._db.tx, version, SCORE)
 
     def _enlarge(self, small: Small) -> None:
-        self._attach(_write(self._db, small.pairs).version)
+        self._attach(large_row(self._db, small.pairs).version)
         self._small = None
         self._stale = True
 
@@ -247,7 +247,13 @@ class Edit:
         collection.keep(self._db, self._key, row, old, edits=self._edits)
 
 
-def _write(db: Database, pairs: Iterable[Pair]) -> CollectionRow:
+def small_row(pairs: Iterable[Pair]) -> CollectionRow:
+    """The row of a small sorted set, whose members come in any order."""
+    small = Small(sorted((score + 0.0, member) for score, member in pairs))
+    return CollectionRow(ZSET, small, len(small))
+
+
+def large_row(db: Database, pairs: Iterable[Pair]) -> CollectionRow:
     """Write the rows of a large sorted set; its meta row."""
     writer = VersionWriter(db.tx)
     count = 0
@@ -355,7 +361,7 @@ def _add_to_large(
             added += before is None
             changed += before is not None
             part[member] = score
-    written = _write(db, ((score, member) for member, score in known.items()))
+    written = large_row(db, ((score, member) for member, score in known.items()))
     known.clear()
     large = (row or written).changed(
         value=written.value, count=written.count, version=written.version, encoding=SKIPLIST
@@ -480,7 +486,7 @@ def store(db: Database, key: bytes, pairs: Iterable[Pair], *, each_counts: bool 
         small = Small(sorted((score + 0.0, member) for score, member in few))
         row = CollectionRow(ZSET, small, len(few), encoding=LISTPACK)
     else:
-        row = _write(db, chain(few, rest))
+        row = large_row(db, chain(few, rest))
     db.put(key, row, old, edits=row.count if each_counts else 1)
     return row.count
 
