@@ -1,0 +1,330 @@
+"""redis-py's locks, scripts, functions, users and dumps."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.exceptions import LockError, LockNotOwnedError, NoPermissionError, NoScriptError
+from redis.retry import Retry
+
+from tests.support.servers import HOST, ServerProcess, wait_until
+
+SECONDS = 20.0
+
+SWAP = """
+local one = redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], redis.call('GET', KEYS[2]))
+redis.call('SET', KEYS[2], one)
+return {KEYS[1], ARGV[1], one}
+"""
+LIBRARY = """#!lua name=shop
+redis.register_function('take', function(keys, args)
+  local left = tonumber(redis.call('GET', keys[1]) or '0')
+  if left < tonumber(args[1]) then return redis.error_reply('NOSTOCK only ' .. left) end
+  return redis.call('DECRBY', keys[1], args[1])
+end)
+redis.register_function{function_name = 'left', flags = {'no-writes'},
+  callback = function(keys) return redis.call('GET', keys[1]) end}
+"""
+
+
+@pytest.fixture(scope="session")
+def server(tendis: ServerProcess) -> ServerProcess:
+    """In each threading model."""
+    return tendis
+
+
+@pytest.fixture(params=[2, 3])
+def client(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Any]:
+    with redis.Redis(
+        HOST, server.port, socket_timeout=SECONDS, protocol=request.param, decode_responses=True
+    ) as found:
+        yield found
+
+
+# Locks
+
+
+def test_a_lock_is_held_extended_and_released(client: Any) -> None:
+    lock = client.lock("lock", timeout=10)
+    other = client.lock("lock", timeout=10, blocking=False)
+    with lock:
+        assert lock.locked()
+        assert lock.owned()
+        assert not other.acquire()
+        assert lock.extend(10)
+        assert 15_000 < client.pttl("lock") <= 20_000
+        assert lock.extend(5, replace_ttl=True)
+        assert client.pttl("lock") <= 5_000
+        assert lock.reacquire()
+        assert 5_000 < client.pttl("lock") <= 10_000
+        with pytest.raises(LockError):
+            other.release()
+    assert not client.exists("lock")
+    with pytest.raises(LockError):
+        lock.extend(1)
+
+
+def test_a_lock_that_was_lost(client: Any) -> None:
+    lock = client.lock("lock", timeout=0.05)
+    assert lock.acquire()
+    later = client.lock("lock", timeout=10, sleep=0.01)
+    assert later.acquire(blocking_timeout=SECONDS)
+    for what in (lock.release, lock.reacquire, lambda: client.lock("none", timeout=1).release()):
+        with pytest.raises(LockError):
+            what()
+    lock.local.token = b"another"
+    with pytest.raises(LockNotOwnedError):
+        lock.extend(1)
+    assert later.owned()
+    later.release()
+
+
+def test_a_lock_that_never_expires_cant_be_extended(client: Any) -> None:
+    lock = client.lock("lock")
+    with lock, pytest.raises(LockError, match="no timeout"):
+        lock.extend(1)
+    assert not lock.locked()
+
+
+def test_threads_take_turns(client: Any) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(4):
+            with client.lock("lock", timeout=10, sleep=0.001, blocking_timeout=SECONDS):
+                inside.append(number)
+                most.append(len(inside))
+                client.set("count", int(client.get("count") or 0) + 1)
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert client.get("count") == "16"
+    assert max(most) == 1
+
+
+def test_locks_of_tasks(server: ServerProcess) -> None:
+    async def main() -> None:
+        async with redis.asyncio.Redis(host=HOST, port=server.port) as client:
+
+            async def work() -> None:
+                async with client.lock("lock", timeout=10, sleep=0.001) as lock:
+                    value = int(await client.get("count") or 0)
+                    assert await lock.extend(1)
+                    await client.set("count", value + 1)
+
+            await asyncio.gather(*[work() for _ in range(10)])
+            assert await client.get("count") == b"10"
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
+# Scripts
+
+
+def test_a_registered_script(client: Any) -> None:
+    client.script_flush()
+    client.mset({"a": "1", "b": "2"})
+    swap = client.register_script(SWAP)
+    assert client.script_exists(swap.sha) == [False]
+    assert swap(keys=["a", "b"], args=["more"]) == ["a", "more", "1"]
+    assert client.script_exists(swap.sha) == [True]
+    client.script_flush("ASYNC")
+    with pytest.raises(NoScriptError):
+        client.evalsha(swap.sha, 2, "a", "b", "")
+    assert swap(keys=["a", "b"], args=[1.5]) == ["a", "1.5", "2"]
+    assert client.mget("a", "b") == ["1", "2"]
+
+
+@pytest.mark.parametrize("transaction", [True, False])
+def test_scripts_in_a_pipeline(client: Any, transaction: bool) -> None:
+    """redis-py loads them before it sends the pipeline."""
+    client.script_flush()
+    swap = client.register_script(SWAP)
+    with client.pipeline(transaction=transaction) as pipe:
+        pipe.mset({"a": "1", "b": "2"})
+        swap(keys=["a", "b"], args=["x"], client=pipe)
+        pipe.eval("return redis.call('INCR', KEYS[1])", 1, "a")
+        swap(keys=["a", "b"], args=["y"], client=pipe)
+        pipe.mget("a", "b")
+        replies = pipe.execute()
+    assert replies[1:] == [["a", "x", "1"], 3, ["a", "y", "3"], ["1", "3"]]
+
+
+def test_a_script_that_fails_in_a_pipeline(client: Any) -> None:
+    client.set("text", "word")
+    fails = client.register_script("redis.call('SET', KEYS[2], 1) redis.call('INCR', KEYS[1])")
+    with client.pipeline() as pipe:
+        fails(keys=["text", "done"], client=pipe)
+        pipe.get("done")
+        with pytest.raises(redis.ResponseError, match=r"Command # 1 .*not an integer.* script: "):
+            pipe.execute()
+    assert client.get("done") == "1"
+
+
+def test_what_scripts_return(client: Any) -> None:
+    assert client.eval("return {1, 'two', {3, {}}, 4.9, true, false, 'more'}", 0) == [
+        1, "two", [3, []], 4, 1, None, "more",
+    ]  # fmt: skip
+    assert client.eval("return {1, nil, 3}", 0) == [1]
+    assert client.eval("return redis.call('PING')", 0) == "PONG"
+    assert client.eval("return redis.status_reply('FINE')", 0) == "FINE"
+    with pytest.raises(redis.ResponseError, match="^MY own"):
+        client.eval("return redis.error_reply('MY own')", 0)
+    assert client.eval_ro("return redis.call('GET', KEYS[1])", 1, "none") is None
+    with pytest.raises(redis.ResponseError, match="Write commands are not allowed"):
+        client.eval_ro("return redis.call('SET', KEYS[1], 1)", 1, "k")
+
+
+def test_an_endless_script_is_killed(client: Any) -> None:
+    errors: list[BaseException] = []
+
+    def loop() -> None:
+        try:
+            client.eval("while true do pcall(function() while true do end end) end", 0)
+        except redis.ResponseError as error:
+            errors.append(error)
+
+    client.config_set("busy-reply-threshold", 50)
+    looping = threading.Thread(target=loop, daemon=True)
+    looping.start()
+
+    def killed() -> bool:
+        try:
+            return bool(client.script_kill())
+        except redis.ResponseError as error:
+            assert "No scripts in execution" in str(error)
+            return False
+
+    wait_until(killed, "it can be killed")
+    looping.join(SECONDS)
+    client.config_set("busy-reply-threshold", 5000)
+    [error] = errors
+    assert "Script killed by user" in str(error)
+
+
+# Functions
+
+
+@pytest.fixture
+def shop(client: Any) -> Iterator[Any]:
+    assert client.function_load(LIBRARY, replace=True) == "shop"
+    yield client
+    client.function_flush()
+
+
+def test_functions(shop: Any) -> None:
+    shop.set("apples", 5)
+    assert shop.fcall("take", 1, "apples", 3) == 2
+    with pytest.raises(redis.ResponseError, match="NOSTOCK only 2"):
+        shop.fcall("take", 1, "apples", 3)
+    assert shop.fcall_ro("left", 1, "apples") == "2"
+    with pytest.raises(redis.ResponseError, match="write flag"):
+        shop.fcall_ro("take", 1, "apples", 1)
+    with pytest.raises(redis.ResponseError, match="already exists"):
+        shop.function_load(LIBRARY)
+    with pytest.raises(redis.ResponseError, match="Function not found"):
+        shop.fcall("none", 0)
+    with shop.pipeline() as pipe:
+        pipe.fcall("take", 1, "apples", 1).fcall_ro("left", 1, "apples")
+        assert pipe.execute() == [1, "1"]
+
+
+def test_libraries_are_listed_dumped_and_restored(shop: Any, server: ServerProcess) -> None:
+    with redis.Redis(HOST, server.port) as raw:
+        dumped = raw.function_dump()
+        shop.function_delete("shop")
+        assert shop.function_list() == []
+        assert raw.function_restore(dumped)
+        with pytest.raises(redis.ResponseError, match="already exists"):
+            raw.function_restore(dumped)
+        assert raw.function_restore(dumped, "FLUSH")
+    [library] = shop.function_list(withcode=True)
+    if isinstance(library, list):  # RESP2
+        library = dict(zip(library[::2], library[1::2], strict=True))
+    assert library["library_name"] == "shop"
+    assert library["library_code"] == LIBRARY
+    assert len(library["functions"]) == 2
+
+
+# Users
+
+
+def test_users(client: Any, server: ServerProcess) -> None:
+    assert client.acl_setuser(
+        "app", enabled=True, passwords=["+secret"], keys=["app:*"], channels=["app.*"],
+        categories=["+@all", "-@dangerous"], commands=["-flushall"], reset=True,
+    )  # fmt: skip
+    try:
+        user = client.acl_getuser("app")
+        assert user["enabled"]
+        assert "app:*" in str(user["keys"])
+        assert "app" in client.acl_users()
+        with redis.Redis(HOST, server.port, username="app", password="secret") as app:
+            assert app.acl_whoami() == "app"
+            assert app.set("app:1", "x")
+            assert app.eval("return redis.call('GET', KEYS[1])", 1, "app:1") == b"x"
+            for refused in (
+                lambda: app.get("other"),
+                lambda: app.keys(),
+                lambda: app.publish("other", "x"),
+                lambda: app.eval("return redis.call('GET', KEYS[1])", 1, "other"),
+            ):
+                with pytest.raises(NoPermissionError):
+                    refused()
+            with pytest.raises(redis.ResponseError):
+                app.eval("return redis.call('GET', 'other')", 0)
+            assert client.acl_dryrun("app", "get", "app:2")
+            assert "no permissions" in str(client.acl_dryrun("app", "flushall"))
+            assert client.acl_log()[0]["username"] == "app"
+        never_again = Retry(NoBackoff(), 0)
+        with (
+            redis.Redis(HOST, server.port, username="app", password="no", retry=never_again) as app,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            app.ping()
+    finally:
+        client.acl_deluser("app")
+        client.acl_log_reset()
+    assert "app" not in client.acl_users()
+    assert len(client.acl_genpass()) == 64
+
+
+# Dumps
+
+
+def test_every_type_is_dumped_and_restored(server: ServerProcess, client: Any) -> None:
+    with redis.Redis(HOST, server.port) as raw:
+        raw.set("string", b"\x00bytes" * 1000)
+        raw.rpush("list", *range(500))
+        raw.sadd("set", *range(500))
+        raw.hset("hash", mapping={f"f{number}": number for number in range(500)})
+        raw.zadd("zset", {f"m{number}": number / 3 for number in range(500)})
+        raw.xadd("stream", {"f": "v"}, id="1-1")
+        raw.xgroup_create("stream", "g", "0")
+        raw.pfadd("hll", *range(500))
+        for key in sorted(raw.keys()):
+            dumped = raw.dump(key)
+            assert raw.restore(key + b".copy", 0, dumped)
+            assert raw.dump(key + b".copy") == dumped
+            with pytest.raises(redis.ResponseError, match="BUSYKEY"):
+                raw.restore(key, 0, dumped)
+            assert raw.restore(key, 10_000, dumped, replace=True, idletime=5)
+            assert 0 < raw.pttl(key) <= 10_000
+            with pytest.raises(redis.ResponseError, match="Bad data format|checksum are wrong"):
+                raw.restore(b"broken", 0, dumped[:-1] + bytes([dumped[-1] ^ 1]))
+        assert raw.hgetall("hash.copy") == raw.hgetall("hash")
+        assert raw.xinfo_groups("stream.copy")[0]["name"] == b"g"
+        assert raw.dump("none") is None
