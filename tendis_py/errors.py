@@ -377,6 +377,29 @@ GEO_COUNT = "ERR COUNT must be > 0"
 GEO_ANY = "ERR the ANY argument requires COUNT argument"
 SORT_NOT_FLOAT = "ERR One or more scores can't be converted into double"
 
+NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
+BUSY_SCRIPT = (
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+NOT_BUSY = "NOTBUSY No scripts in execution right now."
+UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+    "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
+    "command."
+)
+SCRIPT_KILLED = "Script killed by user with SCRIPT KILL..."
+SCRIPT_FLUSH = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
+SCRIPT_NO_DEBUGGER = "ERR SCRIPT DEBUG is not supported: there is no debugger"
+SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
+SCRIPT_UNKNOWN_COMMAND = "ERR Unknown Redis command called from script"
+SCRIPT_ARITY = "ERR Wrong number of args calling Redis command from script"
+SCRIPT_NOT_ALLOWED = "ERR This Redis command is not allowed from script"
+SCRIPT_NO_ARGUMENTS = "ERR Please specify at least one argument for this redis lib call"
+SCRIPT_ARGUMENTS = "ERR Lua redis lib command arguments must be strings or integers"
+SCRIPT_UNKNOWN_CHECKED = "ERR Invalid command passed to redis.acl_check_cmd()"
+READ_ONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts."
+SCRIPT_MAY_WRITE = "ERR Can not execute a script with write flag using *_ro command."
+SHEBANG_INVALID = "ERR Invalid script shebang"
 LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
 LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
 LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
@@ -619,6 +642,18 @@ def overlapping_prefixes(prefix: bytes, which: str, other: bytes) -> ReplyError:
         f"ERR Prefix '{c_text(prefix)}' overlaps with {which} prefix '{c_text(other)}'. "
         "Prefixes for a single client must not overlap."
     )
+
+
+def shebang_engine(engine: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected engine in script shebang: {c_text(engine)}")
+
+
+def shebang_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown lua shebang option: {c_text(option)}")
+
+
+def script_flag(flag: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected flag in script shebang: {c_text(flag)}")
 
 
 def library_exists(name: bytes) -> str:

@@ -98,13 +98,15 @@ def restore(ctx: Context, args: list[Any]) -> Reply:
     db.put(key, row, old)
     if options.idle is not None:
         db.was_used(key, max(db.tx.second - options.idle, 0))
+    if options.frequency is not None:
+        ctx.services.key_sampler.set_frequency(key, options.frequency)
     return OK
 
 
 def restored(ctx: Context, serialized: Any) -> Row:
     """The row of a payload; ReplyError if it is none."""
     pace = ctx.tx.pace
-    if not payload.is_sound(serialized, pace):
+    if not payload.is_sound(serialized, pace, any_checksum=ctx.services.takes_any_checksum):
         raise ReplyError(BAD_PAYLOAD)
     try:
         return payload.restore(ctx.db, serialized)
@@ -121,12 +123,12 @@ def _drop(ctx: Context, row: Row) -> None:
 class _Options:
     """What stands behind the value: in Redis' order, and with its errors."""
 
-    __slots__ = ("absolute", "idle", "replace")
+    __slots__ = ("absolute", "frequency", "idle", "replace")
 
     def __init__(self, args: list[bytes]) -> None:
         self.replace = self.absolute = False
         self.idle: int | None = None
-        frequency: int | None = None
+        self.frequency: int | None = None
         words = iter(args[4:])
         for word in words:
             match word.upper():
@@ -134,13 +136,13 @@ class _Options:
                     self.replace = True
                 case b"ABSTTL":
                     self.absolute = True
-                case b"IDLETIME" if frequency is None:
+                case b"IDLETIME" if self.frequency is None:
                     self.idle = integer(_following(words))
                     if self.idle < 0:
                         raise ReplyError(NEGATIVE_IDLETIME)
                 case b"FREQ" if self.idle is None:
-                    frequency = integer(_following(words))
-                    if not 0 <= frequency <= _MOST_FREQUENT:
+                    self.frequency = integer(_following(words))
+                    if not 0 <= self.frequency <= _MOST_FREQUENT:
                         raise ReplyError(BAD_FREQUENCY)
                 case _:
                     raise ReplyError(SYNTAX)
