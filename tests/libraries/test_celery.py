@@ -9,6 +9,7 @@ import pytest
 from celery import Celery, chain, chord, group
 from celery.contrib.testing.worker import start_worker
 from celery.exceptions import TaskRevokedError
+from kombu import pools
 
 from tests.support.servers import HOST, ServerProcess, wait_until
 
@@ -21,10 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated:DeprecationWa
 def app(server: ServerProcess) -> Iterator[Any]:
     url = f"redis://{HOST}:{server.port}/0"
     celery = Celery("tests", broker=url, backend=url, set_as_current=False)
-    celery.conf.update(
-        broker_connection_retry_on_startup=True, result_expires=60, worker_cancel_long_running_tasks_on_connection_loss=True,
-        broker_transport_options={"unacked_restore_limit": 1},
-    )  # fmt: skip
+    celery.conf.update(broker_connection_retry_on_startup=True, result_expires=60)
 
     @celery.task(name="add", shared=False)
     def add(one: int, other: int) -> int:
@@ -54,7 +52,7 @@ def worker(app: Any) -> Iterator[Any]:
         yield found
     app.backend.result_consumer.stop()
     app.backend.client.connection_pool.disconnect()
-    app.pool.force_close_all()
+    pools.reset()
 
 
 @pytest.mark.usefixtures("worker")

@@ -1,4 +1,4 @@
-"""limits, which Flask-Limiter and slowapi are built on: each of its windows, and its locks' errors."""
+"""limits, which Flask-Limiter and slowapi are built on: each of its windows."""
 
 from __future__ import annotations
 

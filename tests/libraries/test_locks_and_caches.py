@@ -98,9 +98,9 @@ def test_a_task_leases_what_others_wait_for(server: ServerProcess) -> None:
         assert made == [1]
         async with OptimisticLock(cache, "key") as lock:
             await lock.cas("changed")
-        with pytest.raises(OptimisticLockError):
-            async with OptimisticLock(cache, "key") as lock:
-                await cache.set("key", "meanwhile")
+        async with OptimisticLock(cache, "key") as lock:
+            await cache.set("key", "meanwhile")
+            with pytest.raises(OptimisticLockError):
                 await lock.cas("too late")
         assert await cache.increment("n", 5) == 5
         await cache.client.aclose(close_connection_pool=True)

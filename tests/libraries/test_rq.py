@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -115,7 +115,7 @@ def test_a_job_is_queued_once(connection: Any, work: Work) -> None:
 
 def test_scheduled_jobs(connection: Any, work: Work) -> None:
     queue = Queue("low", connection=connection)
-    due = queue.enqueue_at(datetime.now(timezone.utc) - timedelta(seconds=5), double, 1)
+    due = queue.enqueue_at(datetime.now(UTC) - timedelta(seconds=5), double, 1)
     later = queue.enqueue_in(timedelta(hours=1), double, 2)
     scheduler = RQScheduler([queue], connection=connection)
     assert scheduler.acquire_locks()
