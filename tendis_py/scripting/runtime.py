@@ -17,7 +17,7 @@ from hashlib import sha1
 from importlib import resources
 from typing import Any, Protocol
 
-from lupa.lua51 import LuaMemoryError, LuaRuntime
+from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
 from tendis_py.errors import ReplyError
 from tendis_py.resp.replies import Encoded, format_double
@@ -137,7 +137,7 @@ class Runtime:
             b"at_once": AT_ONCE,
             b"without_tail_calls": without_tail_calls,
         }
-        exported = self.lua.execute(_prelude(), table(provided), name=b"=prelude")
+        exported = self.exported = self.lua.execute(_prelude(), table(provided), name=b"=prelude")
         self._run: LuaFunction = exported[b"run"]
         self._run_with: LuaFunction = exported[b"run_with"]
         self._compile: LuaFunction = exported[b"compile"]
@@ -206,6 +206,8 @@ class Runtime:
         except LuaMemoryError:
             self.is_spent = True
             raise EndedError(OUT_OF_MEMORY) from None
+        except LuaError as error:  # while its reply was made
+            raise EndedError(str(error).encode()) from None
         if type(outcome) is bytes:
             return outcome
         return self._explain(*outcome)

@@ -26,6 +26,7 @@ from tendis_py.errors import (
     SCRIPT_NOT_ALLOWED,
     SCRIPT_UNKNOWN_CHECKED,
     SCRIPT_UNKNOWN_COMMAND,
+    SHUTTING_DOWN,
     ReplyError,
     TooLargeError,
 )
@@ -33,7 +34,7 @@ from tendis_py.log import NOTICE, VERBOSE
 from tendis_py.resp.replies import Reply, format_double
 from tendis_py.resp.requests import Request
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
-from tendis_py.scripting.libraries import install
+from tendis_py.scripting.libraries import Libraries
 from tendis_py.scripting.runtime import (
     OUT_OF_MEMORY,
     EndedError,
@@ -71,6 +72,8 @@ def caller_of(ctx: Context) -> Caller:
 class Caller:
     """One context's. Not thread-safe; nothing of it runs but for the script that runs now."""
 
+    makes: type[Runtime] = Runtime
+
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._scripts = ctx.services.scripts
@@ -86,13 +89,21 @@ class Caller:
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
-        self.runtime = Runtime(self, limit=limit, version=_VERSION, install=install)
+        self.runtime = self.makes(self, limit=limit, version=_VERSION, install=self._install)
         self._converters = converters(self.runtime.lua.table_from, self._claim_room)
+
+    def _install(self, lua: Any) -> dict[str, Any]:
+        self._libraries = Libraries(lua, self._scripts.set_library)
+        self._library_settings: dict[bytes, int] | None = None
+        return self._libraries.tables
 
     def ready(self) -> Runtime:
         """The runtime, fit for another script."""
         if self.runtime.is_spent:
             self._renew()
+        if self._library_settings is not self._scripts.library_settings:
+            self._library_settings = self._scripts.library_settings
+            self._libraries.adopt(self._library_settings)
         if self._generation != self._scripts.generation:
             self._generation = self._scripts.generation
             self.runtime.forget_compiled()
@@ -150,6 +161,8 @@ class Caller:
             reply = self.runtime.run(function, caller.protocol, arguments, keys)
             return reply, False, self.calls
         except EndedError as ended:
+            if isinstance(self._ending, ReplyError):
+                return self._ending, False, self.calls
             if self._ending is not None:
                 raise self._ending from None
             return _failure(f"ERR {ended.text}", ended, name), False, self.calls
@@ -243,6 +256,9 @@ class Caller:
                 except TooLargeError as error:
                     self._ending = error
                     return b"not for the fast lane"
+        elif running.abandoned:
+            self._ending = ReplyError(SHUTTING_DOWN)
+            return SHUTTING_DOWN.encode()
         elif running.killed:
             return SCRIPT_KILLED.encode()
         elif elapsed > self._ctx.services.config.busy_reply_threshold * 1_000_000:
