@@ -15,8 +15,9 @@ from functools import partial
 from itertools import groupby, repeat
 from operator import itemgetter, length_hint
 from time import perf_counter_ns
+from typing import TypeVar
 
-from tendis_py.commands.context import Context
+from tendis_py.commands.context import Context, Outcome
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     INTERNAL,
@@ -34,7 +35,8 @@ from tendis_py.errors import (
     wrong_arity,
 )
 from tendis_py.gates import PASS, gates_of
-from tendis_py.resp.replies import QUEUED, Payload
+from tendis_py.pieces import Pieces
+from tendis_py.resp.replies import QUEUED, Payload, Reply
 from tendis_py.resp.requests import Request, request_bytes
 from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
 from tendis_py.services import Services
@@ -49,6 +51,8 @@ from tendis_py.storage.transaction import Transaction as StorageTransaction
 from tendis_py.unblocking import Unblocking
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
@@ -85,7 +89,13 @@ class Dispatcher:
         locks: bool = False,
     ) -> None:
         self.context = Context(
-            tx, services, self.call, self._run_unit, self._need_slow_lane, locks=locks
+            tx,
+            services,
+            self.call,
+            self._run_unit,
+            self._run_script,
+            self._need_slow_lane,
+            locks=locks,
         )
         self.services = services
         self.defers = defers
@@ -342,7 +352,9 @@ class Dispatcher:
         keys = command.keys_in(request)
         if keys:
             note = self.services.hotkeys.note
-            net_bytes = request_bytes(request) + len(payload)
+            net_bytes = request_bytes(request)
+            if isinstance(payload, (bytes, Pieces)):  # else it is a value of Lua's
+                net_bytes += len(payload)
             if self._trial is None:
                 note(keys, elapsed, net_bytes)
             else:
@@ -500,30 +512,63 @@ class Dispatcher:
     def _run_unit(self, requests: list[Request]) -> list[Payload]:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies, of which one payload may hold several. TooLargeError: nothing has happened."""
-        context, counters, services = self.context, self.counters, self.services
+        payloads: list[Payload] = []
+        self._within(partial(self._run_all, requests, payloads))
+        self._aside -= len(requests)
+        return payloads
+
+    def _run_all(self, requests: list[Request], payloads: list[Payload]) -> None:
+        services, session = self.services, self.context.session
+        for cut in self.context.tx.pace.cuts(len(requests)):
+            for name, group in groupby(requests[cut], _name_of):
+                run = list(group)
+                command = _table.get(name) or _lookup(run[0])
+                if len(run) >= SHORTEST_RUN and not (
+                    services.observers or services.witnesses or self._notes_keys
+                ):
+                    together = self._take_within(command, session, run)
+                    if together is not None:
+                        payloads += together
+                        continue
+                for request in run:
+                    payloads.append(self.call(command.select(request), request, session.received))
+
+    def _run_script(self, request: Request, work: Callable[[bool], Outcome]) -> Reply:
+        """As one unit with the running command, ``request``, do what it says: ``work``, which runs
+        commands by ``call`` and takes back nothing of them if it fails. TooLargeError: nothing has
+        happened."""
+        monitors = self.services.monitors
+        if monitors.is_any:
+            self._need_slow_lane()  # what they have seen is not taken back
+            monitors.show(self.context.session, request)
+        work = partial(work, self.defers)
+        reply, is_told, calls = work() if self.context.nested else self._within(work)
+        trial = self._trial
+        if trial is None:
+            self._count_script(request, reply, is_told, calls)
+        else:
+            trial.append(partial(self._count_script, request, reply, is_told, calls))
+        return reply
+
+    def _count_script(self, request: Request, reply: Reply, is_told: bool, calls: int) -> None:
+        self._aside -= calls
+        if isinstance(reply, ReplyError):
+            command = REGISTRY.find(request)
+            assert command is not None
+            self.counters.fail(command, reply.code, is_told=is_told)
+
+    def _within(self, work: Callable[[], T]) -> T:
+        """Do ``work``, in which commands run as a part of the running one. If it has to be begun
+        again, by TooLargeError, nothing has happened."""
+        context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
         hits, misses = counters.hits, counters.misses
-        payloads: list[Payload] = []
         trial = self._trial = [] if self.defers else None
         context.nested = True
         try:
-            for cut in tx.pace.cuts(len(requests)):
-                for name, group in groupby(requests[cut], _name_of):
-                    run = list(group)
-                    command = _table.get(name) or _lookup(run[0])
-                    if len(run) >= SHORTEST_RUN and not (
-                        services.observers or services.witnesses or self._notes_keys
-                    ):
-                        together = self._take_within(command, session, run)
-                        if together is not None:
-                            payloads += together
-                            continue
-                    for request in run:
-                        payloads.append(
-                            self.call(command.select(request), request, session.received)
-                        )
+            value = work()
         except TooLargeError:
             del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
             counters.hits, counters.misses = hits, misses
@@ -535,8 +580,7 @@ class Dispatcher:
             self._trial = None
         for count in trial or ():
             count()
-        self._aside -= len(requests)
-        return payloads
+        return value
 
     def _take_within(
         self, command: Command, session: Session, run: list[Request]

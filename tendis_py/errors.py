@@ -386,6 +386,52 @@ LIBRARY_NAME = (
     "one character long"
 )
 LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_TIMEOUT = "ERR FUNCTION LOAD timeout"
+LIBRARY_EMPTY = "ERR No functions registered"
+LIBRARY_NAME_MISSING = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND = "ERR Function not found"
+FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_RESTORE_POLICY = (
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
+FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
+FUNCTIONS_ONLY = "ERR given type is not a function"
+FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
+KEYS_NEGATIVE = "ERR Number of keys can't be negative"
+NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
+BUSY_SCRIPT = (
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+NOT_BUSY = "NOTBUSY No scripts in execution right now."
+UNKILLABLE = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+    "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
+    "command."
+)
+SHUTTING_DOWN = "ERR The server shuts down"
+SCRIPT_KILLED = "Script killed by user with SCRIPT KILL..."
+SCRIPT_FLUSH = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
+SCRIPT_NO_DEBUGGER = "ERR SCRIPT DEBUG is not supported: there is no debugger"
+SCRIPT_DEBUG_MODE = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
+SCRIPT_UNKNOWN_COMMAND = "ERR Unknown Redis command called from script"
+SCRIPT_ARITY = "ERR Wrong number of args calling Redis command from script"
+SCRIPT_NOT_ALLOWED = "ERR This Redis command is not allowed from script"
+SCRIPT_NO_ARGUMENTS = "ERR Please specify at least one argument for this redis lib call"
+SCRIPT_ARGUMENTS = "ERR Lua redis lib command arguments must be strings or integers"
+SCRIPT_UNKNOWN_CHECKED = "ERR Invalid command passed to redis.acl_check_cmd()"
+READ_ONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts."
+SCRIPT_MAY_WRITE = "ERR Can not execute a script with write flag using *_ro command."
+SHEBANG_INVALID = "ERR Invalid script shebang"
+LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
+LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
+LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
+LIBRARY_NAMED_TWICE = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+LIBRARY_NOT_FOUND = "ERR Library not found"
 LIBRARY_EMPTY = "ERR No functions registered"
 LIBRARY_NAME_MISSING = "ERR library name argument was not given"
 FUNCTION_NOT_FOUND = "ERR Function not found"
@@ -621,6 +667,18 @@ def overlapping_prefixes(prefix: bytes, which: str, other: bytes) -> ReplyError:
     )
 
 
+def shebang_engine(engine: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected engine in script shebang: {c_text(engine)}")
+
+
+def shebang_option(option: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown lua shebang option: {c_text(option)}")
+
+
+def script_flag(flag: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unexpected flag in script shebang: {c_text(flag)}")
+
+
 def library_exists(name: bytes) -> str:
     return f"ERR Library '{printable(name)}' already exists"
 
@@ -635,7 +693,7 @@ def function_exists(name: bytes) -> str:
 
 
 def library_metadata(word: bytes) -> str:
-    return f"ERR Invalid metadata value given: {printable(word.partition(bytes(1))[0])}"
+    return f"ERR Invalid metadata value given: {c_text(word)}"
 
 
 def unknown_engine(name: bytes) -> str:
@@ -644,12 +702,12 @@ def unknown_engine(name: bytes) -> str:
 
 def function_option(word: bytes) -> ReplyError:
     """Of FUNCTION LOAD."""
-    return ReplyError(f"ERR Unknown option given: {printable(word.partition(bytes(1))[0])}")
+    return ReplyError(f"ERR Unknown option given: {c_text(word)}")
 
 
 def function_argument(word: bytes) -> ReplyError:
     """Of FUNCTION LIST."""
-    return ReplyError(f"ERR Unknown argument {printable(word.partition(bytes(1))[0])}")
+    return ReplyError(f"ERR Unknown argument {c_text(word)}")
 
 
 def target_failed(step: str) -> ReplyError:

@@ -32,6 +32,13 @@ RunUnit = Callable[[list[Request]], list[Payload]]
 """Requests that are one unit of work with the running command → their encoded replies, of which
 one payload may hold several."""
 
+Outcome = tuple[Reply, bool, int]
+"""Of a script: its reply, whether that is an error which is counted already, and how many commands
+it has run."""
+
+RunScript = Callable[[Request, Callable[[bool], Outcome]], Reply]
+"""Request, work → its reply: work is told whether it runs where others wait for it."""
+
 Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""
 
@@ -46,14 +53,18 @@ class Context:
 
     __slots__ = (
         "call",
+        "caller",
         "claim",
+        "client",
         "db",
+        "function_caller",
         "later",
         "locks",
         "need_slow_lane",
         "nested",
         "refusal",
         "replies",
+        "run_script",
         "run_unit",
         "services",
         "session",
@@ -61,6 +72,8 @@ class Context:
     )
 
     session: Session
+    client: Session
+    """Who has sent the request: the session's, unless a script speaks by that."""
     db: Database
     replies: list[Payload]
     """Where the session's encoded replies are gathered."""
@@ -71,6 +84,7 @@ class Context:
         services: Services,
         call: Call,
         run_unit: RunUnit,
+        run_script: RunScript,
         need_slow_lane: Callable[[], None],
         *,
         locks: bool = False,
@@ -79,6 +93,11 @@ class Context:
         self.services = services
         self.call = call
         self.run_unit = run_unit
+        self.run_script = run_script
+        self.caller: Any = None
+        """What runs scripts (commands/scripting/calls.py), once there was one."""
+        self.function_caller: Any = None
+        """What runs functions (commands/scripting/fcall.py), likewise."""
         self.need_slow_lane = need_slow_lane
         self.later: list[Message] = []
         """What the session is told after the reply to its request (to EXEC as a whole)."""
@@ -93,7 +112,7 @@ class Context:
 
     def enter(self, session: Session) -> None:
         """Work for ``session`` from here on."""
-        self.session = session
+        self.session = self.client = session
         self.db = self.tx.database(session.database)
         self.tx.touches = not session.no_touch
         self.tx.author = session
@@ -185,14 +204,14 @@ class Context:
     def publish(self, channel: bytes, text: bytes | Pieces) -> int:
         """Have ``text`` sent to the subscribers of ``channel``, how many they are: to others once
         the batch is committed, to the own session after the reply to its request."""
-        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.session)
+        receivers, own = self.services.pubsub.publish(self.tx.outgoing, channel, text, self.client)
         self.later += own
         return receivers
 
     def publish_to_shard(self, channel: bytes, text: bytes | Pieces) -> int:
         """As ``publish``, to a shard channel."""
         receivers, own = self.services.pubsub.publish_to_shard(
-            self.tx.outgoing, channel, text, self.session
+            self.tx.outgoing, channel, text, self.client
         )
         self.later += own
         return receivers

@@ -34,6 +34,20 @@ _SMALL = (
 )
 _MOST_FREQUENT = 255
 
+_restore = partial(
+    command,
+    arity=-4,
+    keys=Keys("OW update"),
+    complexity=(
+        "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
+        "where N is the number of Redis objects composing the value and M their average size. "
+        f"{_SMALL} However for sorted set values the complexity is O(N*M*log(N)) because inserting "
+        "values into sorted sets is O(log(N))."
+    ),
+    long_value=3,
+    syntax="key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+)
+
 
 @_command(
     "dump",
@@ -61,20 +75,12 @@ def _restore_events(ctx: Context, args: list[bytes], reply: Reply, writes: Write
         yield from fired(writes, GENERIC, "restore", index, key, new=True)
 
 
-@_command(
+@_restore(
     "restore",
-    -4,
+    group="generic",
+    since="2.6.0",
     flags="write denyoom",
-    keys=Keys("OW update"),
     categories="dangerous",
-    complexity=(
-        "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
-        "where N is the number of Redis objects composing the value and M their average size. "
-        f"{_SMALL} However for sorted set values the complexity is O(N*M*log(N)) because inserting "
-        "values into sorted sets is O(log(N))."
-    ),
-    long_value=3,
-    syntax="key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
     events=_restore_events,
 )
 def restore(ctx: Context, args: list[Any]) -> Reply:
@@ -101,6 +107,19 @@ def restore(ctx: Context, args: list[Any]) -> Reply:
     if options.frequency is not None:
         ctx.services.key_sampler.set_frequency(key, options.frequency)
     return OK
+
+
+@_restore(
+    "restore-asking",
+    group="server",
+    since="3.0.0",
+    flags="write denyoom asking",
+    categories="keyspace dangerous",
+    events=_restore_events,
+)
+def restore_asking(ctx: Context, args: list[Any]) -> Reply:
+    """An internal command for migrating keys in a cluster."""
+    return restore(ctx, args)
 
 
 def restored(ctx: Context, serialized: Any) -> Row:

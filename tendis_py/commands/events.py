@@ -126,3 +126,9 @@ def set_and_expire(ctx: Context, key: bytes, writes: Writes, *, expires: bool) -
         yield from fired(writes, "$", "set", index, key)
         if expires and writes.has_deadline(index, key):
             yield Event(GENERIC, "expire", index, key)
+
+
+def told_already(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
+    """Of a command that runs others (EXEC, a script): each of them has told its own."""
+    list(writes.notes())
+    return iter(())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from tendis_py.commands.context import Context
-from tendis_py.commands.events import Fired
+from tendis_py.commands.events import told_already
 from tendis_py.commands.registry import FAST_ROWS, Keys, command
 from tendis_py.errors import (
     DISCARD_WITHOUT_MULTI,
@@ -22,7 +22,6 @@ from tendis_py.errors import (
 from tendis_py.resp.replies import NULL_ARRAY, OK, EncodedArray, Reply
 from tendis_py.services.watches import Seen
 from tendis_py.session import Transaction
-from tendis_py.storage.events import Writes
 
 _command = partial(command, group="transactions")
 
@@ -42,12 +41,6 @@ def multi(ctx: Context, args: list[bytes]) -> Reply:
     return OK
 
 
-def _told_already(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
-    """Of what EXEC has run, each has told its own."""
-    list(writes.notes())
-    return iter(())
-
-
 @_command(
     "exec",
     1,
@@ -55,7 +48,7 @@ def _told_already(ctx: Context, args: list[bytes], reply: Reply, writes: Writes)
     flags="noscript loading stale skip_slowlog",
     complexity="Depends on commands in the transaction",
     alters_session=True,
-    events=_told_already,
+    events=told_already,
 )
 def exec_(ctx: Context, args: list[bytes]) -> Reply:
     """Executes all commands in a transaction."""

@@ -259,6 +259,19 @@ class Settings(AcceptedSettings):
         "keys remembered to have been read by clients that track (CLIENT TRACKING), 0 is no limit",
     )
 
+    # Scripts
+    lua_memory_limit: int = _directive(
+        MemorySize(least=4 * MB),
+        256 * MB,
+        "what the scripts of one executing thread may take; a script that needs more fails",
+    )
+    busy_reply_threshold: int = _directive(
+        Integer(0, LONG_MAX),
+        5000,
+        "milliseconds that a script may take until its keys' other users are answered BUSY",
+        aliases=("lua-time-limit",),
+    )
+
     # Latency
     latency_monitor_threshold: int = _directive(
         Integer(),

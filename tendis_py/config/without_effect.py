@@ -253,10 +253,7 @@ _ENTRIES: Mapping[str, Sequence[_Entry]] = {
         _number("acllog-max-len", 128, 0, LONG_MAX),
         _one_of("acl-pubsub-default", "allchannels resetchannels", "resetchannels"),
     ),
-    "there are no scripts or modules": (
-        _number("busy-reply-threshold lua-time-limit", 5000, 0, LONG_MAX),
-        _no("vset-force-single-threaded-execution"),
-    ),
+    "there are no scripts or modules": (_no("vset-force-single-threaded-execution"),),
     "the process stays in the foreground, and logs by itself": (
         _no("daemonize", runtime=False),
         _one_of("supervised", "upstart systemd auto no", "no", runtime=False),

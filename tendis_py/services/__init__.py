@@ -31,6 +31,7 @@ from tendis_py.services.pause import Pause
 from tendis_py.services.pubsub import PubSub
 from tendis_py.services.rates import Rates
 from tendis_py.services.saving import Saving
+from tendis_py.services.scripts import Scripts
 from tendis_py.services.settings import follow
 from tendis_py.services.slowlog import Slowlog
 from tendis_py.services.stats import Stats
@@ -66,6 +67,7 @@ class Services:
         open_catalogue(keyspace)
         self.clients = Clients(lambda: config.maxclients)
         self.pubsub = PubSub(self.clients)
+        self.scripts = Scripts()
         self.global_gates = GlobalGates()
         self.pause = Pause(self.global_gates, clock)
         self.disk = Disk(self.global_gates)

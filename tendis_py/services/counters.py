@@ -69,9 +69,11 @@ class Counters(KeyspaceCounters):
         if parts_of(payload)[0].startswith(b"-"):
             self.fail(command, "UNBLOCKED")
 
-    def fail(self, command: Named, code: str) -> None:
-        """``command`` has run and answered an error of ``code``."""
-        self._answer(code)
+    def fail(self, command: Named, code: str, *, is_told: bool = False) -> None:
+        """``command`` has run and answered an error of ``code``; ``is_told``: one that a command
+        has answered which it has run, so that it is counted."""
+        if not is_told:
+            self._answer(code)
         self.failures[command] = self.failures.get(command, 0) + 1
 
     def _answer(self, code: str) -> None:

@@ -96,7 +96,7 @@ class Monitors:
 
 def _line(now: int, session: Session, request: Request) -> bytes:
     """The simple string that tells of a request, at ``now`` (Unix microseconds)."""
-    address = session.address.encode("utf-8", "surrogateescape")
+    address = session.address.encode("utf-8", "surrogateescape") or b"lua"
     if session.unix:
         address = b"unix:" + address.removesuffix(b":0")
     head = b"+%d.%06d [%d %b]" % (*divmod(now, 1_000_000), session.database, address)

@@ -105,7 +105,8 @@ class Transaction(Overlay):
 
     @property
     def dirty(self) -> bool:
-        return bool(self.meta or self.settings or any(self.families.values()) or self.ranges)
+        written = self.meta or self.settings or self.states or self.ranges
+        return bool(written or any(self.families.values()))
 
     def changing_order(self, version: int, family: int) -> OrderIndex | None:
         """The order index of a collection, if there is one, which the caller is to keep true to

@@ -1,0 +1,321 @@
+"""What a script may ask of the server, and how one is run: a thread's runtime and its session.
+
+A script speaks by a session of its own, whose encoders make Lua's values (conversions.py): it
+stands for the caller where a command asks who that is, and has its own protocol and database. What
+a command raises is kept here until Lua has ended, for nothing of ours may pass through it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
+from typing import Any
+
+from tendis_py import REDIS_VERSION
+from tendis_py.commands.context import Context, Outcome
+from tendis_py.commands.registry import REGISTRY, Command
+from tendis_py.errors import (
+    BUSY_SCRIPT,
+    INTERNAL,
+    READ_ONLY_SCRIPT,
+    SCRIPT_ARGUMENTS,
+    SCRIPT_ARITY,
+    SCRIPT_KILLED,
+    SCRIPT_NO_ARGUMENTS,
+    SCRIPT_NOT_ALLOWED,
+    SCRIPT_UNKNOWN_CHECKED,
+    SCRIPT_UNKNOWN_COMMAND,
+    SHUTTING_DOWN,
+    ReplyError,
+    TooLargeError,
+)
+from tendis_py.log import NOTICE, VERBOSE
+from tendis_py.resp.replies import Reply, format_double
+from tendis_py.resp.requests import Request
+from tendis_py.scripting.conversions import ENDING, ERROR, converters
+from tendis_py.scripting.libraries import Libraries
+from tendis_py.scripting.runtime import (
+    OUT_OF_MEMORY,
+    EndedError,
+    FailedError,
+    LuaFunction,
+    Numbers,
+    Runtime,
+    ScriptError,
+)
+from tendis_py.services.scripts import Running
+from tendis_py.session import Session
+
+log = logging.getLogger(__name__)
+
+FAST_NS = 3_000_000
+"""What a script may take where others wait for it; then it begins again in a thread of its own."""
+
+_LEVELS = (logging.DEBUG, VERBOSE, NOTICE, logging.WARNING)
+_LARGE = 1 << 62
+_VERSION = Numbers(
+    REDIS_VERSION,
+    int.from_bytes(bytes(map(int, REDIS_VERSION.split("."))), "big"),
+)
+_table = REGISTRY.table
+
+
+def caller_of(ctx: Context) -> Caller:
+    """The one of ``ctx``, made when it is first needed."""
+    caller: Caller | None = ctx.caller
+    if caller is None:
+        caller = ctx.caller = Caller(ctx)
+    return caller
+
+
+class Caller:
+    """One context's. Not thread-safe; nothing of it runs but for the script that runs now."""
+
+    makes: type[Runtime] = Runtime
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._scripts = ctx.services.scripts
+        self.session = Session(ctx.session.peer)
+        self.session.name = b""
+        self._generation = self._scripts.generation
+        self._running: Running | None = None
+        self._ending: BaseException | None = None
+        self._only_reads = self._has_written = False
+        self._started = self._read = 0
+        self.calls = 0
+        self._renew()
+
+    def _renew(self) -> None:
+        limit = self._ctx.services.config.lua_memory_limit
+        self.runtime = self.makes(self, limit=limit, version=_VERSION, install=self._install)
+        self._converters = converters(self.runtime.lua.table_from, self._claim_room)
+
+    def _install(self, lua: Any) -> dict[str, Any]:
+        self._libraries = Libraries(lua, self._scripts.set_library)
+        self._library_settings: dict[bytes, int] | None = None
+        return self._libraries.tables
+
+    def ready(self) -> Runtime:
+        """The runtime, fit for another script."""
+        if self.runtime.is_spent:
+            self._renew()
+        if self._library_settings is not self._scripts.library_settings:
+            self._library_settings = self._scripts.library_settings
+            self._libraries.adopt(self._library_settings)
+        if self._generation != self._scripts.generation:
+            self._generation = self._scripts.generation
+            self.runtime.forget_compiled()
+        return self.runtime
+
+    # Running
+
+    def run(
+        self,
+        function: LuaFunction,
+        request: Request,
+        keys: int,
+        *,
+        name: bytes,
+        only_reads: bool,
+        is_function: bool = False,
+    ) -> Reply:
+        """What ``function`` answers to ``request``, of whose arguments from the fourth on so many
+        are ``keys``. ``name`` is what it is called where it fails, and by who looks at what runs.
+        """
+
+        def work(is_fast: bool) -> Outcome:
+            if is_fast:
+                return self._run(function, request[3:], keys, None, only_reads, name)
+            running = Running(name, request, is_function=is_function)
+            self._scripts.begin(running)
+            try:
+                return self._run(function, request[3:], keys, running, only_reads, name)
+            finally:
+                self._scripts.end(running)
+
+        return self._ctx.run_script(request, work)
+
+    def _run(
+        self,
+        function: LuaFunction,
+        arguments: Sequence[bytes],
+        keys: int,
+        running: Running | None,
+        only_reads: bool,
+        name: bytes,
+    ) -> Outcome:
+        ctx = self._ctx
+        caller, own = ctx.session, self.session
+        own.id, own.user, own.database = caller.id, caller.user, caller.database
+        own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
+        own.received = self._read = caller.received
+        own.protocol, own.encoders = 2, self._converters[2]
+        self._only_reads, self._has_written = only_reads, False
+        self._running, self._ending = running, None
+        self.calls = 0
+        self._started = perf_counter_ns()
+        ctx.session = own
+        try:
+            reply = self.runtime.run(function, caller.protocol, arguments, keys)
+            return reply, False, self.calls
+        except EndedError as ended:
+            if isinstance(self._ending, ReplyError):
+                return self._ending, False, self.calls
+            if self._ending is not None:
+                raise self._ending from None
+            return _failure(f"ERR {ended.text}", ended, name), False, self.calls
+        except FailedError as failed:
+            return _failure(failed.text, failed, name), failed.is_told, self.calls
+        except ScriptError as error:
+            return ReplyError(error.message), error.is_told, self.calls
+        finally:
+            self.runtime.tidy()
+            ctx.session = caller
+            if own.database != caller.database:
+                ctx.db = ctx.tx.database(caller.database)
+
+    # What scripts ask for
+
+    def call(self, as_table: bool, *arguments: Any) -> Any:
+        try:
+            return self._call(_listed(arguments[0]) if as_table else list(arguments))
+        except BaseException as error:
+            return self._end(error)
+
+    def _end(self, error: BaseException) -> Any:
+        if not isinstance(error, TooLargeError):
+            log.error("internal error in a script", exc_info=error)
+            error = ReplyError(INTERNAL)
+        self._ending = error
+        return b"", ENDING
+
+    def _call(self, request: list[Any]) -> Any:
+        for argument in request:
+            if type(argument) is not bytes:
+                if not all(type(one) in _TEXTS for one in request):
+                    return self._reject(None, SCRIPT_ARGUMENTS)
+                request = [_TEXTS[type(one)](one) for one in request]
+                break
+        if not request:
+            return self._reject(None, SCRIPT_NO_ARGUMENTS)
+        command = _table.get(request[0]) or REGISTRY.lookup(request[0])
+        if command is not None and command.subcommands and len(request) > 1:
+            command = command.subcommands.get(request[1].lower())
+        if command is None:
+            return self._reject(None, SCRIPT_UNKNOWN_COMMAND)
+        size = len(request)
+        if not command.low <= size <= command.high and size not in command.fits:
+            return self._reject(command, SCRIPT_ARITY)
+        ctx = self._ctx
+        if "noscript" in command.flags:
+            return self._reject(command, SCRIPT_NOT_ALLOWED)
+        refusal = _refusal(ctx, command, request)
+        if refusal:
+            return self._reject(command, refusal)
+        if command.may_write:
+            if self._only_reads:
+                return self._reject(command, READ_ONLY_SCRIPT)
+            if command.writes:
+                failure = ctx.services.disk.failure
+                if failure and not self._has_written:
+                    return self._reject(command, failure)
+                self._has_written = True
+        running = self._running
+        if running is None:
+            if command.runs_once:
+                ctx.need_slow_lane()
+        elif running.killed:
+            return SCRIPT_KILLED.encode(), ENDING
+        elif self._has_written:
+            running.has_written = True
+        claim = ctx.claim
+        at = command.single_key
+        if (claim is None and ctx.locks) or (
+            claim is not None and claim.keys is not None and not (at and request[at] in claim.keys)
+        ):
+            ctx.require(command, request)
+        self.calls += 1
+        value = ctx.call(command, request, self._read)
+        if self._ending is not None:
+            return b"", ENDING
+        return value
+
+    def _reject(self, command: Command | None, message: str) -> Any:
+        self._ctx.tx.counters.reject(command, ReplyError(message).code)
+        return message.encode("utf-8", "surrogateescape"), ERROR
+
+    def check(self) -> bytes | None:
+        running = self._running
+        elapsed = perf_counter_ns() - self._started
+        if running is None:
+            if elapsed > FAST_NS:
+                try:
+                    self._ctx.need_slow_lane()
+                except TooLargeError as error:
+                    self._ending = error
+                    return b"not for the fast lane"
+        elif running.abandoned:
+            self._ending = ReplyError(SHUTTING_DOWN)
+            return SHUTTING_DOWN.encode()
+        elif running.killed:
+            return SCRIPT_KILLED.encode()
+        elif elapsed > self._ctx.services.config.busy_reply_threshold * 1_000_000:
+            self._ctx.be_busy(BUSY_SCRIPT)
+        return None
+
+    def log(self, level: int, text: bytes) -> None:
+        log.log(_LEVELS[level], "%s", text.decode("utf-8", "backslashreplace"))
+
+    def set_protocol(self, protocol: int) -> None:
+        self.session.protocol = protocol
+        self.session.encoders = self._converters[protocol]
+
+    def allows(self, arguments: Any) -> Any:
+        request = _listed(arguments)
+        if not request:
+            return SCRIPT_NO_ARGUMENTS.encode(), ERROR
+        if not all(type(one) in _TEXTS for one in request):
+            return SCRIPT_ARGUMENTS.encode(), ERROR
+        request = [_TEXTS[type(one)](one) for one in request]
+        command = REGISTRY.find(request)
+        if command is None:
+            return SCRIPT_UNKNOWN_CHECKED.encode(), ERROR
+        return not _refusal(self._ctx, command, request)
+
+    def _claim_room(self, size: int) -> None:
+        if not self.runtime.has_room(size):
+            self._ending = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
+            raise self._ending
+
+
+def _refusal(ctx: Context, command: Command, request: Request) -> str:
+    """Why the caller's user may not run a command, if so."""
+    return ""
+
+
+def _failure(text: str, error: FailedError, name: bytes) -> ReplyError:
+    place = error.place
+    return ReplyError(f"{text} script: {name.decode()}, on {place}." if place else text)
+
+
+def _listed(arguments: Any) -> list[Any]:
+    """The arguments of a call that come as a table, with their number."""
+    found = list(arguments.values())
+    count = found.pop()
+    return found if len(found) == count else [None]  # one of them is nil
+
+
+def _digits(number: float) -> bytes:
+    """A number as Redis hands it to a command."""
+    if number != number:
+        return b"-nan"
+    return format_double(number)
+
+
+def _integer(number: int) -> bytes:
+    return b"%d" % number if -_LARGE < number < _LARGE else format_double(float(number))
+
+
+_TEXTS: dict[type, Callable[[Any], bytes]] = {bytes: bytes, int: _integer, float: _digits}
