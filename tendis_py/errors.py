@@ -409,6 +409,7 @@ UNKILLABLE = (
     "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
     "command."
 )
+SHUTTING_DOWN = "ERR The server shuts down"
 SCRIPT_KILLED = "Script killed by user with SCRIPT KILL..."
 SCRIPT_FLUSH = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
 SCRIPT_NO_DEBUGGER = "ERR SCRIPT DEBUG is not supported: there is no debugger"

@@ -391,6 +391,7 @@ class Server:
             while any(reactor.unfinished for reactor in self.reactors):
                 await trio.sleep(0.01)
         self.services.links.close()
+        self.services.scripts.abandon_all()
         for pool in self.pools:
             await trio.to_thread.run_sync(pool.stop)
         await trio.to_thread.run_sync(self.apart.stop)

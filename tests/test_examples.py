@@ -49,6 +49,20 @@ def test_example_runs(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_data_set_is_copied_from_a_real_server(
+    redis_server: ServerProcess, tmp_path: Path
+) -> None:
+    with redis_server.client() as client:
+        client.command("FLUSHALL")
+        client.command("MSET", *(f"k{number}" for number in range(1000)))
+        client.command("RPUSH", "list", "a", "b")
+        printed = python(
+            str(ROOT / "examples" / "moving.py"), f"127.0.0.1:{redis_server.port}", cwd=tmp_path
+        )
+        assert printed == "501 keys copied\n"
+        assert client.value("DBSIZE") == 501
+
+
 def test_examples_are_listed() -> None:
     listed = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
     for name in EXAMPLES:

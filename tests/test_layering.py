@@ -1,7 +1,7 @@
 """Imports point one way (docs/design.md §2): a module knows only what stands to its right.
 
-    __main__ → serving → server → threading_model → stages → dispatch → commands → rdb → types
-             → storage
+    __main__ → serving → server → threading_model → stages → dispatch → commands
+    → rdb → types → storage
 
 ``services`` and ``session`` stand beside: dispatch, commands and stages use them. Subcommands
 (``load``, ``top``) are programs of their own, which know a server by its protocol only.
@@ -57,15 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gates": {"commands", "session", "resp", *LEAVES},
     "scripting": {"storage", "resp", *LEAVES},
     "commands": {
-        "rdb",
-        "scripting",
-        "types",
-        "storage",
-        "services",
-        "session",
-        "resp",
-        "config",
-        "log",
+        *("rdb", "scripting", "types", "storage", "services", "session", "resp", "config", "log"),
         *LEAVES,
     },
     "rdb": {"types", "storage", *LEAVES},

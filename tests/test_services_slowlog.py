@@ -131,6 +131,11 @@ HIDDEN = b"(redacted)"
         ("CONFIG", set()),
         ("ACL SETUSER bob on >pw", {2, 3, 4}),
         ("ACL LIST", set()),
+        ("MIGRATE h 1 k 0 9 AUTH pw", {7}),
+        ("migrate h 1 k 0 9 copy auth2 user pw keys auth x", {8, 9}),
+        ("MIGRATE h 1 k 0 9 nonsense AUTH pw", set()),
+        ("MIGRATE h 1 k 0 9 AUTH2 pw", set()),
+        ("MIGRATE h 1 auth", set()),
         ("SET requirepass pw", set()),
     ],
 )

@@ -9,6 +9,7 @@ from itertools import count
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.key_specs import Keys, NoKeysError, legacy_range
+from tendis_py.commands.manual import page
 from tendis_py.commands.registry import CATEGORIES, FLAGS, REGISTRY, Command, command
 from tendis_py.commands.syntax import Argument, parse
 from tendis_py.errors import (
@@ -245,9 +246,13 @@ def docs(found: Command) -> dict[bytes, Reply]:
         b"summary": found.summary.encode(),
         b"since": found.since.encode(),
         b"group": found.group.encode(),
-        b"complexity": found.complexity.encode(),
     }
-    if found.docs_syntax:
+    if found.complexity:
+        described[b"complexity"] = found.complexity.encode()
+    known = page(found.name)
+    if known is not None:
+        described |= known
+    elif found.docs_syntax:
         described[b"arguments"] = _arguments(parse(found.docs_syntax), _key_spec_numbers(found))
     if found.subcommands:
         described[b"subcommands"] = {

@@ -34,6 +34,20 @@ _SMALL = (
 )
 _MOST_FREQUENT = 255
 
+_restore = partial(
+    command,
+    arity=-4,
+    keys=Keys("OW update"),
+    complexity=(
+        "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
+        "where N is the number of Redis objects composing the value and M their average size. "
+        f"{_SMALL} However for sorted set values the complexity is O(N*M*log(N)) because inserting "
+        "values into sorted sets is O(log(N))."
+    ),
+    long_value=3,
+    syntax="key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+)
+
 
 @_command(
     "dump",
@@ -61,20 +75,12 @@ def _restore_events(ctx: Context, args: list[bytes], reply: Reply, writes: Write
         yield from fired(writes, GENERIC, "restore", index, key, new=True)
 
 
-@_command(
+@_restore(
     "restore",
-    -4,
+    group="generic",
+    since="2.6.0",
     flags="write denyoom",
-    keys=Keys("OW update"),
     categories="dangerous",
-    complexity=(
-        "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
-        "where N is the number of Redis objects composing the value and M their average size. "
-        f"{_SMALL} However for sorted set values the complexity is O(N*M*log(N)) because inserting "
-        "values into sorted sets is O(log(N))."
-    ),
-    long_value=3,
-    syntax="key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
     events=_restore_events,
 )
 def restore(ctx: Context, args: list[Any]) -> Reply:
@@ -98,13 +104,28 @@ def restore(ctx: Context, args: list[Any]) -> Reply:
     db.put(key, row, old)
     if options.idle is not None:
         db.was_used(key, max(db.tx.second - options.idle, 0))
+    if options.frequency is not None:
+        ctx.services.key_sampler.set_frequency(key, options.frequency)
     return OK
+
+
+@_restore(
+    "restore-asking",
+    group="server",
+    since="3.0.0",
+    flags="write denyoom asking",
+    categories="keyspace dangerous",
+    events=_restore_events,
+)
+def restore_asking(ctx: Context, args: list[Any]) -> Reply:
+    """An internal command for migrating keys in a cluster."""
+    return restore(ctx, args)
 
 
 def restored(ctx: Context, serialized: Any) -> Row:
     """The row of a payload; ReplyError if it is none."""
     pace = ctx.tx.pace
-    if not payload.is_sound(serialized, pace):
+    if not payload.is_sound(serialized, pace, any_checksum=ctx.services.takes_any_checksum):
         raise ReplyError(BAD_PAYLOAD)
     try:
         return payload.restore(ctx.db, serialized)
@@ -121,12 +142,12 @@ def _drop(ctx: Context, row: Row) -> None:
 class _Options:
     """What stands behind the value: in Redis' order, and with its errors."""
 
-    __slots__ = ("absolute", "idle", "replace")
+    __slots__ = ("absolute", "frequency", "idle", "replace")
 
     def __init__(self, args: list[bytes]) -> None:
         self.replace = self.absolute = False
         self.idle: int | None = None
-        frequency: int | None = None
+        self.frequency: int | None = None
         words = iter(args[4:])
         for word in words:
             match word.upper():
@@ -134,13 +155,13 @@ class _Options:
                     self.replace = True
                 case b"ABSTTL":
                     self.absolute = True
-                case b"IDLETIME" if frequency is None:
+                case b"IDLETIME" if self.frequency is None:
                     self.idle = integer(_following(words))
                     if self.idle < 0:
                         raise ReplyError(NEGATIVE_IDLETIME)
                 case b"FREQ" if self.idle is None:
-                    frequency = integer(_following(words))
-                    if not 0 <= frequency <= _MOST_FREQUENT:
+                    self.frequency = integer(_following(words))
+                    if not 0 <= self.frequency <= _MOST_FREQUENT:
                         raise ReplyError(BAD_FREQUENCY)
                 case _:
                     raise ReplyError(SYNTAX)

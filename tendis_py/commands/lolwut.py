@@ -24,7 +24,7 @@ _SHADES = "░▒▓█"
     flags="readonly fast",
     complexity="",
     lane=Lane.CONTROL,
-    syntax="[VERSION version [columns [levels]]]",
+    syntax="[VERSION version]",
 )
 def lolwut(ctx: Context, args: list[bytes]) -> Reply:
     """Displays computer art and the Redis version

@@ -19,6 +19,7 @@ _HIDDEN = frozenset(("admin", "skip_monitor"))
     group="server",
     since="1.0.0",
     flags="admin noscript loading stale",
+    complexity="",
     alters_session=True,
 )
 def monitor(ctx: Context, args: list[bytes]) -> Reply:

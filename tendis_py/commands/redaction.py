@@ -61,15 +61,17 @@ def _in_acl(request: Request) -> Iterable[int]:
     return ()
 
 
+_MIGRATE_SECRETS = {b"copy": 0, b"replace": 0, b"auth": 1, b"auth2": 2}
+"""Option → how many of them follow it."""
+
+
 def _in_migrate(request: Request) -> Iterable[int]:
     at = 6
     while at < len(request):
-        option = request[at].lower()
-        if option == b"keys":
+        secrets = _MIGRATE_SECRETS.get(request[at].lower())
+        if secrets is None or at + secrets >= len(request):
             return
-        secrets = {b"auth": 1, b"auth2": 2}.get(option, 0)
-        if at + secrets < len(request):
-            yield from range(at + 1, at + 1 + secrets)
+        yield from range(at + 1, at + 1 + secrets)
         at += 1 + secrets
 
 

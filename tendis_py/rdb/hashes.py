@@ -103,10 +103,14 @@ def _paired(found: Iterator[bytes]) -> Iterator[Item]:
 
 
 def _in_threes(found: Iterator[Entry]) -> Iterator[Item]:
+    before = 0
     for field in found:
         value, deadline = next(found, None), next(found, None)
         if value is None or not isinstance(deadline, int):
             raise CorruptError("hash: a deadline")
+        if (deadline or _LATEST + 1) < before:
+            raise CorruptError("hash: the order of deadlines")
+        before = deadline or _LATEST + 1
         yield listpack.text(field), listpack.text(value), deadline
 
 

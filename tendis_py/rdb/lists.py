@@ -32,13 +32,16 @@ def write(db: Database, row: Row) -> Iterator[bytes]:
 
 
 def read(db: Database, source: Source, form: int) -> Row:
-    if form == formats.LIST_ZIPLIST:
+    large = form == formats.LIST_ZIPLIST
+    if large:
         found = ziplist(source.inner())
     elif form == formats.LIST:
         found = (source.string() for _ in range(source.length()))
     else:
-        found = _of_nodes(source, source.length(), form == formats.LIST_QUICKLIST_2)
-    row = lists.row_of(db, admitted(db, found))
+        number = source.length()
+        large = number > 1
+        found = _of_nodes(source, number, form == formats.LIST_QUICKLIST_2)
+    row = lists.row_of(db, admitted(db, found), large=large)
     if not row.count:
         raise CorruptError("empty")
     return row

@@ -69,7 +69,7 @@ def zipmap(source: Source) -> Iterator[bytes]:
         source.read(unused)
         number += 1
     source.end()
-    if expected < _LONG and expected != number:
+    if expected not in (number, _LONG):
         raise CorruptError("zipmap: its number of fields")
 
 

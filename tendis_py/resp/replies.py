@@ -409,6 +409,8 @@ def split_replies(payload: bytes) -> list[bytes]:
             if kind in _BULKS:
                 size = int(payload[at + 1 : line_end])
                 line_end += 2 + size if size >= 0 else 0
+            elif kind == b"|":  # an attribute, of the reply that follows
+                missing += 2 * int(payload[at + 1 : line_end]) + 1
             elif kind in _ELEMENTS:
                 missing += _ELEMENTS[kind] * max(int(payload[at + 1 : line_end]), 0)
             at = line_end + 2

@@ -108,6 +108,8 @@ class Services:
         self.saving = Saving(keyspace.engine, self.stats.changes, clock)
         self.active_expiry = True
         """Whether keys are swept that have expired and nobody asks for."""
+        self.takes_any_checksum = False
+        """Whether RESTORE takes payloads whose checksum is wrong (DEBUG, for tests)."""
         self.key_sizes = KeySizes()
         self.holdings = HoldingsSampler(keyspace)
         self.memory = Memory(keyspace, self.stats, self.holdings, clock)

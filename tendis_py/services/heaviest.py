@@ -39,6 +39,10 @@ class Heaviest:
             key: found - weight for key, found in self._weights.items() if found > weight
         }
 
+    def set(self, key: bytes, weight: int) -> None:
+        """Let ``key`` have so much."""
+        self.add(key, weight - self.weight(key))
+
     def weight(self, key: bytes) -> int:
         """What ``key`` has at least."""
         return self._weights.get(key, 0)

@@ -105,6 +105,12 @@ class KeySampler:
         with self._lock:
             self._asked, self._waited = Recent(), Recent()
 
+    def set_frequency(self, key: bytes, frequency: int) -> None:
+        """Have ``frequency`` tell that, or FREQ_AT_FIRST if it is less, until the key is used."""
+        steps = max(frequency - FREQ_AT_FIRST, 0)
+        with self._lock:
+            self._ever.set(key, 5 * steps * (steps - 1) + steps)
+
     def frequency(self, key: bytes, idle_minutes: int) -> int:
         """How often ``key`` is used, as Redis' logarithmic counter tells it with the default
         settings: 5 at first, a step more after 1 + 10 n uses, n being the steps before, one less

@@ -8,29 +8,10 @@ import pytest
 
 from tendis_py.commands.command import docs
 from tendis_py.commands.registry import REGISTRY
-from tendis_py.commands.syntax import Argument, parse
-from tendis_py.resp.replies import OrderedSet, encode
-from tests.support.documentation import as_pairs, spell
+from tendis_py.commands.syntax import parse
+from tendis_py.resp.replies import encode
+from tests.support.documentation import as_fields, as_pairs, respelt, spell
 from tests.support.resp import Aggregate, decode
-
-
-def respelt(syntax: str) -> str:
-    return spell([decode(encode(_fields(argument), 3)) for argument in parse(syntax)])
-
-
-def _fields(argument: Argument) -> dict[bytes, Any]:
-    flags = {
-        "optional": argument.optional,
-        "multiple": argument.multiple,
-        "multiple_token": argument.repeats_token,
-    }
-    fields: dict[bytes, Any] = {
-        b"name": argument.name.encode(),
-        b"type": argument.type.encode(),
-        b"flags": OrderedSet(name for name, given in flags.items() if given),
-        b"arguments": [_fields(part) for part in argument.arguments],
-    }
-    return fields | ({b"token": argument.token.encode()} if argument.token else {})
 
 
 def test_every_syntax_of_redis_is_understood(manual: dict[str, dict[str, Any]]) -> None:
@@ -43,7 +24,7 @@ def test_types_are_those_of_redis_or_string(manual: dict[str, dict[str, Any]]) -
     for name, page in manual.items():
         theirs = list(_leaves(page.get("arguments", [])))
         parsed = parse(spell(page.get("arguments", [])))
-        ours = list(_leaves([decode(encode(_fields(argument), 3)) for argument in parsed]))
+        ours = list(_leaves([decode(encode(as_fields(argument), 3)) for argument in parsed]))
         assert [leaf for leaf, _ in ours] == [leaf for leaf, _ in theirs], name
         for (leaf, mine), (_, right) in zip(ours, theirs, strict=True):
             assert mine in (right, "string") or (name, leaf) == ("cluster|keyslot", "key"), name

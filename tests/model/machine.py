@@ -63,12 +63,14 @@ def check(pair: Pair, requests: list[Request]) -> None:
 
 
 _SIZES: list[Request] = [
-    part for database in DATABASES for part in ([b"SELECT", b"%d" % database], [b"DBSIZE"])
+    *(part for database in DATABASES for part in ([b"SELECT", b"%d" % database], [b"DBSIZE"])),
+    [b"DEBUG", b"DIGEST"],
 ]
 
 
 def check_sizes(pair: Pair) -> None:
-    """As many keys in each database, in the end: both count what has expired until they sweep."""
+    """As many keys in each database, and equal digests of all data, in the end: both count what has
+    expired until they sweep."""
     wait_until(
         lambda: len({tuple(client.pipeline(_SIZES)) for client in pair}) == 1, "equal DBSIZEs"
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tests.support.resp import Aggregate, Simple
+from tendis_py.commands.syntax import Argument, parse
+from tendis_py.resp.replies import OrderedSet, encode
+from tests.support.resp import Aggregate, Simple, decode
 
 
 def as_pairs(map_: Aggregate) -> Iterable[tuple[Any, Any]]:
@@ -48,3 +50,24 @@ def _body(kind: str, fields: dict[str, Any], *, bracketed: bool) -> str:
     text = fields.get("display_text", fields["name"])
     assert isinstance(text, bytes)
     return text.decode()
+
+
+def respelt(syntax: str) -> str:
+    """``syntax`` as it is spelt once it has been parsed."""
+    return spell([decode(encode(as_fields(argument), 3)) for argument in parse(syntax)])
+
+
+def as_fields(argument: Argument) -> dict[bytes, Any]:
+    """As COMMAND DOCS has it."""
+    flags = {
+        "optional": argument.optional,
+        "multiple": argument.multiple,
+        "multiple_token": argument.repeats_token,
+    }
+    fields: dict[bytes, Any] = {
+        b"name": argument.name.encode(),
+        b"type": argument.type.encode(),
+        b"flags": OrderedSet(name for name, given in flags.items() if given),
+        b"arguments": [as_fields(part) for part in argument.arguments],
+    }
+    return fields | ({b"token": argument.token.encode()} if argument.token else {})

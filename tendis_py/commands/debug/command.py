@@ -24,6 +24,7 @@ def _claims(args: list[bytes]) -> list[bytes] | None:
     flags="admin noscript loading stale",
     complexity="Depends on subcommand.",
     lane=Lane.SLOW,
+    apart=True,
     claims=_claims,
 )
 def debug(ctx: Context, args: list[bytes]) -> Reply:

@@ -12,7 +12,8 @@ from tendis_py.types import digest
 @form("DIGEST", help="Output a hex signature representing the current DB content.")
 def debug_digest(ctx: Context, args: list[bytes]) -> Reply:
     databases = map(ctx.database, range(ctx.services.config.databases))
-    return digest.text(digest.of_everything(databases, shortest_double))
+    with ctx.services.keyspace.engine.kept_open:
+        return digest.text(digest.of_everything(databases, shortest_double))
 
 
 @form(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tendis_py.commands.context import Context
 from tendis_py.commands.debug.forms import form
 from tendis_py.errors import NO_SUCH_PROTOCOL_TYPE, RESP2_NOT_SUPPORTED, ReplyError
+from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import Encoded, OrderedSet, Push, Reply, Verbatim, encode
 
 _BIG_NUMBER = b"1234567999999999999999999999999999999"
@@ -43,11 +44,20 @@ def debug_protocol(ctx: Context, args: list[bytes]) -> Reply:
     if kind == b"push":
         if not resp3:
             raise ReplyError(RESP2_NOT_SUPPORTED)
-        push = encode(Push([b"server-cpu-usage", 42]), 3)
-        return Encoded(bytes(push) + bytes(encode(b"Some real reply following the push reply")))
+        return _with_push(ctx)
     if kind not in _VALUES:
         raise ReplyError(NO_SUCH_PROTOCOL_TYPE)
     return _VALUES[kind]
+
+
+def _with_push(ctx: Context) -> Reply:
+    """The reply, and after it the push; in a transaction after that of EXEC."""
+    push = Push([b"server-cpu-usage", 42])
+    reply = b"Some real reply following the push reply"
+    if ctx.session.plain:
+        return Encoded(bytes(encode(reply)) + bytes(encode(push, 3)))
+    ctx.later.append(Message(push))
+    return reply
 
 
 @form(

@@ -57,6 +57,15 @@ def debug_set_active_expire(ctx: Context, args: list[bytes]) -> Reply:
     return OK
 
 
+@form(
+    "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+    help="Enables or disables checksum checks for RESTORE's payload.",
+)
+def debug_set_skip_checksum_validation(ctx: Context, args: list[bytes]) -> Reply:
+    ctx.services.takes_any_checksum = bool(_number_at_head(args[2]))
+    return OK
+
+
 @form("LOG <message>", help="Write <message> to the server log.")
 def debug_log(ctx: Context, args: list[bytes]) -> Reply:
     log.warning("DEBUG LOG: %s", args[2].decode("utf-8", "backslashreplace"))

@@ -17,16 +17,15 @@ from tendis_py.errors import (
     NOT_SDS,
     ReplyError,
 )
+from tendis_py.rdb import payload
 from tendis_py.resp.replies import Reply, Verbatim
-from tendis_py.storage.codec import STRING, CollectionRow, Row
-from tendis_py.types import keys
+from tendis_py.storage.codec import SORTEDINT, STRING, CollectionRow, Row
 from tendis_py.types.list.rows import Span
 from tendis_py.types.string import values as strings
 
 log = logging.getLogger(__name__)
 
 _LRU_MASK = (1 << 24) - 1
-_SAMPLES = 5
 
 
 def _row(ctx: Context, key: bytes) -> Row:
@@ -46,14 +45,19 @@ def debug_object(ctx: Context, args: list[bytes]) -> Reply:
     key = args[2]
     row = _row(ctx, key)
     kept = encoding(key, row)
-    length = keys.usage_of(ctx.db, key, row, _SAMPLES)
     used = ctx.db.last_use(key)
     shown = (
-        f"Value at:{id(row):#x} refcount:1 encoding:{kept} serializedlength:{length} "
+        f"Value at:{id(row):#x} refcount:1 encoding:{kept} serializedlength:{_length(ctx, row)} "
         f"lru:{used & _LRU_MASK} "
         f"lru_seconds_idle:{max(ctx.db.now // 1000 - used, 0)}"
     )
     return shown + (_nodes(ctx, row) if kept == "quicklist" else "")
+
+
+def _length(ctx: Context, row: Row) -> int:
+    """The bytes that DUMP needs for the value alone; 0 for what Redis has no type for."""
+    written = () if row.type == SORTEDINT else payload.write(ctx.db, row)
+    return max(sum(map(len, written)) - 1, 0)
 
 
 _NODE_BYTES = (4096, 8192, 16384, 32768, 65536)

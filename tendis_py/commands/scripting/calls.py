@@ -26,6 +26,7 @@ from tendis_py.errors import (
     SCRIPT_NOT_ALLOWED,
     SCRIPT_UNKNOWN_CHECKED,
     SCRIPT_UNKNOWN_COMMAND,
+    SHUTTING_DOWN,
     ReplyError,
     TooLargeError,
 )
@@ -33,7 +34,7 @@ from tendis_py.log import NOTICE, VERBOSE
 from tendis_py.resp.replies import Reply, format_double
 from tendis_py.resp.requests import Request
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
-from tendis_py.scripting.libraries import install
+from tendis_py.scripting.libraries import Libraries
 from tendis_py.scripting.runtime import (
     OUT_OF_MEMORY,
     EndedError,
@@ -88,13 +89,21 @@ class Caller:
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
-        self.runtime = self.makes(self, limit=limit, version=_VERSION, install=install)
+        self.runtime = self.makes(self, limit=limit, version=_VERSION, install=self._install)
         self._converters = converters(self.runtime.lua.table_from, self._claim_room)
+
+    def _install(self, lua: Any) -> dict[str, Any]:
+        self._libraries = Libraries(lua, self._scripts.set_library)
+        self._library_settings: dict[bytes, int] | None = None
+        return self._libraries.tables
 
     def ready(self) -> Runtime:
         """The runtime, fit for another script."""
         if self.runtime.is_spent:
             self._renew()
+        if self._library_settings is not self._scripts.library_settings:
+            self._library_settings = self._scripts.library_settings
+            self._libraries.adopt(self._library_settings)
         if self._generation != self._scripts.generation:
             self._generation = self._scripts.generation
             self.runtime.forget_compiled()
@@ -247,6 +256,9 @@ class Caller:
                 except TooLargeError as error:
                     self._ending = error
                     return b"not for the fast lane"
+        elif running.abandoned:
+            self._ending = ReplyError(SHUTTING_DOWN)
+            return SHUTTING_DOWN.encode()
         elif running.killed:
             return SCRIPT_KILLED.encode()
         elif elapsed > self._ctx.services.config.busy_reply_threshold * 1_000_000:

@@ -207,9 +207,7 @@ def xrevrange(ctx: Context, args: list[bytes]) -> Reply:
     since="5.0.0",
     flags="readonly blocking",
     keys=Keys("RO access", keyword="STREAMS", first=1, last=-1, limit=2),
-    complexity=(
-        "For each stream mentioned: O(N) with N being the number of elements being returned."
-    ),
+    complexity="",
     syntax="[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
 )
 def xread(ctx: Context, args: list[bytes]) -> Reply:

@@ -95,8 +95,11 @@ def store(db: Database, key: bytes, values: Iterable[bytes]) -> int:
     return row.count
 
 
-def row_of(db: Database, values: Iterable[bytes]) -> CollectionRow:
-    """The row of a list of ``values``; the rows of a large one are written."""
+def row_of(db: Database, values: Iterable[bytes], *, large: bool = False) -> CollectionRow:
+    """The row of a list of ``values``; the rows of a large one, which it is to be if ``large``, are
+    written."""
+    if large:
+        return row_with_rows(db, values, 0)
     limit = db.limits.list_max_listpack_size
     rest = iter(values)
     first: list[bytes] = []
