@@ -169,6 +169,11 @@ class Scripts:
         with self._lock:
             self._running.remove(running)
 
+    def note_write(self, running: Running) -> None:
+        """It is about to write, unless it is ``killed`` already."""
+        with self._lock:
+            running.has_written = not running.killed
+
     @property
     def running(self) -> list[Running]:
         with self._lock:
