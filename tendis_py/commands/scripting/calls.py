@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from tendis_py import REDIS_VERSION
-from tendis_py.commands.context import Context, Outcome
+from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     BUSY_SCRIPT,
@@ -32,7 +32,8 @@ from tendis_py.errors import (
     TooLargeError,
 )
 from tendis_py.log import NOTICE, VERBOSE
-from tendis_py.resp.replies import Reply, format_double
+from tendis_py.numbers import format_double
+from tendis_py.resp.replies import Reply
 from tendis_py.resp.requests import Request
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
 from tendis_py.scripting.libraries import Libraries
@@ -92,12 +93,14 @@ class Caller:
         self._keys = 0
         self._name = b""
         self._is_function = False
+        self._rejected: Rejections = {}
         self._held: AbstractSet[bytes] | None = None
         """The keys that are held, None if all are."""
         self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
         """Commands by the names that scripts have for them: where their only key stands, or 0,
         whether they write, and of how many arguments they are."""
         self._renew()
+        self._scripts.runtimes.append((self.makes is not Runtime, lambda: self.runtime.memory))
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
@@ -162,23 +165,24 @@ class Caller:
         own.protocol, own.encoders = 2, self._converters[2]
         self._has_written = False
         self._ending = None
+        self._rejected = {}
         self._held = None if ctx.holds(None) else _NONE if ctx.claim is None else ctx.claim.keys
         self.calls = 0
         self._started = perf_counter_ns()
         ctx.session = own
         try:
             reply = self.runtime.run(self._function, caller.protocol, self._request[3:], self._keys)
-            return reply, False, self.calls
+            return reply, False, self.calls, self._rejected
         except EndedError as ended:
             if isinstance(self._ending, ReplyError):
-                return self._ending, False, self.calls
+                return self._ending, False, self.calls, self._rejected
             if self._ending is not None:
                 raise self._ending from None
-            return _failure(f"ERR {ended.text}", ended, name), False, self.calls
+            return _failure(f"ERR {ended.text}", ended, name), False, self.calls, self._rejected
         except FailedError as failed:
-            return _failure(failed.text, failed, name), failed.is_told, self.calls
+            return _failure(failed.text, failed, name), failed.is_told, self.calls, self._rejected
         except ScriptError as error:
-            return ReplyError(error.message), error.is_told, self.calls
+            return ReplyError(error.message), error.is_told, self.calls, self._rejected
         finally:
             self.runtime.tidy()
             ctx.session = caller
@@ -282,7 +286,8 @@ class Caller:
         return value
 
     def _reject(self, command: Command | None, message: str) -> Any:
-        self._ctx.tx.counters.reject(command, ReplyError(message).code)
+        rejection = command, ReplyError(message).code
+        self._rejected[rejection] = self._rejected.get(rejection, 0) + 1
         return message.encode("utf-8", "surrogateescape"), ERROR
 
     def check(self) -> bytes | None:
