@@ -385,6 +385,7 @@ LIBRARY_NAME = (
     "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
     "one character long"
 )
+LIBRARY_TOO_LONG = "ERR The code of a library may be 4 MB long"
 LIBRARY_NOT_FOUND = "ERR Library not found"
 LIBRARY_TIMEOUT = "ERR FUNCTION LOAD timeout"
 LIBRARY_EMPTY = "ERR No functions registered"

@@ -280,3 +280,34 @@ def test_redis_py(tendis_default: ServerProcess, alone: RawClient) -> None:
         assert library.function_flush()
         with pytest.raises(redis.ResponseError, match="No scripts in execution"):
             library.function_kill()
+
+
+# Hostile
+
+
+def test_code_is_not_too_long(alone: RawClient) -> None:
+    """Nor where a payload makes much of little: 33,000 zeros that are said to be 4,400,000."""
+    too_long = b"-ERR The code of a library may be 4 MB long\r\n"
+    long = code("long", "f") + b"\n--" + bytes(4 << 20)
+    assert alone.command("FUNCTION", "LOAD", long) == too_long
+    assert alone.command("FUNCTION", "LOAD", long[: 4 << 20]) == b"$4\r\nlong\r\n"
+    dump = alone.value("FUNCTION", "DUMP")
+    assert alone.command("FUNCTION", "RESTORE", dump, "REPLACE") == b"+OK\r\n"
+    bomb = payload(
+        b"\xf5\xc3\x80",
+        struct.pack(">I", 40_000),
+        b"\x80",
+        struct.pack(">I", 5_000_000),
+        bytes(40_000),
+    )
+    assert alone.command("FUNCTION", "RESTORE", bomb) == too_long
+
+
+def test_memory_is_bounded(alone: RawClient) -> None:
+    greedy = "#!lua name=a\nlocal s = ('x'):rep(100000000) local t = s .. s .. s .. s"
+    reply = alone.command("FUNCTION", "LOAD", greedy)
+    assert reply.startswith(b"-ERR ") and b"not enough memory" in reply
+    hoard = "#!lua name=a\nlocal kept = {} redis.register_function('f', function() while true do kept[#kept + 1] = ('x'):rep(1000000) .. #kept end end) redis.register_function('g', function() return #kept end)"
+    assert alone.command("FUNCTION", "LOAD", hoard) == b"$1\r\na\r\n"
+    assert b"not enough memory" in alone.command("FCALL", "f", "0")
+    assert alone.value("FCALL", "g", "0") in range(300)
