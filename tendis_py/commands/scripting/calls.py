@@ -111,6 +111,7 @@ class Caller:
 
     def ready(self) -> Runtime:
         """The runtime, fit for another script."""
+        self._started = 0
         if self.runtime.is_spent:
             self._renew()
         if self._library_settings is not self._scripts.library_settings:
@@ -285,6 +286,8 @@ class Caller:
         return message.encode("utf-8", "surrogateescape"), ERROR
 
     def check(self) -> bytes | None:
+        if not self._started:  # a script is compiled, after which the time of the last one is over
+            return None
         running = self._running
         elapsed = perf_counter_ns() - self._started
         if running is None:
