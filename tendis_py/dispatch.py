@@ -15,9 +15,9 @@ from functools import partial
 from itertools import groupby, repeat
 from operator import itemgetter, length_hint
 from time import perf_counter_ns
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tendis_py.commands.context import Context, Outcome
+from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     INTERNAL,
@@ -56,9 +56,6 @@ T = TypeVar("T")
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
-
-Counted = tuple[Session, Command, Request, int, int, int]
-"""The arguments of ``Dispatcher._count``."""
 
 _table = REGISTRY.table
 _name_of = itemgetter(0)
@@ -118,8 +115,9 @@ class Dispatcher:
         self._note_ran = self.ran.append
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
-        self._trial: list[Callable[[], None] | Counted] | None = None
-        """How to count what has run of a unit that may have to be begun again."""
+        self._trial: list[Any] | None = None
+        """How to count what has run of a unit that may have to be begun again: what to call, or the
+        arguments of ``_count``."""
         self._notes_keys = False
         """Whether HOTKEYS is told of each command."""
 
@@ -562,16 +560,19 @@ class Dispatcher:
             self._need_slow_lane()  # what they have seen is not taken back
             monitors.show(self.context.session, request)
         nested = self.context.nested
-        reply, is_told, calls = work(self.defers) if nested else self._within(work)
-        trial = self._trial
-        if trial is None:
-            self._count_script(request, reply, is_told, calls)
+        outcome = work(self.defers) if nested else self._within(work)
+        if self._trial is None:
+            self._count_script(request, *outcome)
         else:
-            trial.append(partial(self._count_script, request, reply, is_told, calls))
-        return reply
+            self._trial.append(partial(self._count_script, request, *outcome))
+        return outcome[0]
 
-    def _count_script(self, request: Request, reply: Reply, is_told: bool, calls: int) -> None:
+    def _count_script(
+        self, request: Request, reply: Reply, is_told: bool, calls: int, rejections: Rejections
+    ) -> None:
         self._aside -= calls
+        for (refused, code), times in rejections.items():
+            self.counters.reject(refused, code, times)
         if isinstance(reply, ReplyError):
             command = REGISTRY.find(request)
             assert command is not None
@@ -603,7 +604,7 @@ class Dispatcher:
             if type(counted) is tuple:
                 self._count(*counted)
             else:
-                counted()  # type: ignore[operator]
+                counted()
         return value
 
     def _take_within(

@@ -123,7 +123,7 @@ class Runs:
         command: Command,
         shares: list[Share],
         read: int,
-        trial: list[Callable[[], None]] | None = None,
+        trial: list[Any] | None = None,
     ) -> list[Payload] | None:
         """As ``take``, as a part of a unit of work that goes on. If that is a ``trial``, how to
         count what has run is added to it."""

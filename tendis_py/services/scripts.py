@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha1
 from time import perf_counter_ns
@@ -83,6 +84,8 @@ class Scripts:
         """Those that may go, the one that was used last at the end."""
         self._running: list[Running] = []
         self._is_ending = False
+        self.runtimes: list[tuple[bool, Callable[[], int]]] = []
+        """Of each Lua runtime whether it is for functions, and how many bytes it has."""
         self.evicted = 0
         self.bytes = 0
         """About what all of them take."""
@@ -148,6 +151,10 @@ class Scripts:
             self.bytes = 0
             self.generation += 1
             self.library_settings = {}
+
+    def memory(self, *, functions: bool) -> int:
+        """Bytes that Lua has for scripts, or for functions."""
+        return sum(size() for for_functions, size in self.runtimes if for_functions is functions)
 
     # Those that run
 

@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from tendis_py import REDIS_VERSION
-from tendis_py.commands.context import Context, Outcome
+from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     BUSY_SCRIPT,
@@ -32,7 +32,8 @@ from tendis_py.errors import (
     TooLargeError,
 )
 from tendis_py.log import NOTICE, VERBOSE
-from tendis_py.resp.replies import Reply, format_double
+from tendis_py.numbers import format_double
+from tendis_py.resp.replies import Reply
 from tendis_py.resp.requests import Request
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
 from tendis_py.scripting.libraries import Libraries
@@ -84,6 +85,9 @@ class Caller:
         self._generation = self._scripts.generation
         self._running: Running | None = None
         self._ending: BaseException | None = None
+        """What a script that had to end is to raise, what it has written being taken back."""
+        self._given_up: ReplyError | None = None
+        """The reply to a script that had to end, what it has written being kept."""
         self._only_reads = self._has_written = False
         self._started = self._read = 0
         self.calls = 0
@@ -92,12 +96,14 @@ class Caller:
         self._keys = 0
         self._name = b""
         self._is_function = False
+        self._rejected: Rejections = {}
         self._held: AbstractSet[bytes] | None = None
         """The keys that are held, None if all are."""
         self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
         """Commands by the names that scripts have for them: where their only key stands, or 0,
         whether they write, and of how many arguments they are."""
         self._renew()
+        self._scripts.runtimes.append((self.makes is not Runtime, lambda: self.runtime.memory))
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
@@ -161,24 +167,25 @@ class Caller:
         own.received = self._read = caller.received
         own.protocol, own.encoders = 2, self._converters[2]
         self._has_written = False
-        self._ending = None
+        self._ending = self._given_up = None
+        self._rejected = {}
         self._held = None if ctx.holds(None) else _NONE if ctx.claim is None else ctx.claim.keys
         self.calls = 0
         self._started = perf_counter_ns()
         ctx.session = own
         try:
             reply = self.runtime.run(self._function, caller.protocol, self._request[3:], self._keys)
-            return reply, False, self.calls
+            return reply, False, self.calls, self._rejected
         except EndedError as ended:
-            if isinstance(self._ending, ReplyError):
-                return self._ending, False, self.calls
+            if self._given_up is not None:
+                return self._given_up, False, self.calls, self._rejected
             if self._ending is not None:
                 raise self._ending from None
-            return _failure(f"ERR {ended.text}", ended, name), False, self.calls
+            return _failure(f"ERR {ended.text}", ended, name), False, self.calls, self._rejected
         except FailedError as failed:
-            return _failure(failed.text, failed, name), failed.is_told, self.calls
+            return _failure(failed.text, failed, name), failed.is_told, self.calls, self._rejected
         except ScriptError as error:
-            return ReplyError(error.message), error.is_told, self.calls
+            return ReplyError(error.message), error.is_told, self.calls, self._rejected
         finally:
             self.runtime.tidy()
             ctx.session = caller
@@ -209,7 +216,7 @@ class Caller:
                 return self._call(list(arguments))
             self.calls += 1
             value = self._ctx.call(command, list(arguments), self._read)
-            return value if self._ending is None else (b"", ENDING)
+            return value if self._given_up is None else (b"", ENDING)
         except BaseException as error:
             return self._end(error)
 
@@ -277,12 +284,11 @@ class Caller:
             )
         self.calls += 1
         value = ctx.call(command, request, self._read)
-        if self._ending is not None:
-            return b"", ENDING
-        return value
+        return value if self._given_up is None else (b"", ENDING)
 
     def _reject(self, command: Command | None, message: str) -> Any:
-        self._ctx.tx.counters.reject(command, ReplyError(message).code)
+        rejection = command, ReplyError(message).code
+        self._rejected[rejection] = self._rejected.get(rejection, 0) + 1
         return message.encode("utf-8", "surrogateescape"), ERROR
 
     def check(self) -> bytes | None:
@@ -327,8 +333,8 @@ class Caller:
 
     def _claim_room(self, size: int) -> None:
         if not self.runtime.has_room(size):
-            self._ending = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
-            raise self._ending
+            self._given_up = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
+            raise self._given_up
 
 
 def _is_plain(command: Command) -> bool:
