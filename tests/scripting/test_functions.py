@@ -263,6 +263,18 @@ def test_a_function_is_killed(client: RawClient, tendis: ServerProcess, name: st
     assert client.command("FUNCTION", "KILL").startswith(b"-NOTBUSY ")
 
 
+def test_restoring_very_many_is_killed(alone: RawClient, tendis_default: ServerProcess) -> None:
+    """None of what it has read is there then."""
+    slow = b"\nlocal n = 0 while n < 1000000 do n = n + 1 end"
+    many = [b"\xf5" + string(code(f"l{number}", f"f{number}") + slow) for number in range(500)]
+    with tendis_default.client() as other:
+        other.request("FUNCTION", "RESTORE", payload(*many))
+        wait_until(lambda: statistics(alone)[b"running_script"] is not None, "it runs")
+        assert alone.command("FUNCTION", "KILL") == b"+OK\r\n"
+        assert other.reply() == b"-ERR Killed by user with FUNCTION KILL\r\n"
+    assert codes(alone) == {}
+
+
 # Libraries
 
 
@@ -306,8 +318,14 @@ def test_code_is_not_too_long(alone: RawClient) -> None:
 def test_memory_is_bounded(alone: RawClient) -> None:
     greedy = "#!lua name=a\nlocal s = ('x'):rep(100000000) local t = s .. s .. s .. s"
     reply = alone.command("FUNCTION", "LOAD", greedy)
-    assert reply.startswith(b"-ERR ") and b"not enough memory" in reply
-    hoard = "#!lua name=a\nlocal kept = {} redis.register_function('f', function() while true do kept[#kept + 1] = ('x'):rep(1000000) .. #kept end end) redis.register_function('g', function() return #kept end)"
+    assert reply == b"-ERR Error registering functions: not enough memory\r\n"
+    hoard = b"""#!lua name=a
+        local kept = {}
+        redis.register_function('f', function()
+            while true do kept[#kept + 1] = ('x'):rep(1000000) .. #kept end
+        end)
+        redis.register_function('g', function() return #kept end)
+    """
     assert alone.command("FUNCTION", "LOAD", hoard) == b"$1\r\na\r\n"
     assert b"not enough memory" in alone.command("FCALL", "f", "0")
     assert alone.value("FCALL", "g", "0") in range(300)

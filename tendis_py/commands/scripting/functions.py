@@ -29,6 +29,7 @@ from tendis_py.glob import compile_glob
 from tendis_py.rdb.functions import codes_in, dump_functions
 from tendis_py.resp.replies import OK, OrderedSet, Reply, Stream
 from tendis_py.services.functions import STATE, Catalogue, empty, name_of
+from tendis_py.services.scripts import Running
 from tendis_py.storage.libraries import Library, library_key, library_setting
 
 LIBRARIES = b"\0tendis-py: libraries of functions"
@@ -125,12 +126,7 @@ def function_restore(ctx: Context, args: list[bytes]) -> Reply:
     policy = args[3].upper() if len(args) == 4 else b"APPEND"
     if policy not in (b"FLUSH", b"APPEND", b"REPLACE"):
         raise ReplyError(FUNCTION_RESTORE_POLICY)
-    restored = empty()
-    for code in codes_in(args[2], ctx.tx.pace):
-        name = name_of(code)
-        restored.check_new(name)
-        restored.add(functions_of(ctx).read(name, code))
-        ctx.tx.pace.rest(_ROWS_FOR_A_LIBRARY)
+    restored = _read(ctx, args)
     before = catalogue_of(ctx)
     if policy == b"FLUSH":
         _replace(ctx, restored, before.libraries, restored.libraries.values())
@@ -138,6 +134,23 @@ def function_restore(ctx: Context, args: list[bytes]) -> Reply:
         after = before.joined(restored, replaces=policy == b"REPLACE")
         _replace(ctx, after, (), restored.libraries.values())
     return OK
+
+
+def _read(ctx: Context, args: list[bytes]) -> Catalogue:
+    """The libraries in a payload. Very many take long: who asks sees it run, and may kill it."""
+    functions, scripts = functions_of(ctx), ctx.services.scripts
+    found = empty()
+    running = Running(b"RESTORE", args[:2], is_function=True)
+    scripts.begin(running)
+    try:
+        for code in codes_in(args[2], ctx.tx.pace):
+            name = name_of(code)
+            found.check_new(name)
+            found.add(functions.read(name, code, running))
+            ctx.tx.pace.rest(_ROWS_FOR_A_LIBRARY)
+    finally:
+        scripts.end(running)
+    return found
 
 
 # Looking at them
