@@ -75,7 +75,7 @@ def test_payloads(both: list[RawClient], body: bytes, version: int, policy: str)
 
 @pytest.mark.soak
 @given(bodies, st.binary(max_size=200), st.data())
-@settings(max_examples=20_000)
+@settings(max_examples=5000)
 def test_very_many_payloads(
     fuzzed: tuple[ServerProcess, RawClient], body: bytes, more: bytes, data: st.DataObject
 ) -> None:
