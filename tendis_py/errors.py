@@ -424,6 +424,7 @@ SCRIPT_ARGUMENTS = "ERR Lua redis lib command arguments must be strings or integ
 SCRIPT_UNKNOWN_CHECKED = "ERR Invalid command passed to redis.acl_check_cmd()"
 READ_ONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts."
 SCRIPT_MAY_WRITE = "ERR Can not execute a script with write flag using *_ro command."
+SHEBANG_ENGINE = "ERR Invalid engine in script shebang"
 SHEBANG_INVALID = "ERR Invalid script shebang"
 LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
 LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"

@@ -268,10 +268,11 @@ class Caller:
         if running is None:
             if command.runs_once:
                 ctx.need_slow_lane()
-        elif running.killed:
-            return SCRIPT_KILLED.encode(), ENDING
-        elif self._has_written:
-            running.has_written = True
+        else:
+            if self._has_written and not running.has_written:
+                self._scripts.note_write(running)
+            if running.killed:
+                return SCRIPT_KILLED.encode(), ENDING
         if self._held is not None:
             ctx.require(command, request)
         if request[0] not in self._plain and _is_plain(command):
