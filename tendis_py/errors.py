@@ -385,8 +385,10 @@ LIBRARY_NAME = (
     "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
     "one character long"
 )
+LIBRARY_TOO_LONG = "ERR The code of a library may be 4 MB long"
 LIBRARY_NOT_FOUND = "ERR Library not found"
 LIBRARY_TIMEOUT = "ERR FUNCTION LOAD timeout"
+LIBRARIES_KILLED = "ERR Killed by user with FUNCTION KILL"
 LIBRARY_EMPTY = "ERR No functions registered"
 LIBRARY_NAME_MISSING = "ERR library name argument was not given"
 FUNCTION_NOT_FOUND = "ERR Function not found"
