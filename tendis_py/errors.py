@@ -573,6 +573,10 @@ def no_permission(user: bytes, command: str) -> ReplyError:
     )
 
 
+def acl_failure_in_script(error: ReplyError) -> ReplyError:
+    return ReplyError(f"NOPERM ACL failure in script: {str(error).removeprefix('NOPERM ')}")
+
+
 def no_longer_permitted(reason: str) -> ReplyError:
     """Of a request within EXEC that was permitted when it was queued."""
     what = {

@@ -14,6 +14,7 @@ from typing import Any
 
 from tendis_py import REDIS_VERSION
 from tendis_py.commands.context import Context, Outcome
+from tendis_py.commands.permission import IN_SCRIPT, check, denied
 from tendis_py.commands.registry import REGISTRY, Command
 from tendis_py.errors import (
     BUSY_SCRIPT,
@@ -211,9 +212,10 @@ class Caller:
         ctx = self._ctx
         if "noscript" in command.flags:
             return self._reject(command, SCRIPT_NOT_ALLOWED)
-        refusal = _refusal(ctx, command, request)
-        if refusal:
-            return self._reject(command, refusal)
+        if ctx.session.user.permits is not None:
+            error = check(ctx, command, request, IN_SCRIPT)
+            if error is not None:
+                return self._reject(command, str(error))
         if command.may_write:
             if self._only_reads:
                 return self._reject(command, READ_ONLY_SCRIPT)
@@ -282,17 +284,12 @@ class Caller:
         command = REGISTRY.find(request)
         if command is None:
             return SCRIPT_UNKNOWN_CHECKED.encode(), ERROR
-        return not _refusal(self._ctx, command, request)
+        return denied(self._ctx, command, request) is None
 
     def _claim_room(self, size: int) -> None:
         if not self.runtime.has_room(size):
             self._ending = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
             raise self._ending
-
-
-def _refusal(ctx: Context, command: Command, request: Request) -> str:
-    """Why the caller's user may not run a command, if so."""
-    return ""
 
 
 def _failure(text: str, error: FailedError, name: bytes) -> ReplyError:
