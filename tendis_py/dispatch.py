@@ -38,7 +38,7 @@ from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import Pieces
 from tendis_py.resp.replies import QUEUED, Payload, Reply
 from tendis_py.resp.requests import Request, request_bytes
-from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
+from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, Trial, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters, Named
 from tendis_py.services.global_gates import ALL_CLOSED
@@ -91,6 +91,7 @@ class Dispatcher:
         self.context = Context(
             tx,
             services,
+            counters,
             self.call,
             self._run_unit,
             self._run_script,
@@ -115,7 +116,7 @@ class Dispatcher:
         self._note_ran = self.ran.append
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
-        self._trial: list[Callable[[], None]] | None = None
+        self._trial: Trial | None = None
         """How to count what has run of a unit that may have to be begun again."""
         self._notes_keys = False
         """Whether HOTKEYS is told of each command."""
@@ -313,9 +314,9 @@ class Dispatcher:
         """
         context = self.context
         session = context.session
-        if command.lane_of(request) is Lane.SLOW and self.defers:
+        if self.defers and command.lane_of(request) is Lane.SLOW:
             raise TooLargeError
-        mark = context.tx.mark()
+        mark = len(context.tx.undo)
         started = perf_counter_ns()
         try:
             reply = command.handler(context, request)
@@ -339,9 +340,7 @@ class Dispatcher:
         if self._trial is None:
             self._count(session, command, request, read, started - read, elapsed)
         else:
-            self._trial.append(
-                partial(self._count, session, command, request, read, started - read, elapsed)
-            )
+            self._trial.append((session, command, request, read, started - read, elapsed))
         if self._notes_keys:
             self._note_keys(command, request, elapsed, payload)
         return payload
@@ -532,7 +531,7 @@ class Dispatcher:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies, of which one payload may hold several. TooLargeError: nothing has happened."""
         payloads: list[Payload] = []
-        self._within(partial(self._run_all, requests, payloads))
+        self._within(lambda _: self._run_all(requests, payloads))
         self._aside -= len(requests)
         return payloads
 
@@ -560,8 +559,8 @@ class Dispatcher:
         if monitors.is_any:
             self._need_slow_lane()  # what they have seen is not taken back
             monitors.show(self.context.session, request)
-        work = partial(work, self.defers)
-        reply, is_told, calls = work() if self.context.nested else self._within(work)
+        nested = self.context.nested
+        reply, is_told, calls = work(self.defers) if nested else self._within(work)
         trial = self._trial
         if trial is None:
             self._count_script(request, reply, is_told, calls)
@@ -576,9 +575,10 @@ class Dispatcher:
             assert command is not None
             self.counters.fail(command, reply.code, is_told=is_told)
 
-    def _within(self, work: Callable[[], T]) -> T:
-        """Do ``work``, in which commands run as a part of the running one. If it has to be begun
-        again, by TooLargeError, nothing has happened."""
+    def _within(self, work: Callable[[bool], T]) -> T:
+        """Do ``work``, in which commands run as a part of the running one, and which is told
+        whether that is on the fast lane. If it has to be begun again, by TooLargeError, nothing has
+        happened."""
         context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
@@ -587,7 +587,7 @@ class Dispatcher:
         trial = self._trial = [] if self.defers else None
         context.nested = True
         try:
-            value = work()
+            value = work(self.defers)
         except TooLargeError:
             del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
             counters.hits, counters.misses = hits, misses
@@ -597,8 +597,11 @@ class Dispatcher:
         finally:
             context.nested = False
             self._trial = None
-        for count in trial or ():
-            count()
+        for counted in trial or ():
+            if type(counted) is tuple:
+                self._count(*counted)
+            else:
+                counted()  # type: ignore[operator]
         return value
 
     def _take_within(

@@ -204,8 +204,9 @@ class Permits:
             return lambda request: self.denial(command, request) is None
         if command.key_use_varies:
             for_all_uses = _any_of([selector.keys(_USES) for selector in allowing])
-            return lambda request: len(request) > at and (
-                for_all_uses(request[at]) or self.denial(command, request) is None
+            return lambda request: (
+                len(request) > at
+                and (for_all_uses(request[at]) or self.denial(command, request) is None)
             )
         _, flags = command.key_uses([b""] * (at + 1))[0]
         matches = _any_of([selector.keys(flags) for selector in allowing])
