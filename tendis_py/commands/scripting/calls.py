@@ -97,10 +97,10 @@ class Caller:
         self._held: AbstractSet[bytes] | None = None
         """The keys that are held, None if all are."""
         self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
-        self._quick = self._plain
-        """That, unless the caller's user may not do all: each command is looked at then."""
         """Commands by the names that scripts have for them: where their only key stands, or 0,
         whether they write, and of how many arguments they are."""
+        self._quick = self._plain
+        """That, unless the caller's user may not do all: each command is looked at then."""
         self._renew()
 
     def _renew(self) -> None:
