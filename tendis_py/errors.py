@@ -576,12 +576,16 @@ def no_permission(user: bytes, command: str) -> ReplyError:
     )
 
 
+def acl_failure_in_script(error: ReplyError) -> ReplyError:
+    return ReplyError(f"ERR ACL failure in script: {str(error).removeprefix('NOPERM ')}")
+
+
 def no_longer_permitted(reason: str) -> ReplyError:
     """Of a request within EXEC that was permitted when it was queued."""
     what = {
         "command": "no permission to execute the command or subcommand",
         "key": "no permission to touch the specified keys",
-        "channel": "no permission to access one of the channels used as argument to the command",
+        "channel": "no permission to access one of the channels used as arguments",
     }[reason]
     return ReplyError(
         "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "

@@ -104,8 +104,7 @@ def test_the_manual_is_what_redis_says(redis_server: ServerProcess) -> None:
 
 
 _COMING = """
-acl acl|cat acl|deluser acl|dryrun acl|genpass acl|getuser acl|help acl|list acl|load
-acl|log acl|save acl|setuser acl|users acl|whoami eval eval_ro evalsha evalsha_ro fcall
+eval eval_ro evalsha evalsha_ro fcall
 fcall_ro function function|delete function|dump function|flush function|help function|kill
 function|list function|load function|restore function|stats migrate restore-asking script
 script|debug script|exists script|flush script|help script|kill script|load
