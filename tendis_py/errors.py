@@ -377,6 +377,28 @@ GEO_COUNT = "ERR COUNT must be > 0"
 GEO_ANY = "ERR the ANY argument requires COUNT argument"
 SORT_NOT_FLOAT = "ERR One or more scores can't be converted into double"
 
+LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
+LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
+LIBRARY_WITHOUT_NAME = "ERR Library name was not given"
+LIBRARY_NAMED_TWICE = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
+    "one character long"
+)
+LIBRARY_NOT_FOUND = "ERR Library not found"
+LIBRARY_TIMEOUT = "ERR FUNCTION LOAD timeout"
+LIBRARY_EMPTY = "ERR No functions registered"
+LIBRARY_NAME_MISSING = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND = "ERR Function not found"
+FUNCTION_FLUSH_MODE = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_RESTORE_POLICY = (
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+FUNCTIONS_PAYLOAD = "ERR Failed loading library payload"
+FUNCTIONS_PRE_GA = "ERR Pre-GA function format not supported"
+FUNCTIONS_ONLY = "ERR given type is not a function"
+FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
+KEYS_NEGATIVE = "ERR Number of keys can't be negative"
 NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
 BUSY_SCRIPT = (
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
@@ -387,6 +409,7 @@ UNKILLABLE = (
     "either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
     "command."
 )
+SHUTTING_DOWN = "ERR The server shuts down"
 SCRIPT_KILLED = "Script killed by user with SCRIPT KILL..."
 SCRIPT_FLUSH = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
 SCRIPT_NO_DEBUGGER = "ERR SCRIPT DEBUG is not supported: there is no debugger"
@@ -501,6 +524,70 @@ def unknown_client_type(name: bytes) -> ReplyError:
 
 def no_such_user(name: bytes) -> ReplyError:
     return ReplyError(f"ERR No such user '{printable(name)}'")
+
+
+USER_NAME = "ERR Usernames can't contain spaces or null characters"
+DEFAULT_USER_STAYS = "ERR The 'default' user cannot be removed"
+ACL_NO_FILE = (
+    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users "
+    "via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis "
+    "configuration file set) in order to store users in the Redis configuration."
+)
+ACL_NOT_SAVED = (
+    "ERR There was an error trying to save the ACLs. Please check the server logs for more "
+    "information"
+)
+GENPASS_BITS = (
+    "ERR ACL GENPASS argument must be the number of bits for the output password, a positive "
+    "number up to 4096"
+)
+
+
+def user_not_found(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR User '{printable(name)}' not found")
+
+
+def command_not_found(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR Command '{printable(name)}' not found")
+
+
+def unknown_category(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown category '{printable(name)[:128]}'")
+
+
+def wrong_arity_plain(command: str) -> ReplyError:
+    """As ``wrong_arity``, of a request within another."""
+    return ReplyError(f"ERR wrong number of arguments for '{command}' command")
+
+
+NO_PERMISSION = {
+    "key": "NOPERM No permissions to access a key",
+    "channel": "NOPERM No permissions to access a channel",
+}
+"""By what may not be used."""
+
+
+def no_permission(user: bytes, command: str) -> ReplyError:
+    return ReplyError(
+        f"NOPERM User {printable(user)} has no permissions to run the '{command}' command"
+    )
+
+
+def no_longer_permitted(reason: str) -> ReplyError:
+    """Of a request within EXEC that was permitted when it was queued."""
+    what = {
+        "command": "no permission to execute the command or subcommand",
+        "key": "no permission to touch the specified keys",
+        "channel": "no permission to access one of the channels used as argument to the command",
+    }[reason]
+    return ReplyError(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+        f"call. This command is no longer allowed for the following reason: {what}"
+    )
+
+
+def sort_denied(option: str) -> ReplyError:
+    return ReplyError(f"ERR {option} option of SORT denied due to insufficient ACL permissions.")
 
 
 def at_least_one_key(command: str) -> ReplyError:
@@ -670,7 +757,7 @@ def function_exists(name: bytes) -> str:
 
 
 def library_metadata(word: bytes) -> str:
-    return f"ERR Invalid metadata value given: {printable(word.partition(bytes(1))[0])}"
+    return f"ERR Invalid metadata value given: {c_text(word)}"
 
 
 def unknown_engine(name: bytes) -> str:
@@ -679,12 +766,12 @@ def unknown_engine(name: bytes) -> str:
 
 def function_option(word: bytes) -> ReplyError:
     """Of FUNCTION LOAD."""
-    return ReplyError(f"ERR Unknown option given: {printable(word.partition(bytes(1))[0])}")
+    return ReplyError(f"ERR Unknown option given: {c_text(word)}")
 
 
 def function_argument(word: bytes) -> ReplyError:
     """Of FUNCTION LIST."""
-    return ReplyError(f"ERR Unknown argument {printable(word.partition(bytes(1))[0])}")
+    return ReplyError(f"ERR Unknown argument {c_text(word)}")
 
 
 def target_failed(step: str) -> ReplyError:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import Config, default_memtable_size
 from tendis_py.errors import CANT_BIND, CANT_LISTEN, StorageError, no_executors, too_many_clients
 from tendis_py.http.dashboard import Dashboard
@@ -91,6 +92,12 @@ class Server:
             engine.close()
             raise
         self.services = Services(config, self.keyspace, clock)
+        try:
+            self.services.acl.start(REGISTRY)
+        except BaseException:
+            self.doors.close()
+            engine.close()
+            raise
         self.services.topology = self.statistics
         self.services.reset_peaks = self._reset_peaks
         self.services.memory.queued = self._queued_bytes
@@ -391,6 +398,7 @@ class Server:
             while any(reactor.unfinished for reactor in self.reactors):
                 await trio.sleep(0.01)
         self.services.links.close()
+        self.services.scripts.abandon_all()
         for pool in self.pools:
             await trio.to_thread.run_sync(pool.stop)
         await trio.to_thread.run_sync(self.apart.stop)

@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "unblocking": {"commands", "services", "storage", "resp", *LEAVES},
     "runs": {"commands", "services", "session", "resp", *LEAVES},
     "gates": {"commands", "session", "resp", *LEAVES},
-    "scripting": {"resp", *LEAVES},
+    "scripting": {"storage", "resp", *LEAVES},
     "commands": {
         *("rdb", "scripting", "types", "storage", "services", "session", "resp", "config", "log"),
         *LEAVES,

@@ -57,6 +57,7 @@ class Context:
         "claim",
         "client",
         "db",
+        "function_caller",
         "later",
         "locks",
         "need_slow_lane",
@@ -95,6 +96,8 @@ class Context:
         self.run_script = run_script
         self.caller: Any = None
         """What runs scripts (commands/scripting/calls.py), once there was one."""
+        self.function_caller: Any = None
+        """What runs functions (commands/scripting/fcall.py), likewise."""
         self.need_slow_lane = need_slow_lane
         self.later: list[Message] = []
         """What the session is told after the reply to its request (to EXEC as a whole)."""

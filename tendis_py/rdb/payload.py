@@ -48,7 +48,7 @@ _READERS: dict[int, Callable[[Database, Source, int], Row]] = {
     form: module.read for module in _TYPES.values() for form in module.READS
 }
 _VERSION_SIZE = 2
-_FOOT_SIZE = _VERSION_SIZE + SUM_SIZE
+FOOT_SIZE = _VERSION_SIZE + SUM_SIZE
 _ADMITTED_BYTES = 8
 """So many bytes of a payload count as a row when a command asks for the fast lane: the smallest
 elements take two."""
@@ -103,7 +103,7 @@ def is_sound(payload: Text, pace: Pace, *, any_checksum: bool = False) -> bool:
     size = len(payload) - SUM_SIZE
     if size < _VERSION_SIZE:
         return False
-    foot = b"".join(parts_of(payload)[-_FOOT_SIZE:])[-_FOOT_SIZE:]
+    foot = b"".join(parts_of(payload)[-FOOT_SIZE:])[-FOOT_SIZE:]
     if int.from_bytes(foot[:_VERSION_SIZE], "little") > formats.VERSION:
         return False
     if any_checksum:

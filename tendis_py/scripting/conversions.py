@@ -1,9 +1,9 @@
-"""Replies of commands as what a script gets for them: the encoders of a session that Lua speaks for.
+"""Replies of commands as what a script gets for them: the encoders of the session it speaks by.
 
 A value that Lua has as well is itself; an aggregate becomes a table. A simple string and an error
 are pairs, (text, kind), of which prelude.lua makes the table; so is a long array, whose parts it
-puts together. As in Redis, RESP2's null is ``false`` and RESP3's is nil, and what only RESP3 has is a
-table with its name.
+puts together. As in Redis, RESP2's null is ``false`` and RESP3's is nil, and what only RESP3 has is
+a table with its name.
 """
 
 from __future__ import annotations

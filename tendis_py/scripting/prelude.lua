@@ -7,7 +7,7 @@
 
 local host = ...
 
-local host_call, host_log, host_sha1hex = host.call, host.log, host.sha1hex
+local host_call, host_call_with, host_log, host_sha1hex = host.call, host.call_with, host.log, host.sha1hex
 local host_setresp, host_allows, host_check = host.setresp, host.allows, host.check
 local host_format_double = host.format_double
 
@@ -385,9 +385,9 @@ local function ask(...)
         fail(MEMORY)
     end
     if select("#", ...) > MANY then
-        return host_call(true, {n = select("#", ...), ...})
+        return host_call_with({n = select("#", ...), ...})
     end
-    return host_call(false, ...)
+    return host_call(...)
 end
 
 -- What Python has to say to other calls: a value, or an error and its kind
@@ -581,8 +581,8 @@ local function encode_table(out, value, protocol, depth)
         local head, count = #out + 1, 0
         out[head] = ""
         for key, one in next, field do
-            encode(out, key, protocol, depth + 4)
-            encode(out, one, protocol, depth + 4)
+            encode(out, key, protocol, depth + 3)
+            encode(out, one, protocol, depth + 3)
             count = count + 1
         end
         out[head] = protocol == 3 and "%" .. count .. "\r\n" or "*" .. 2 * count .. "\r\n"
@@ -593,7 +593,7 @@ local function encode_table(out, value, protocol, depth)
         local head, count = #out + 1, 0
         out[head] = ""
         for key in next, field do
-            encode(out, key, protocol, depth + 4)
+            encode(out, key, protocol, depth + 3)
             count = count + 1
         end
         out[head] = (protocol == 3 and "~" or "*") .. count .. "\r\n"
@@ -626,13 +626,13 @@ local function encode_table(out, value, protocol, depth)
         if one == nil then
             break
         end
-        encode(out, one, protocol, depth + 2)
+        encode(out, one, protocol, depth + 1)
         count = count + 1
     end
     out[head] = "*" .. count .. "\r\n"
 end
 
-local DEEPEST = 7990  -- slots of the stack that Redis has
+local DEEPEST = 7995  -- slots of the stack that Redis has
 
 function encode(out, value, protocol, depth)
     local kind = type(value)
@@ -659,9 +659,14 @@ function encode(out, value, protocol, depth)
 end
 
 local function reply(value, protocol)
-    if type(value) == "string" then
+    local kind = type(value)
+    if kind == "string" then
         return value
-    elseif type(value) == "table" then
+    elseif kind == "number" and value > -2147483648 and value < 2147483648 then
+        return value < 0 and -floor(-value) or floor(value)
+    elseif kind == "nil" or value == false and not speaks_3 then
+        return nil
+    elseif kind == "table" then
         local message = rawget(value, "err")
         if type(message) == "string" then
             return clean((gsub(message, "[\r\n]+$", ""))), "error",
@@ -699,6 +704,11 @@ local function run_protected(f)
         rawget(value, "ignore_error_stats_update") and true or false
 end
 
+-- f without its tail calls, so that an error has its place
+local function with_places(f)
+    return loadstring(host.without_tail_calls(dump(f)))
+end
+
 local exported = {}
 
 -- Run f with keys and arguments, of which the first so many are keys
@@ -724,7 +734,7 @@ end
 function exported.compile(body, name)
     local f, message = loadstring(as_source(body), name)
     if f then
-        return setfenv(loadstring(host.without_tail_calls(dump(f))), base._G)
+        return setfenv(with_places(f), base._G)
     end
     return nil, as_told(message)
 end
@@ -737,6 +747,24 @@ end
 function exported.set_danger(kilobytes)
     danger = kilobytes
 end
+
+-- For functions.lua
+exported.inside = {
+    readonly = readonly, nonexistent = nonexistent, refuse = refuse, refuse_call = refuse_call,
+    run_protected = run_protected, with_places = with_places, globals = globals, redis = redis,
+    lua = {
+        loadstring = loadstring, pcall = pcall, rawget = rawget, setfenv = setfenv,
+        setmetatable = setmetatable, next = next, select = select, tostring = tostring,
+        type = type, unpack = unpack, find = find, lower = string.lower,
+    },
+    begin = function(protocol)
+        ending, speaks_3, protocol_of_caller = nil, false, protocol
+    end,
+    -- Why what has run had to end, if so; failure: what it has raised
+    ended = function(failure)
+        return ending or (failure == MEMORY and MEMORY)
+    end,
+}
 
 sethook(check_hook, "", host.instructions)
 

@@ -51,7 +51,15 @@ class Running:
     """A script or a function that runs, and may take long. ``name``: the script's SHA1, or the
     function's; ``request``: what has called it."""
 
-    __slots__ = ("has_written", "is_function", "killed", "name", "request", "started")
+    __slots__ = (
+        "abandoned",
+        "has_written",
+        "is_function",
+        "killed",
+        "name",
+        "request",
+        "started",
+    )
 
     def __init__(self, name: bytes, request: list[bytes], *, is_function: bool) -> None:
         self.name = name
@@ -60,6 +68,8 @@ class Running:
         self.started = perf_counter_ns()
         self.has_written = False
         self.killed = False
+        self.abandoned = False
+        """Whether it has to end though it may have written, which is then taken back."""
 
 
 class Scripts:
@@ -72,11 +82,14 @@ class Scripts:
         self._used: OrderedDict[bytes, None] = OrderedDict()
         """Those that may go, the one that was used last at the end."""
         self._running: list[Running] = []
+        self._is_ending = False
         self.evicted = 0
         self.bytes = 0
         """About what all of them take."""
         self.generation = 0
         """Grows when they are dropped: what was made of them is of no use any more."""
+        self.library_settings: dict[bytes, int] = {}
+        """What scripts have set of cjson. Never changed, only replaced."""
 
     def __len__(self) -> int:
         return len(self._by_sha)
@@ -84,6 +97,11 @@ class Scripts:
     def __contains__(self, sha: bytes) -> bool:
         """Whether the script of that SHA1, in lower case, is kept."""
         return sha in self._by_sha
+
+    def set_library(self, name: bytes, value: int) -> None:
+        """What a script sets of cjson stays set for all, until they are dropped."""
+        with self._lock:
+            self.library_settings = {**self.library_settings, name: value}
 
     def find(self, sha: bytes) -> Script | None:
         """The script of that SHA1, in whatever case; it is used."""
@@ -93,7 +111,7 @@ class Scripts:
         return script
 
     def of(self, body: bytes) -> Script:
-        """The script of that text, which need not be kept. ReplyError if its first line is wrong."""
+        """The script of that text, which need not be kept. ReplyError as of ``parse``."""
         script = self._by_body.get(body)
         if script is None:
             return parse(body)
@@ -129,11 +147,13 @@ class Scripts:
             self._by_sha, self._by_body, self._used = {}, {}, OrderedDict()
             self.bytes = 0
             self.generation += 1
+            self.library_settings = {}
 
     # Those that run
 
     def begin(self, running: Running) -> None:
         with self._lock:
+            running.abandoned = self._is_ending
             self._running.append(running)
 
     def end(self, running: Running) -> None:
@@ -144,6 +164,13 @@ class Scripts:
     def running(self) -> list[Running]:
         with self._lock:
             return self._running.copy()
+
+    def abandon_all(self) -> None:
+        """Have all end, those to come too, for the server does."""
+        with self._lock:
+            self._is_ending = True
+            for one in self._running:
+                one.abandoned = True
 
     def kill(self, *, functions: bool) -> None:
         """Have those end that have not written. ReplyError if there are none."""

@@ -41,6 +41,9 @@ from tendis_py.storage.transaction import Transaction
 log = logging.getLogger(__name__)
 
 
+_NO_KEYS = Claim(set())
+
+
 class Locking(Enum):
     """NONE: this is the only executing thread, but for those that execute apart; keys are claimed
     while there are any. KEYS: claim the batch's keys; what has to wait for them waits aside."""
@@ -159,7 +162,7 @@ class Executor:
             command is not None
             and command.reads_only
             and not batch.is_viewed
-            and connection.session.plain
+            and (connection.session.plain or connection.session.screened)
             and not self.services.global_gates.one_by_one
         )
 
@@ -278,7 +281,7 @@ class Executor:
             self._looks_closely = hotkeys.draws()
             self.dispatcher.look_closely(self._looks_closely)
         context = self.dispatcher.context
-        context.claim = batch.claim or self._claim_without
+        context.claim = batch.claim or self._claim_without or (_NO_KEYS if batch.refusal else None)
         if batch.refusal != context.refusal:
             self.dispatcher.refuse(batch.refusal)
         is_slow = batch.is_slow

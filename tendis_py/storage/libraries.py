@@ -21,6 +21,10 @@ class Function:
     description: bytes | None
     flags: tuple[str, ...]
 
+    @property
+    def only_reads(self) -> bool:
+        return FLAGS[0] in self.flags
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Library:

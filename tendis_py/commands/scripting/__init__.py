@@ -1,7 +1,7 @@
-"""Commands that run scripts, and those about scripts."""
+"""Commands that run scripts and functions, and those about them."""
 
 from __future__ import annotations
 
-from tendis_py.commands.scripting import evaluate, script
+from tendis_py.commands.scripting import evaluate, fcall, functions, script
 
-FAMILIES = (evaluate, script)
+FAMILIES = (evaluate, script, fcall, functions)

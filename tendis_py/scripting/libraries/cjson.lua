@@ -1,7 +1,7 @@
 -- The library `cjson`: lua-cjson 2.1.0 as Redis has it, with its results, its limits and its words.
 -- Errors carry the script's line: `depth` counts the calls from the library's function down, so that
 -- `error` finds it.
-local check = ...
+local check, changed = ...
 local byte, char, concat, error, find, format, gsub, sub =
     string.byte, string.char, table.concat, error, string.find, string.format, string.gsub, string.sub
 local floor, getmetatable, huge, lower, match, next, rawget, select, tonumber, type =
@@ -100,8 +100,7 @@ local ON_OFF_NULL = { off = 0, on = 1, null = 2 }
 
 local new
 
--- A library of its own, with its own settings; `settings` may be shared by several, `changed` is told
--- when one is set.
+-- A library with these settings; `changed` is told when one is set, if somebody wants to know.
 local function make(settings, changed)
     local cjson = { null = null, _NAME = "cjson", _VERSION = "2.1.0", new = new }
 
@@ -503,4 +502,15 @@ function new()
     return (make(defaults()))
 end
 
-return make(defaults())
+local settings = defaults()
+
+-- Takes over what was set elsewhere: a setting and its value, or none, and all are the defaults.
+local function adopt(name, value)
+    if name then
+        settings[name] = value
+    else
+        for default, number in next, defaults() do settings[default] = number end
+    end
+end
+
+return { cjson = make(settings, changed), adopt = adopt }

@@ -1,0 +1,164 @@
+"""FCALL: a function of a library runs as EVAL's scripts do (evaluate.py). A library is loaded by
+each thread that calls one of its functions, at the first time."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import perf_counter_ns
+
+from tendis_py.commands.context import Context
+from tendis_py.commands.events import told_already
+from tendis_py.commands.registry import Keys, command
+from tendis_py.commands.scripting.calls import FAST_NS, Caller
+from tendis_py.errors import (
+    FCALL_BAD_NUMKEYS,
+    FUNCTION_NOT_FOUND,
+    KEYS_NEGATIVE,
+    LIBRARY_TIMEOUT,
+    NUMKEYS_TOO_MANY,
+    SCRIPT_MAY_WRITE,
+    ReplyError,
+    TooLargeError,
+)
+from tendis_py.numbers import strict_integer
+from tendis_py.resp.replies import Reply
+from tendis_py.scripting.functions import FunctionRuntime
+from tendis_py.scripting.runtime import EndedError, LuaFunction
+from tendis_py.services.functions import STATE, Catalogue
+from tendis_py.storage.libraries import Function, Library
+
+LOAD_NS = 500_000_000
+"""What the code of a library may take to register its functions."""
+
+_FLAGS = "noscript stale skip_monitor no_mandatory_keys"
+_WORST = "We cannot tell how the keys will be used so we assume the worst, {}"
+
+_command = partial(
+    command,
+    group="scripting",
+    since="7.0.0",
+    complexity="Depends on the function that is executed.",
+    syntax="function numkeys [key [key ...]] [arg [arg ...]]",
+    apart=True,
+    events=told_already,
+)
+
+
+def catalogue_of(ctx: Context) -> Catalogue:
+    """The libraries there are, as the batch has it."""
+    found: Catalogue = ctx.tx.state(STATE)
+    return found
+
+
+@_command(
+    "fcall",
+    -3,
+    flags=f"{_FLAGS} may_replicate",
+    keys=Keys("RW access update", first=3, count=2, notes=_WORST.format("RW and UPDATE")),
+)
+def fcall(ctx: Context, args: list[bytes]) -> Reply:
+    """Invokes a function."""
+    return _call(ctx, args, only_reads=False)
+
+
+@_command(
+    "fcall_ro",
+    -3,
+    flags=f"readonly {_FLAGS}",
+    keys=Keys("RO access", first=3, count=2, notes=_WORST.format("RO and ACCESS")),
+)
+def fcall_ro(ctx: Context, args: list[bytes]) -> Reply:
+    """Invokes a read-only function."""
+    return _call(ctx, args, only_reads=True)
+
+
+def _call(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    catalogue = catalogue_of(ctx)
+    found = catalogue.find(args[1])
+    if found is None:
+        raise ReplyError(FUNCTION_NOT_FOUND)
+    keys = strict_integer(args[2])
+    if keys is None:
+        raise ReplyError(FCALL_BAD_NUMKEYS)
+    if keys > len(args) - 3:
+        raise ReplyError(NUMKEYS_TOO_MANY)
+    if keys < 0:
+        raise ReplyError(KEYS_NEGATIVE)
+    library, function = found
+    if only_reads and not function.only_reads:
+        raise ReplyError(SCRIPT_MAY_WRITE)
+    caller = functions_of(ctx)
+    return caller.run(
+        caller.callback(library, function, catalogue),
+        args,
+        keys,
+        name=function.name,
+        only_reads=function.only_reads,
+        is_function=True,
+    )
+
+
+def functions_of(ctx: Context) -> FunctionCaller:
+    """What calls functions in ``ctx``, made when it is first needed."""
+    caller: FunctionCaller | None = ctx.function_caller
+    if caller is None:
+        caller = ctx.function_caller = FunctionCaller(ctx)
+    return caller
+
+
+class FunctionCaller(Caller):
+    """A context's caller of functions, and reader of libraries."""
+
+    makes = FunctionRuntime
+    runtime: FunctionRuntime
+
+    def __init__(self, ctx: Context) -> None:
+        self._loading = False
+        super().__init__(ctx)
+
+    def callback(self, library: Library, function: Function, catalogue: Catalogue) -> LuaFunction:
+        """What ``run`` is to call. TooLargeError: to load the library takes too long here."""
+        found = self.runtime.callbacks.get(function)
+        if found is None or self.runtime.is_spent:
+            self._begin_to_load()
+            try:
+                found = self.runtime.callback(library, function, catalogue.libraries)
+            except EndedError as ended:
+                raise self._not_loaded(ended) from None
+            finally:
+                self._loading = False
+        return found
+
+    def read(self, name: bytes, code: bytes) -> Library:
+        """The library that ``code`` is. ReplyError: it is none, or takes too long to say so."""
+        self._begin_to_load()
+        try:
+            return self.runtime.read(name, code)
+        except EndedError as ended:
+            raise self._not_loaded(ended) from None
+        finally:
+            self._loading = False
+            self.runtime.tidy()
+
+    def _begin_to_load(self) -> None:
+        self.ready()
+        self._loading, self._ending, self._started = True, None, perf_counter_ns()
+
+    def _not_loaded(self, ended: EndedError) -> BaseException:
+        if self._ending is not None:
+            return self._ending
+        return ReplyError(f"ERR Error registering functions: {ended.text}")
+
+    def check(self) -> bytes | None:
+        if not self._loading:
+            return super().check()
+        elapsed = perf_counter_ns() - self._started
+        if elapsed > LOAD_NS:
+            return LIBRARY_TIMEOUT.encode()
+        if elapsed > FAST_NS:
+            try:
+                self._ctx.need_slow_lane()
+            except TooLargeError as error:
+                self._ending = error
+                return b"not for the fast lane"
+        return None
