@@ -240,6 +240,9 @@ FAILOVER_TIMEOUT = "ERR FAILOVER timeout must be greater than 0"
 INVALID_MASTER_PORT = "ERR Invalid master port"
 NO_REPLICATION = "ERR This server can't become a replica: it has no replication"
 NO_REPLICAS = "ERR This server can't have replicas: it has no replication"
+NO_REPLICAS_YET = "NOMASTERLINK This server can't have replicas: it has no replication"
+"""To a server that would be one. After an error of another code it tries again at once, hundreds of
+times a second; after this one, once a second."""
 MIGRATE_KEY_AND_KEYS = (
     "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
 )
