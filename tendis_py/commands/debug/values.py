@@ -102,7 +102,7 @@ def debug_sdslen(ctx: Context, args: list[bytes]) -> Reply:
 )
 def debug_listpack(ctx: Context, args: list[bytes]) -> Reply:
     """Redis prints it on its standard output, where our log goes, too, unless it has a file."""
-    _log_elements(ctx, args[2], "listpack", NOT_LISTPACK)
+    _log_elements(ctx, args[2], ("listpack", "listpackex"), NOT_LISTPACK)
     return "Listpack structure printed on stdout"
 
 
@@ -112,13 +112,14 @@ def debug_listpack(ctx: Context, args: list[bytes]) -> Reply:
     help="Write to the server log how many elements the quicklist of <key> has.",
 )
 def debug_quicklist(ctx: Context, args: list[bytes]) -> Reply:
-    _log_elements(ctx, args[2], "quicklist", NOT_QUICKLIST)
+    _log_elements(ctx, args[2], ("quicklist",), NOT_QUICKLIST)
     return "Quicklist structure printed on stdout"
 
 
-def _log_elements(ctx: Context, key: bytes, kept: str, otherwise: str) -> None:
+def _log_elements(ctx: Context, key: bytes, wanted: tuple[str, ...], otherwise: str) -> None:
     row = _row(ctx, key)
-    if encoding(key, row) != kept:
+    kept = encoding(key, row)
+    if kept not in wanted:
         raise ReplyError(otherwise)
     assert isinstance(row, CollectionRow)
     log.warning("DEBUG: %s of %d elements", kept, row.count)
