@@ -57,6 +57,9 @@ T = TypeVar("T")
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
 
+Counted = tuple[Session, Command, Request, int, int, int]
+"""The arguments of ``Dispatcher._count``."""
+
 _table = REGISTRY.table
 _name_of = itemgetter(0)
 
@@ -115,7 +118,7 @@ class Dispatcher:
         self._note_ran = self.ran.append
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
-        self._trial: list[Callable[[], None]] | None = None
+        self._trial: list[Callable[[], None] | Counted] | None = None
         """How to count what has run of a unit that may have to be begun again."""
         self._notes_keys = False
         """Whether HOTKEYS is told of each command."""
@@ -313,9 +316,9 @@ class Dispatcher:
         """
         context = self.context
         session = context.session
-        if command.lane_of(request) is Lane.SLOW and self.defers:
+        if self.defers and command.lane_of(request) is Lane.SLOW:
             raise TooLargeError
-        mark = context.tx.mark()
+        mark = len(context.tx.undo)
         started = perf_counter_ns()
         try:
             reply = command.handler(context, request)
@@ -339,9 +342,7 @@ class Dispatcher:
         if self._trial is None:
             self._count(session, command, request, read, started - read, elapsed)
         else:
-            self._trial.append(
-                partial(self._count, session, command, request, read, started - read, elapsed)
-            )
+            self._trial.append((session, command, request, read, started - read, elapsed))
         if self._notes_keys:
             self._note_keys(command, request, elapsed, payload)
         return payload
@@ -383,8 +384,14 @@ class Dispatcher:
         """Run requests that have to pass gates, or whose replies may be off, until one may have
         changed that."""
         closed = self._global_gates.closed
+        if session.outdated:
+            session.compile_gates()
         if session.plain and not closed:
             return self._run_plain(session, requests, replies, read)
+        if session.screened and not closed:
+            count = self._run_screened(session, requests, replies, read)
+            if count or self.stop is not Stop.TURN:
+                return count
         if session.only_queues and not closed:
             count = self._run_transaction(session, requests, replies, read)
             if count:
@@ -394,11 +401,24 @@ class Dispatcher:
                 return taken
             if (
                 session.closing
-                or (session.plain and not self._global_gates.closed)
+                or ((session.plain or session.screened) and not self._global_gates.closed)
                 or (replies and len(replies[-1]) > LARGE_REPLY)
             ):
                 return taken + 1
         return len(requests)
+
+    def _run_screened(
+        self, session: Session, requests: list[Request], replies: list[Payload], read: int
+    ) -> int:
+        """Run requests as those of a plain session, up to one that its user may not run."""
+        permits = session.user.permits
+        count = len(requests) if permits is None else permits.leading(requests)
+        if not count:
+            return 0
+        permitted = requests if count == len(requests) else requests[:count]
+        if count < SHORTEST_RUN or self._global_gates.one_by_one:
+            return self._run_plain(session, permitted, replies, read)
+        return self._run_pipeline(session, permitted, replies, read)
 
     def _run_transaction(
         self, session: Session, requests: list[Request], replies: list[Payload], read: int
@@ -513,7 +533,7 @@ class Dispatcher:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies, of which one payload may hold several. TooLargeError: nothing has happened."""
         payloads: list[Payload] = []
-        self._within(partial(self._run_all, requests, payloads))
+        self._within(lambda _: self._run_all(requests, payloads))
         self._aside -= len(requests)
         return payloads
 
@@ -541,8 +561,8 @@ class Dispatcher:
         if monitors.is_any:
             self._need_slow_lane()  # what they have seen is not taken back
             monitors.show(self.context.session, request)
-        work = partial(work, self.defers)
-        reply, is_told, calls = work() if self.context.nested else self._within(work)
+        nested = self.context.nested
+        reply, is_told, calls = work(self.defers) if nested else self._within(work)
         trial = self._trial
         if trial is None:
             self._count_script(request, reply, is_told, calls)
@@ -557,9 +577,10 @@ class Dispatcher:
             assert command is not None
             self.counters.fail(command, reply.code, is_told=is_told)
 
-    def _within(self, work: Callable[[], T]) -> T:
-        """Do ``work``, in which commands run as a part of the running one. If it has to be begun
-        again, by TooLargeError, nothing has happened."""
+    def _within(self, work: Callable[[bool], T]) -> T:
+        """Do ``work``, in which commands run as a part of the running one, and which is told
+        whether that is on the fast lane. If it has to be begun again, by TooLargeError, nothing has
+        happened."""
         context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
@@ -568,7 +589,7 @@ class Dispatcher:
         trial = self._trial = [] if self.defers else None
         context.nested = True
         try:
-            value = work()
+            value = work(self.defers)
         except TooLargeError:
             del context.replies[said:], tx.outgoing[outgoing:], tx.amends[amends:]
             counters.hits, counters.misses = hits, misses
@@ -578,8 +599,11 @@ class Dispatcher:
         finally:
             context.nested = False
             self._trial = None
-        for count in trial or ():
-            count()
+        for counted in trial or ():
+            if type(counted) is tuple:
+                self._count(*counted)
+            else:
+                counted()  # type: ignore[operator]
         return value
 
     def _take_within(

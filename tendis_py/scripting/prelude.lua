@@ -7,7 +7,7 @@
 
 local host = ...
 
-local host_call, host_log, host_sha1hex = host.call, host.log, host.sha1hex
+local host_call, host_call_with, host_log, host_sha1hex = host.call, host.call_with, host.log, host.sha1hex
 local host_setresp, host_allows, host_check = host.setresp, host.allows, host.check
 local host_format_double = host.format_double
 
@@ -385,9 +385,9 @@ local function ask(...)
         fail(MEMORY)
     end
     if select("#", ...) > MANY then
-        return host_call(true, {n = select("#", ...), ...})
+        return host_call_with({n = select("#", ...), ...})
     end
-    return host_call(false, ...)
+    return host_call(...)
 end
 
 -- What Python has to say to other calls: a value, or an error and its kind
@@ -659,9 +659,14 @@ function encode(out, value, protocol, depth)
 end
 
 local function reply(value, protocol)
-    if type(value) == "string" then
+    local kind = type(value)
+    if kind == "string" then
         return value
-    elseif type(value) == "table" then
+    elseif kind == "number" and value > -2147483648 and value < 2147483648 then
+        return value < 0 and -floor(-value) or floor(value)
+    elseif kind == "nil" or value == false and not speaks_3 then
+        return nil
+    elseif kind == "table" then
         local message = rawget(value, "err")
         if type(message) == "string" then
             return clean((gsub(message, "[\r\n]+$", ""))), "error",

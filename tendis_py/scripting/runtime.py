@@ -47,8 +47,11 @@ LuaFunction = Callable[..., Any]
 class Host(Protocol):
     """What a script may ask of the server. Nothing of it may raise."""
 
-    def call(self, as_table: bool, *arguments: Any) -> Any:
+    def call(self, *arguments: Any) -> Any:
         """``redis.call`` and ``pcall``: what to answer (conversions.py)."""
+
+    def call_with(self, arguments: Any) -> Any:
+        """As ``call``, with a table of very many arguments and their number, ``n``."""
 
     def check(self) -> bytes | None:
         """Asked now and then: why the script has to end; None: it may go on."""
@@ -124,6 +127,7 @@ class Runtime:
         installed = {name.encode(): library for name, library in install(self.lua).items()}
         provided = {
             b"call": host.call,
+            b"call_with": host.call_with,
             b"check": host.check,
             b"log": host.log,
             b"sha1hex": _sha1hex,
@@ -158,6 +162,7 @@ class Runtime:
         self.lua.set_max_memory(self._base + limit + HEADROOM)
         self._set_danger((self._base + limit) >> 10)
         self._most = self._base + limit
+        self._much = self._base + limit // 8
 
     def has_room(self, size: int) -> bool:
         """Whether ``size`` bytes can be handed over. If not, the script is to end."""
@@ -188,7 +193,8 @@ class Runtime:
         self, function: LuaFunction, protocol: int, arguments: Sequence[bytes], keys: int
     ) -> Any:
         """Call a script's ``function``, of whose ``arguments`` the first so many are ``keys``: its
-        reply, encoded for a client that speaks ``protocol`` unless it is a string.
+        reply, which is encoded for a client that speaks ``protocol`` if it is no string and no
+        integer.
 
         ScriptError: it has failed, or answers an error. EndedError: it had to end.
         """
@@ -208,7 +214,7 @@ class Runtime:
             raise EndedError(OUT_OF_MEMORY) from None
         except LuaError as error:  # while its reply was made
             raise EndedError(str(error).encode()) from None
-        if type(outcome) is bytes:
+        if type(outcome) is not tuple:
             return outcome
         return self._explain(*outcome)
 
@@ -231,8 +237,8 @@ class Runtime:
 
     def tidy(self) -> None:
         """After a script: let go of what it had, once that is much."""
-        self._forget()
-        if self.lua.get_memory_used() - self._base > self.limit // 8:
+        if self.lua.get_memory_used() > self._much:
+            self._forget()
             self.lua.gccollect()
             self._draw_limit()
 

@@ -21,8 +21,7 @@ ENDLESS = {
     "xpcall": "while true do xpcall(function() while true do end end, function() end) end",
 }
 BUSY = (
-    b"-BUSY Redis is busy running a script. "
-    b"You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n"
+    b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n"
 )
 KILLED = b"Script killed by user with SCRIPT KILL"
 
@@ -74,8 +73,9 @@ def test_who_wants_its_keys_is_told_after_a_while(tmp_path: Path, model: str) ->
         waiting.request("GET", "held")
         flushing.request("FLUSHALL")
         assert waiting.reply() == flushing.reply() == BUSY
-        assert queueing.command("EXEC") == b"-EXECABORT Transaction discarded because of: " + (
-            BUSY[1:]
+        assert (
+            queueing.command("EXEC")
+            == b"-EXECABORT Transaction discarded because of: " + (BUSY[1:])
         )
         for words in (("SET", "a", "1"), ("SET", "held", "2"), ("GET", "a"), ("PING",)):
             other.request(*words)

@@ -8,13 +8,14 @@ a command raises is kept here until Lua has ended, for nothing of ours may pass 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from time import perf_counter_ns
 from typing import Any
 
 from tendis_py import REDIS_VERSION
 from tendis_py.commands.context import Context, Outcome
-from tendis_py.commands.registry import REGISTRY, Command
+from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     BUSY_SCRIPT,
     INTERNAL,
@@ -54,6 +55,7 @@ FAST_NS = 3_000_000
 
 _LEVELS = (logging.DEBUG, VERBOSE, NOTICE, logging.WARNING)
 _LARGE = 1 << 62
+_NONE: frozenset[bytes] = frozenset()
 _VERSION = Numbers(
     REDIS_VERSION,
     int.from_bytes(bytes(map(int, REDIS_VERSION.split("."))), "big"),
@@ -85,6 +87,16 @@ class Caller:
         self._only_reads = self._has_written = False
         self._started = self._read = 0
         self.calls = 0
+        self._function: LuaFunction = _nothing
+        self._request: Request = []
+        self._keys = 0
+        self._name = b""
+        self._is_function = False
+        self._held: AbstractSet[bytes] | None = None
+        """The keys that are held, None if all are."""
+        self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
+        """Commands by the names that scripts have for them: where their only key stands, or 0,
+        whether they write, and of how many arguments they are."""
         self._renew()
 
     def _renew(self) -> None:
@@ -99,6 +111,7 @@ class Caller:
 
     def ready(self) -> Runtime:
         """The runtime, fit for another script."""
+        self._started = 0
         if self.runtime.is_spent:
             self._renew()
         if self._library_settings is not self._scripts.library_settings:
@@ -124,41 +137,37 @@ class Caller:
         """What ``function`` answers to ``request``, of whose arguments from the fourth on so many
         are ``keys``. ``name`` is what it is called where it fails, and by who looks at what runs.
         """
+        self._function, self._request, self._keys = function, request, keys
+        self._name, self._only_reads, self._is_function = name, only_reads, is_function
+        return self._ctx.run_script(request, self._work)
 
-        def work(is_fast: bool) -> Outcome:
-            if is_fast:
-                return self._run(function, request[3:], keys, None, only_reads, name)
-            running = Running(name, request, is_function=is_function)
-            self._scripts.begin(running)
-            try:
-                return self._run(function, request[3:], keys, running, only_reads, name)
-            finally:
-                self._scripts.end(running)
+    def _work(self, is_fast: bool) -> Outcome:
+        self._running = None
+        if is_fast:
+            return self._run()
+        running = Running(self._name, self._request, is_function=self._is_function)
+        self._running = running
+        self._scripts.begin(running)
+        try:
+            return self._run()
+        finally:
+            self._scripts.end(running)
 
-        return self._ctx.run_script(request, work)
-
-    def _run(
-        self,
-        function: LuaFunction,
-        arguments: Sequence[bytes],
-        keys: int,
-        running: Running | None,
-        only_reads: bool,
-        name: bytes,
-    ) -> Outcome:
-        ctx = self._ctx
+    def _run(self) -> Outcome:
+        ctx, name = self._ctx, self._name
         caller, own = ctx.session, self.session
         own.id, own.user, own.database = caller.id, caller.user, caller.database
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
         own.protocol, own.encoders = 2, self._converters[2]
-        self._only_reads, self._has_written = only_reads, False
-        self._running, self._ending = running, None
+        self._has_written = False
+        self._ending = None
+        self._held = None if ctx.holds(None) else _NONE if ctx.claim is None else ctx.claim.keys
         self.calls = 0
         self._started = perf_counter_ns()
         ctx.session = own
         try:
-            reply = self.runtime.run(function, caller.protocol, arguments, keys)
+            reply = self.runtime.run(self._function, caller.protocol, self._request[3:], self._keys)
             return reply, False, self.calls
         except EndedError as ended:
             if isinstance(self._ending, ReplyError):
@@ -178,9 +187,35 @@ class Caller:
 
     # What scripts ask for
 
-    def call(self, as_table: bool, *arguments: Any) -> Any:
+    def call(self, *arguments: Any) -> Any:
+        """The hot path of scripts. What is not quite ordinary goes through ``_call``, which does
+        the same for all."""
         try:
-            return self._call(_listed(arguments[0]) if as_table else list(arguments))
+            plain = self._plain.get(arguments[0]) if arguments else None
+            if plain is None or self._running is not None:
+                return self._call(list(arguments))
+            command, key_at, writes, low, high = plain
+            if not low <= len(arguments) <= high:
+                return self._call(list(arguments))
+            for argument in arguments:
+                if type(argument) is not bytes:
+                    return self._call(list(arguments))
+            if writes:
+                if self._only_reads or self._ctx.services.disk.failure:
+                    return self._call(list(arguments))
+                self._has_written = True
+            held = self._held
+            if held is not None and not (key_at and arguments[key_at] in held):
+                return self._call(list(arguments))
+            self.calls += 1
+            value = self._ctx.call(command, list(arguments), self._read)
+            return value if self._ending is None else (b"", ENDING)
+        except BaseException as error:
+            return self._end(error)
+
+    def call_with(self, arguments: Any) -> Any:
+        try:
+            return self._call(_listed(arguments))
         except BaseException as error:
             return self._end(error)
 
@@ -230,12 +265,16 @@ class Caller:
             return SCRIPT_KILLED.encode(), ENDING
         elif self._has_written:
             running.has_written = True
-        claim = ctx.claim
-        at = command.single_key
-        if (claim is None and ctx.locks) or (
-            claim is not None and claim.keys is not None and not (at and request[at] in claim.keys)
-        ):
+        if self._held is not None:
             ctx.require(command, request)
+        if request[0] not in self._plain and _is_plain(command):
+            self._plain[request[0]] = (
+                command,
+                command.single_key,
+                command.may_write,
+                command.low,
+                command.high,
+            )
         self.calls += 1
         value = ctx.call(command, request, self._read)
         if self._ending is not None:
@@ -247,6 +286,8 @@ class Caller:
         return message.encode("utf-8", "surrogateescape"), ERROR
 
     def check(self) -> bytes | None:
+        if not self._started:  # a script is compiled, after which the time of the last one is over
+            return None
         running = self._running
         elapsed = perf_counter_ns() - self._started
         if running is None:
@@ -288,6 +329,20 @@ class Caller:
         if not self.runtime.has_room(size):
             self._ending = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
             raise self._ending
+
+
+def _is_plain(command: Command) -> bool:
+    """Whether scripts may run it without anything being looked at but its arguments and keys."""
+    return (
+        command.lane is Lane.FAST
+        and command.low <= command.high
+        and (command.writes or not command.may_write)
+        and not command.runs_once
+    )
+
+
+def _nothing() -> None:
+    raise AssertionError("no script runs yet")
 
 
 def _refusal(ctx: Context, command: Command, request: Request) -> str:

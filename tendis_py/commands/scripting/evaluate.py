@@ -35,6 +35,8 @@ _command = partial(
 _of_body = partial(_command, syntax="script numkeys [key [key ...]] [arg [arg ...]]")
 _of_sha = partial(_command, syntax="sha1 numkeys [key [key ...]] [arg [arg ...]]")
 
+_FEW = {b"%d" % number: number for number in range(10)}
+
 _FLAGS = "noscript stale skip_monitor no_mandatory_keys"
 
 
@@ -102,7 +104,9 @@ def _evaluate_known(ctx: Context, args: list[bytes], *, only_reads: bool) -> Rep
 
 def number_of_keys(args: list[bytes]) -> int:
     """How many of the arguments from the fourth on are keys."""
-    number = integer(args[2])
+    number = _FEW.get(args[2])
+    if number is None:
+        number = integer(args[2])
     if number > len(args) - 3:
         raise ReplyError(NUMKEYS_TOO_MANY)
     if number < 0:
