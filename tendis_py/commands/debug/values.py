@@ -69,12 +69,13 @@ def _nodes(ctx: Context, row: Row) -> str:
     assert isinstance(row, CollectionRow)
     assert isinstance(row.value, Span)
     limit = ctx.db.limits.list_max_listpack_size
-    size = row.value.size
+    size = row.value.size or _length(ctx, row)
+    [depth] = ctx.services.config.get([b"list-compress-depth"]).values()
     full, most = (row.count, limit) if limit > 0 else (size, _NODE_BYTES[-limit - 1])
     nodes = max(1, -(-full // most))
     return (
         f" ql_nodes:{nodes} ql_avg_node:{row.count / nodes:.2f} ql_listpack_max:{limit} "
-        f"ql_compressed:0 ql_uncompressed_size:{size}"
+        f"ql_compressed:{int(depth != b'0')} ql_uncompressed_size:{size}"
     )
 
 
