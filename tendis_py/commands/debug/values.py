@@ -71,6 +71,7 @@ def _nodes(ctx: Context, row: Row) -> str:
     limit = ctx.db.limits.list_max_listpack_size
     size = row.value.size or _length(ctx, row)
     [depth] = ctx.services.config.get([b"list-compress-depth"]).values()
+    compressed = int(depth != b"0")
     full, most = (row.count, limit) if limit > 0 else (size, _NODE_BYTES[-limit - 1])
     nodes = max(1, -(-full // most))
     return (
