@@ -76,7 +76,7 @@ def _nodes(ctx: Context, row: Row) -> str:
     nodes = max(1, -(-full // most))
     return (
         f" ql_nodes:{nodes} ql_avg_node:{row.count / nodes:.2f} ql_listpack_max:{limit} "
-        f"ql_compressed:{int(depth != b'0')} ql_uncompressed_size:{size}"
+        f"ql_compressed:{compressed} ql_uncompressed_size:{size}"
     )
 
 
