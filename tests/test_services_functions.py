@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tendis_py.errors import ReplyError
+from tendis_py.errors import ReplyError, WriteStalledError
 from tendis_py.services.functions import (
     STATE,
     Catalogue,
@@ -136,3 +136,27 @@ def test_a_library_that_cannot_be_decoded_stays(
 )
 def test_a_name(header: bytes, name: bytes) -> None:
     assert name_of(header + b"\nreturn") == name
+
+
+@pytest.mark.parametrize("number", [10, 5000])
+def test_very_many_and_very_long_ones(keyspace: Keyspace, number: int) -> None:
+    """They are not one write of RocksDB's."""
+    open_catalogue(keyspace)
+    tx = Transaction(keyspace)
+    size = 500_000 // number
+    some = [Library(b"l%d" % index, b"x" * size, ()) for index in range(number)]
+    tx.begin(1)
+    tx.keep(STATE, of(*some), [library_setting(one) for one in some])
+    tx.end_unit()
+    with pytest.raises(WriteStalledError):
+        tx.commit(may_wait=False)
+    tx.commit()
+    open_catalogue(keyspace)
+    assert len(committed(keyspace).libraries) == number
+    tx.begin(2)
+    tx.keep(STATE, empty(), [(library_key(one.name), None) for one in some])
+    tx.end_unit()
+    tx.commit()
+    open_catalogue(keyspace)
+    assert not committed(keyspace).libraries
+    assert not list(keyspace.engine.settings(b"journal:"))

@@ -177,7 +177,8 @@ class Engine:
     def _use(self, db: Rdict) -> None:
         self._db = db
         self._families = [db.get_column_family(name) for name in COLUMN_FAMILIES]
-        self._handles = [db.get_column_family_handle(name) for name in COLUMN_FAMILIES]
+        names = (*COLUMN_FAMILIES, "default")
+        self._handles = [db.get_column_family_handle(name) for name in names]
 
     def _check_folder(self) -> None:
         if "CURRENT" not in file_names(self.path):
@@ -386,7 +387,7 @@ class Engine:
         self.write_batch(build)
 
     def new_batch(self) -> tuple[WriteBatch, list[Any]]:
-        """An empty batch and the handles of COLUMN_FAMILIES, for a caller on the hot path."""
+        """An empty batch and the handles of COLUMN_FAMILIES and SETTINGS, for a caller on the hot path."""
         return WriteBatch(raw_mode=True), self._handles
 
     def write_batch(self, build: Callable[[], WriteBatch], *, may_wait: bool = True) -> None:

@@ -25,7 +25,7 @@ MOST_ROWS = 2048
 """Rows of one family that a commit writes at once: up to some 10 ms."""
 
 SLICE_ROWS = 512
-_SLICE_BYTES = 1 << 18
+SLICE_BYTES = 1 << 18
 """With both, a slice is half a millisecond."""
 
 _NUMBER_SIZE = 8
@@ -79,7 +79,7 @@ class Journal:
 
 def short_writes(rows: list[RowWrite]) -> Iterator[list[RowWrite]]:
     """SLICE_ROWS at the most, cut so that no part has many bytes but one that is a single row."""
-    if sum([len(key) + len(value or b"") for _, key, value in rows]) <= _SLICE_BYTES:
+    if sum([len(key) + len(value or b"") for _, key, value in rows]) <= SLICE_BYTES:
         yield rows
         return
     part: list[RowWrite] = []
@@ -87,7 +87,7 @@ def short_writes(rows: list[RowWrite]) -> Iterator[list[RowWrite]]:
     for row in rows:
         part.append(row)
         size += len(row[1]) + len(row[2] or b"")
-        if size >= _SLICE_BYTES:
+        if size >= SLICE_BYTES:
             yield part
             part, size = [], 0
     if part:

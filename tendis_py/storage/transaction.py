@@ -27,8 +27,8 @@ from tendis_py.storage.codec import (
 from tendis_py.storage.counters import KeyspaceCounters
 from tendis_py.storage.database import Database
 from tendis_py.storage.engine import RowWrite
-from tendis_py.storage.families import GARBAGE, META, ROWS
-from tendis_py.storage.journal import MOST_ROWS, SLICE_ROWS, DeletedRange, Journal, short_writes
+from tendis_py.storage.families import GARBAGE, META, ROWS, SETTINGS
+from tendis_py.storage.journal import MOST_ROWS, SLICE_BYTES, SLICE_ROWS, DeletedRange, Journal, short_writes
 from tendis_py.storage.key_rows import MISSING
 from tendis_py.storage.keyspace import Counts, Keyspace
 from tendis_py.storage.order import OrderIndex
@@ -395,8 +395,14 @@ class Transaction(Overlay):
         return (
             self.many_bytes
             or len(self.meta) > MOST_ROWS
+            or len(self.settings) > MOST_ROWS
             or max(map(len, self.families.values())) > MOST_ROWS
         )
+
+    @property
+    def _slices_settings(self) -> bool:
+        """Whether the settings may be too many, or too long, for one write."""
+        return bool(self.states) or len(self.settings) > MOST_ROWS
 
     def _commit_in_slices(self) -> None:
         """The commit, in writes none of which takes long (see journal.py)."""
@@ -405,12 +411,11 @@ class Transaction(Overlay):
         try:
             for rows, ranges in self._slices():
                 journal.stage(rows, ranges)
+            settings = () if self._slices_settings else tuple(self.settings.items())
             if self.pending:
-                self._commit_counts(
-                    lambda counts: journal.make_true([*counts, *self.settings.items()])
-                )
+                self._commit_counts(lambda counts: journal.make_true([*counts, *settings]))
             else:
-                journal.make_true(self.settings.items())
+                journal.make_true(settings)
         except StorageError:
             journal.abandon()
             raise
@@ -434,6 +439,8 @@ class Transaction(Overlay):
         come first."""
         ranges = list(self.ranges)
         overlays: list[tuple[int, dict[bytes, Any]]] = [(META, self.meta), *self.families.items()]
+        if self._slices_settings:
+            overlays.append((SETTINGS, self.settings))
         for family, overlay in overlays:
             items = iter(overlay.items())
             while some := list(islice(items, SLICE_ROWS)):
@@ -495,6 +502,8 @@ class Transaction(Overlay):
         self.states[name] = state
         self._set(settings)
         self._count_changes(1)
+        if sum([len(value or b"") for _, value in settings]) > SLICE_BYTES:
+            self.many_bytes = True
 
     def _count_changes(self, edits: int) -> None:
         self.undo.append((self.settings, b"", MISSING, 0, 0, 0, edits))

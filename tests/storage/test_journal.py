@@ -184,6 +184,6 @@ def test_ranges_are_deleted_before_rows_are_written(store: Store) -> None:
 
 
 def test_large_values_make_small_slices(store: Store) -> None:
-    rows: list[RowWrite] = [(ROWS, b"%d" % at, bytes(journal._SLICE_BYTES // 2)) for at in range(7)]
+    rows: list[RowWrite] = [(ROWS, b"%d" % at, bytes(journal.SLICE_BYTES // 2)) for at in range(7)]
     assert [len(part) for part in journal.short_writes(rows)] == [2, 2, 2, 1]
     assert list(journal.short_writes(rows[:1])) == [rows[:1]]
