@@ -384,8 +384,14 @@ class Dispatcher:
         """Run requests that have to pass gates, or whose replies may be off, until one may have
         changed that."""
         closed = self._global_gates.closed
+        if session.outdated:
+            session.compile_gates()
         if session.plain and not closed:
             return self._run_plain(session, requests, replies, read)
+        if session.screened and not closed:
+            count = self._run_screened(session, requests, replies, read)
+            if count or self.stop is not Stop.TURN:
+                return count
         if session.only_queues and not closed:
             count = self._run_transaction(session, requests, replies, read)
             if count:
@@ -395,11 +401,24 @@ class Dispatcher:
                 return taken
             if (
                 session.closing
-                or (session.plain and not self._global_gates.closed)
+                or ((session.plain or session.screened) and not self._global_gates.closed)
                 or (replies and len(replies[-1]) > LARGE_REPLY)
             ):
                 return taken + 1
         return len(requests)
+
+    def _run_screened(
+        self, session: Session, requests: list[Request], replies: list[Payload], read: int
+    ) -> int:
+        """Run requests as those of a plain session, up to one that its user may not run."""
+        permits = session.user.permits
+        count = len(requests) if permits is None else permits.leading(requests)
+        if not count:
+            return 0
+        permitted = requests if count == len(requests) else requests[:count]
+        if count < SHORTEST_RUN or self._global_gates.one_by_one:
+            return self._run_plain(session, permitted, replies, read)
+        return self._run_pipeline(session, permitted, replies, read)
 
     def _run_transaction(
         self, session: Session, requests: list[Request], replies: list[Payload], read: int

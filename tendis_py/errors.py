@@ -526,6 +526,70 @@ def no_such_user(name: bytes) -> ReplyError:
     return ReplyError(f"ERR No such user '{printable(name)}'")
 
 
+USER_NAME = "ERR Usernames can't contain spaces or null characters"
+DEFAULT_USER_STAYS = "ERR The 'default' user cannot be removed"
+ACL_NO_FILE = (
+    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users "
+    "via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis "
+    "configuration file set) in order to store users in the Redis configuration."
+)
+ACL_NOT_SAVED = (
+    "ERR There was an error trying to save the ACLs. Please check the server logs for more "
+    "information"
+)
+GENPASS_BITS = (
+    "ERR ACL GENPASS argument must be the number of bits for the output password, a positive "
+    "number up to 4096"
+)
+
+
+def user_not_found(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR User '{printable(name)}' not found")
+
+
+def command_not_found(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR Command '{printable(name)}' not found")
+
+
+def unknown_category(name: bytes) -> ReplyError:
+    return ReplyError(f"ERR Unknown category '{printable(name)[:128]}'")
+
+
+def wrong_arity_plain(command: str) -> ReplyError:
+    """As ``wrong_arity``, of a request within another."""
+    return ReplyError(f"ERR wrong number of arguments for '{command}' command")
+
+
+NO_PERMISSION = {
+    "key": "NOPERM No permissions to access a key",
+    "channel": "NOPERM No permissions to access a channel",
+}
+"""By what may not be used."""
+
+
+def no_permission(user: bytes, command: str) -> ReplyError:
+    return ReplyError(
+        f"NOPERM User {printable(user)} has no permissions to run the '{command}' command"
+    )
+
+
+def no_longer_permitted(reason: str) -> ReplyError:
+    """Of a request within EXEC that was permitted when it was queued."""
+    what = {
+        "command": "no permission to execute the command or subcommand",
+        "key": "no permission to touch the specified keys",
+        "channel": "no permission to access one of the channels used as argument to the command",
+    }[reason]
+    return ReplyError(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+        f"call. This command is no longer allowed for the following reason: {what}"
+    )
+
+
+def sort_denied(option: str) -> ReplyError:
+    return ReplyError(f"ERR {option} option of SORT denied due to insufficient ACL permissions.")
+
+
 def at_least_one_key(command: str) -> ReplyError:
     return ReplyError(f"ERR at least 1 input key is needed for '{command}' command")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tendis_py.commands.claims import claims_of
 from tendis_py.commands.context import Context
+from tendis_py.commands.permission import IN_MULTI, TOPLEVEL, check
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     MONITORS_NO_KEYS,
@@ -42,7 +43,7 @@ _WHILE_SUBSCRIBED = frozenset(
 
 
 def _authentication(ctx: Context, command: Command, request: Request) -> Any:
-    if "no_auth" in command.flags or ctx.services.admits(ctx.session):
+    if "no_auth" in command.flags or ctx.services.acl.admits(ctx.session):
         return PASS
     raise ReplyError(NO_AUTH)
 
@@ -50,6 +51,14 @@ def _authentication(ctx: Context, command: Command, request: Request) -> Any:
 def _not_in_transaction(ctx: Context, command: Command, request: Request) -> Any:
     if "no_multi" in command.flags:
         raise ReplyError(NOT_IN_MULTI)
+    return PASS
+
+
+def _permission(ctx: Context, command: Command, request: Request) -> Any:
+    context = TOPLEVEL if ctx.session.transaction is None else IN_MULTI
+    error = check(ctx, command, request, context)
+    if error is not None:
+        raise error
     return PASS
 
 
@@ -151,6 +160,7 @@ def _in_transaction(session: Session) -> bool:
 _GATES: tuple[tuple[Gate, Callable[[Session], bool]], ...] = (
     (_not_in_transaction, _in_transaction),
     (_authentication, lambda session: not session.authenticated),
+    (_permission, lambda session: session.user.permits is not None),
     (_disk, _always),
     (_subscribed, lambda session: session.protocol == 2 and session.subscriptions is not None),
     (_monitoring, lambda session: session.monitors),

@@ -224,7 +224,7 @@ def _group_of(session: Session, requests: list[Request]) -> Group:
     if (
         command is None
         or not command.low <= len(first) <= command.high
-        or not session.plain
+        or not (session.plain or (session.screened and _may_run(session, requests)))
         or session.no_touch
         or session.closing
     ):
@@ -239,6 +239,12 @@ def _group_of(session: Session, requests: list[Request]) -> Group:
     else:
         return _ALONE
     return command, session.database, session.protocol, alike
+
+
+def _may_run(session: Session, requests: list[Request]) -> bool:
+    """Whether the session's user may run all of ``requests``."""
+    permits = session.user.permits
+    return permits is None or permits.leading(requests) == len(requests)
 
 
 def all_of(name: bytes, requests: list[Request]) -> bool:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.config import Config, default_memtable_size
 from tendis_py.errors import CANT_BIND, CANT_LISTEN, StorageError, no_executors, too_many_clients
 from tendis_py.http.dashboard import Dashboard
@@ -91,6 +92,12 @@ class Server:
             engine.close()
             raise
         self.services = Services(config, self.keyspace, clock)
+        try:
+            self.services.acl.start(REGISTRY)
+        except BaseException:
+            self.doors.close()
+            engine.close()
+            raise
         self.services.topology = self.statistics
         self.services.reset_peaks = self._reset_peaks
         self.services.memory.queued = self._queued_bytes

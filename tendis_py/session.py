@@ -118,6 +118,23 @@ class Tracking:
             self.seen = 0
 
 
+class User:
+    """Whom sessions act for (services/acl). Each field is replaced whole, in any thread."""
+
+    __slots__ = ("definition", "name", "permits")
+
+    def __init__(self, name: bytes, definition: Any = None) -> None:
+        self.name = name
+        self.definition = definition
+        """The rules that say what it may do."""
+        self.permits: Any = None
+        """Those compiled (``Permits``); None for a user of whom all is allowed."""
+
+
+UNRESTRICTED = User(b"default")
+"""For sessions that have no server."""
+
+
 class Transaction:
     """What a client has asked for since MULTI, and what EXEC needs to know of it beforehand."""
 
@@ -165,11 +182,13 @@ class Session:
         "no_evict",
         "no_touch",
         "only_queues",
+        "outdated",
         "peer",
         "plain",
         "protocol",
         "received",
         "reply_mode",
+        "screened",
         "stale",
         "subscriptions",
         "tracking",
@@ -188,6 +207,7 @@ class Session:
         fd: int = -1,
         unix: bool = False,
         authenticated: bool = True,
+        user: User = UNRESTRICTED,
         now: float = 0.0,
     ) -> None:
         """``now`` in monotonic seconds."""
@@ -216,15 +236,17 @@ class Session:
         self.mailbox: Mailbox | None = None
         """For what it is told unasked, in order with its replies; see ``services/pushes.py``."""
         self.tracking: Tracking | None = None
+        self.outdated = False
+        """Whether its gates have to be compiled before its next request."""
         self.needs_all_keys = False
         """Whether its next request is known to use keys that it does not name."""
-        self.reset(authenticated)
+        self.reset(authenticated, user)
 
-    def reset(self, authenticated: bool) -> None:
-        """Back to the state of a new connection (RESET), but for what the client's library has
-        said of itself."""
+    def reset(self, authenticated: bool, user: User) -> None:
+        """Back to the state of a new connection (RESET) of ``user``, but for what the client's
+        library has said of itself."""
         self.name = b""
-        self.user = "default"
+        self.user = user
         self.kind = "normal"
         """What sort of client it is: normal, pubsub or replica. Each has its output limit."""
         self.subscriptions: Any = None
@@ -294,20 +316,36 @@ class Session:
 
     def compile_gates(self) -> None:
         """Fold the state into ``plain``: whether requests run without any gate. To be called when
-        ``authenticated``, ``reply_mode``, ``protocol``, ``transaction``, or ``mailbox`` or
-        ``subscriptions`` (from or to None) changes. ``gates`` are made anew when next needed.
+        ``authenticated``, ``user``, ``reply_mode``, ``protocol``, ``transaction``, or ``mailbox``
+        or ``subscriptions`` (from or to None) changes. ``gates`` are made anew when next needed.
 
         A plain session is told nothing after its replies (``Context.later``). ``only_queues``: the
-        one gate there is queues for EXEC."""
-        self.gates: Any = None
-        ordinary = (
-            self.authenticated
-            and self.reply_mode == "on"
-            and self.subscriptions is None
-            and self.mailbox is None
-        )
-        self.plain = ordinary and self.transaction is None
-        self.only_queues = ordinary and not self.plain
+        one gate there is queues for EXEC. ``screened``: the one there is asks what its user may
+        do; requests that are permitted may run as those of a plain one."""
+        while True:
+            self.outdated = False
+            self.gates: Any = None
+            user = self.user
+            permits = user.permits
+            ordinary = (
+                self.authenticated
+                and self.reply_mode == "on"
+                and self.subscriptions is None
+                and self.mailbox is None
+            )
+            runs = ordinary and self.transaction is None
+            self.plain = runs and permits is None
+            self.screened = runs and permits is not None
+            self.only_queues = ordinary and not runs and permits is None
+            # Whoever has changed the user meanwhile may have come before this was written.
+            if self.user is user and user.permits is permits:
+                return
+
+    def recompile_soon(self) -> None:
+        """Its user has changed: have the gates compiled before the next request. In any thread,
+        once ``user.permits`` is what it is to be."""
+        self.outdated = True
+        self.plain = self.only_queues = self.screened = False
 
     @property
     def monitors(self) -> bool:

@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from tendis_py.commands.context import Context
+from tendis_py.commands.permission import TOPLEVEL, check
 from tendis_py.commands.registry import Command
 from tendis_py.errors import BlockedError, ReplyError, TooLargeError
 from tendis_py.pieces import joined
@@ -126,8 +127,13 @@ class Unblocking:
             self._give_back(wait)
             return False
         context.replies, context.later = [], []
+        error = check(context, wait.command, wait.request, TOPLEVEL)
         try:
-            payload = self._call(wait.command, wait.request, perf_counter_ns())
+            if error is not None:
+                payload = wait.session.encoders[ReplyError](error)
+                self._counters.reject(wait.command, error.code)
+            else:
+                payload = self._call(wait.command, wait.request, perf_counter_ns())
         except BlockedError:
             self._give_back(wait)
         except TooLargeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tendis_py.commands import (
+    acl,
     bitmap,
     client,
     cluster,
@@ -48,6 +49,7 @@ from tendis_py.commands import (
 
 FAMILIES = (
     connection,
+    acl,
     client,
     tracking,
     pubsub,

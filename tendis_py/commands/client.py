@@ -7,10 +7,12 @@ from functools import partial
 from itertools import zip_longest
 
 from tendis_py.commands.arguments import integer
+from tendis_py.commands.client_line import client_line
 from tendis_py.commands.connection import is_plain
 from tendis_py.commands.context import Context
 from tendis_py.commands.help import help_lines
 from tendis_py.commands.registry import Lane, command, container
+from tendis_py.config.syntax import encode
 from tendis_py.errors import (
     CLIENT_ID,
     CLIENT_ID_RANGE,
@@ -34,8 +36,6 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import INT64_MAX
 from tendis_py.resp.replies import NO_REPLY, OK, Reply, Verbatim
-from tendis_py.services import DEFAULT_USER
-from tendis_py.services.pubsub import figures
 from tendis_py.session import Session
 
 container(
@@ -132,7 +132,7 @@ def client_reply(ctx: Context, args: list[bytes]) -> Reply:
 def client_info(ctx: Context, args: list[bytes]) -> Reply:
     """Returns information about the connection."""
     own = "exec" if ctx.nested else "client|info"
-    return Verbatim(_line(ctx.session, own, ctx.services.clock.monotonic()))
+    return Verbatim(client_line(ctx.session, own, ctx.services.clock.monotonic()))
 
 
 @_admin(
@@ -160,7 +160,7 @@ def client_list(ctx: Context, args: list[bytes]) -> Reply:
     own = "exec" if ctx.nested else "client|list"
     return Verbatim(
         b"".join(
-            _line(session, own if session is ctx.session else session.last_command, now)
+            client_line(session, own if session is ctx.session else session.last_command, now)
             for session in sessions
         )
     )
@@ -180,53 +180,6 @@ def _kind(argument: bytes) -> str:
     return kind
 
 
-def _line(session: Session, last_command: str, now: float) -> bytes:
-    """A line of CLIENT LIST at ``now`` (monotonic), with Redis' fields in Redis' order.
-
-    Input that no request has used yet is ``qbuf``, replies not sent yet are ``omem``; there are
-    no other buffers to a connection here, so what Redis says of its own is 0.
-    """
-    peer = session.peer
-    channels, patterns, shard_channels = figures(session)
-    waiting, unsent, pieces = peer.input_bytes, peer.output_bytes, peer.output_pieces
-    tracking, transaction = session.tracking, session.transaction
-    flags = (
-        f"{'O' * session.monitors}{'P' * (session.kind == 'pubsub')}"
-        f"{'x' * (transaction is not None)}{'b' * session.blocked}"
-    )
-    redirect = -1
-    if tracking is not None:
-        flags += f"t{'R' * tracking.broken}{'B' * tracking.broadcasts}"
-        redirect = tracking.redirect
-    flags += (
-        f"{'d' * session.stale}{'U' * session.unix}{'e' * session.no_evict}{'T' * session.no_touch}"
-    )
-    queued_bytes = session.queued_bytes
-    queued = -1 if transaction is None else len(transaction.requests)
-    head = f"id={session.id} addr={session.address} laddr={session.local_address} fd={session.fd} "
-    tail = (
-        f" age={int(now - session.created)} idle={int(now - session.last_active)} "
-        f"flags={flags or 'N'} db={session.database} sub={channels} psub={patterns} "
-        f"ssub={shard_channels} multi={queued} watch={len(session.watched)} "
-        f"qbuf={waiting} qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 "
-        f"oll={pieces} "
-        f"omem={unsent} tot-mem={waiting + unsent + queued_bytes} events={'rw' if unsent else 'r'} "
-        f"cmd={last_command} user={session.user} redir={redirect} resp={session.protocol} "
-    )
-    library = b"lib-name=%b lib-ver=%b" % (session.lib_name, session.lib_version)
-    totals = (
-        f" io-thread={peer.thread} tot-net-in={session.net_in} tot-net-out={session.net_out} "
-        f"tot-cmds={session.commands}\n"
-    )
-    return b"".join(
-        (_encoded(head), b"name=", session.name, _encoded(tail), library, _encoded(totals))
-    )
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")  # a Unix socket's path may be anything
-
-
 # Killing
 
 
@@ -239,14 +192,16 @@ class _Filter:
     local_address: bytes | None = None
     kind: str | None = None
     max_age: int | None = None
+    user: bytes | None = None
     skip_me: bool = True
 
     def matches(self, session: Session, now: float) -> bool:
         return (
             self.id in (None, session.id)
-            and self.address in (None, _encoded(session.address))
-            and self.local_address in (None, _encoded(session.local_address))
+            and self.address in (None, encode(session.address))
+            and self.local_address in (None, encode(session.local_address))
             and self.kind in (None, session.kind)
+            and self.user in (None, session.user.name)
             and (self.max_age is None or int(now - session.created) >= self.max_age)
         )
 
@@ -270,7 +225,7 @@ def client_kill(ctx: Context, args: list[bytes]) -> Reply:
         if not _kill(ctx, _Filter(address=args[2], skip_me=False)):
             raise ReplyError(NO_SUCH_CLIENT)
         return OK
-    return _kill(ctx, _filter(args))
+    return _kill(ctx, _filter(ctx, args))
 
 
 def _kill(ctx: Context, wanted: _Filter) -> int:
@@ -289,7 +244,7 @@ def _kill(ctx: Context, wanted: _Filter) -> int:
     return killed
 
 
-def _filter(args: list[bytes]) -> _Filter:
+def _filter(ctx: Context, args: list[bytes]) -> _Filter:
     wanted = _Filter()
     for option, value in zip_longest(args[2::2], args[3::2]):
         match option.upper():
@@ -304,8 +259,9 @@ def _filter(args: list[bytes]) -> _Filter:
             case b"LADDR":
                 wanted.local_address = value
             case b"USER":
-                if value != DEFAULT_USER:
+                if ctx.services.acl.find(value) is None:
                     raise no_such_user(value)
+                wanted.user = value
             case b"SKIPME" if value.upper() in (b"YES", b"NO"):
                 wanted.skip_me = value.upper() == b"YES"
             case b"MAXAGE":

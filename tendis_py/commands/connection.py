@@ -6,6 +6,7 @@ from functools import partial
 
 from tendis_py import REDIS_VERSION
 from tendis_py.commands.context import Context
+from tendis_py.commands.permission import note_wrong_password
 from tendis_py.commands.registry import command
 from tendis_py.errors import (
     CLIENT_NAME,
@@ -21,7 +22,6 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import strict_integer
 from tendis_py.resp.replies import OK, Replies, Reply
-from tendis_py.services import DEFAULT_USER
 
 _command = partial(command, group="connection")
 _BEFORE_AUTHENTICATION = "noscript loading stale fast no_auth allow_busy"
@@ -45,18 +45,20 @@ def auth(ctx: Context, args: list[bytes]) -> Reply:
     """Authenticates the connection."""
     if len(args) > 3:
         raise ReplyError(SYNTAX)
-    if len(args) == 2 and not ctx.services.config.requirepass:
+    default = ctx.services.acl.default
+    if len(args) == 2 and default.definition.no_password:
         raise ReplyError(NO_PASSWORD)
-    _authenticate(ctx, args[1] if len(args) == 3 else DEFAULT_USER, args[-1])
+    _authenticate(ctx, args, args[1] if len(args) == 3 else default.name, args[-1])
     return OK
 
 
-def _authenticate(ctx: Context, username: bytes, password: bytes) -> None:
+def _authenticate(ctx: Context, args: list[bytes], username: bytes, password: bytes) -> None:
     """Let the session in. ReplyError on wrong credentials: it stays what it was."""
-    if not ctx.services.knows(username, password):
+    acl = ctx.services.acl
+    user = acl.authenticate(username, password)
+    if user is None or not acl.become(ctx.session, user):
+        note_wrong_password(ctx, args, username)
         raise ReplyError(WRONG_PASS)
-    ctx.session.authenticated = True
-    ctx.session.compile_gates()
 
 
 @_command(
@@ -73,8 +75,8 @@ def hello(ctx: Context, args: list[bytes]) -> Reply:
     protocol = _protocol(args[1]) if len(args) > 1 else session.protocol
     credentials, name = _hello_options(args)
     if credentials is not None:
-        _authenticate(ctx, *credentials)
-    if not ctx.services.admits(session):
+        _authenticate(ctx, args, *credentials)
+    if not ctx.services.acl.admits(session):
         raise ReplyError(NO_AUTH_HELLO)
     if name is not None:
         session.name = name
@@ -161,6 +163,7 @@ def reset(ctx: Context, args: list[bytes]) -> Reply:
     """Resets the connection."""
     ctx.tx.admit(len(ctx.session.subscriptions or ()))
     ctx.services.clients.leave(ctx.session)
-    ctx.session.reset(authenticated=not ctx.services.config.requirepass)
+    acl = ctx.services.acl
+    ctx.session.reset(acl.is_open, acl.default)
     ctx.enter(ctx.session)
     return "RESET"

@@ -109,6 +109,7 @@ def sunsubscribe(ctx: Context, args: list[bytes]) -> Reply:
 
 def _subscribe(ctx: Context, word: bytes, kind: Kind, names: list[bytes]) -> Reply:
     counts = ctx.services.pubsub.subscribe(ctx.session, kind, names)
+    ctx.services.acl.check_subscriptions(ctx.session)
     return _confirmed(ctx, word, zip(names, counts, strict=True))
 
 

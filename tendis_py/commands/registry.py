@@ -187,9 +187,23 @@ class Command:
     def key_flags(self, args: Request) -> list[tuple[bytes, tuple[str, ...]]]:
         """Each key that ``args`` name, with the flags of its use. NoKeysError when the arguments
         can't be right."""
+        return [(args[at], flags) for at, flags in self._uses(args)]
+
+    def key_uses(self, args: Request) -> list[tuple[int, tuple[str, ...]]]:
+        """As ``key_flags``, each by its position; none when the arguments can't be right."""
+        try:
+            return self._uses(args)
+        except NoKeysError:
+            return []
+
+    def _uses(self, args: Request) -> list[tuple[int, tuple[str, ...]]]:
         if self.find_keys is not None:
-            return [(args[at], tuple(flags.split())) for at, flags in self.find_keys(args)]
-        return [(args[at], spec.words) for at, spec in all_positions(self.keys, args)]
+            return [(at, tuple(flags.split())) for at, flags in self.find_keys(args)]
+        return [(at, spec.words) for at, spec in all_positions(self.keys, args)]
+
+    @property
+    def takes_keys(self) -> bool:
+        return self.find_keys is not None or any(spec.names_keys for spec in self.keys)
 
     @property
     def writes(self) -> bool:
@@ -198,6 +212,8 @@ class Command:
 
 class Registry:
     """All commands by lower-case name."""
+
+    categories = CATEGORIES
 
     def __init__(self) -> None:
         self.commands: dict[str, Command] = {}

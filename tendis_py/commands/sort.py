@@ -9,8 +9,8 @@ from itertools import pairwise
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import Fired, stored
-from tendis_py.commands.registry import Keys, command
-from tendis_py.errors import syntax_error
+from tendis_py.commands.registry import REGISTRY, Keys, command
+from tendis_py.errors import sort_denied, syntax_error
 from tendis_py.resp.replies import Reply, Stream
 from tendis_py.resp.requests import Request
 from tendis_py.storage.events import Writes
@@ -82,9 +82,10 @@ class _Options:
     """What the arguments after the key say. Any may come again: the last one counts, but for GET,
     whose patterns add up."""
 
-    __slots__ = ("gets", "sorting", "target")
+    __slots__ = ("_args", "_ctx", "gets", "sorting", "target")
 
-    def __init__(self, args: list[bytes], *, may_store: bool) -> None:
+    def __init__(self, ctx: Context, args: list[bytes], *, may_store: bool) -> None:
+        self._ctx, self._args = ctx, args
         self.sorting = Sorting()
         self.gets: list[bytes] = []
         self.target: bytes | None = None
@@ -109,13 +110,25 @@ class _Options:
             sorting.by = values[0]
             if b"*" not in values[0]:  # "nosort"; another BY does not take that back
                 sorting.keeps_order = True
+            else:
+                self._follow("BY")
         elif word == b"GET" and values:
+            if values[0] != b"#":
+                self._follow("GET")
             self.gets.append(values[0])
         elif word == b"STORE" and values and may_store:
             self.target = values[0]
         else:
             raise syntax_error()
         return 2
+
+    def _follow(self, option: str) -> None:
+        """A pattern may lead to any key: only who may read all of them may have that done."""
+        permits = self._ctx.session.user.permits
+        if permits is not None:
+            command = REGISTRY.find(self._args)
+            if not permits.reads_all_keys(command, self._args):
+                raise sort_denied(option)
 
 
 _SYNTAX = (
@@ -141,7 +154,7 @@ def _sort_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) 
 )
 def sort(ctx: Context, args: list[bytes]) -> Reply:
     """Sorts the elements in a list, a set, or a sorted set, optionally storing the result."""
-    options = _Options(args, may_store=True)
+    options = _Options(ctx, args, may_store=True)
     found = sorts.elements(ctx.db, args[1], options.sorting, len(options.gets))
     if options.target is None:
         return _shown(ctx, found, options.gets)
@@ -161,7 +174,7 @@ def sort(ctx: Context, args: list[bytes]) -> Reply:
 )
 def sort_ro(ctx: Context, args: list[bytes]) -> Reply:
     """Returns the sorted elements of a list, a set, or a sorted set."""
-    options = _Options(args, may_store=False)
+    options = _Options(ctx, args, may_store=False)
     found = sorts.elements(ctx.db, args[1], options.sorting, len(options.gets))
     return _shown(ctx, found, options.gets)
 

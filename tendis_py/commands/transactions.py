@@ -10,7 +10,8 @@ from functools import partial
 
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import told_already
-from tendis_py.commands.registry import FAST_ROWS, Keys, command
+from tendis_py.commands.permission import IN_MULTI, denied, note
+from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Keys, command
 from tendis_py.errors import (
     DISCARD_WITHOUT_MULTI,
     EXEC_ABORTED,
@@ -18,12 +19,16 @@ from tendis_py.errors import (
     MULTI_NESTED,
     WATCH_IN_MULTI,
     ReplyError,
+    no_longer_permitted,
 )
-from tendis_py.resp.replies import NULL_ARRAY, OK, EncodedArray, Reply
+from tendis_py.resp.replies import NULL_ARRAY, OK, EncodedArray, Payload, Reply
+from tendis_py.resp.requests import Request
 from tendis_py.services.watches import Seen
 from tendis_py.session import Transaction
 
 _command = partial(command, group="transactions")
+
+_CHANGE_PERMITS = frozenset((b"acl", b"auth", b"hello"))
 
 
 @_command(
@@ -70,9 +75,33 @@ def exec_(ctx: Context, args: list[bytes]) -> Reply:
         _end(ctx)
         return NULL_ARRAY
     requests = transaction.requests
-    payloads = ctx.run_unit(requests)
+    payloads = _run(ctx, requests, transaction.is_slow)
     _end(ctx)
     return EncodedArray(len(requests), payloads)
+
+
+def _run(ctx: Context, requests: list[Request], is_slow: bool) -> list[Payload]:
+    """The encoded replies. What the client's user may do is asked once more: its rules may have
+    changed, or be changed here, or it may become another."""
+    changes = is_slow and any(request[0].lower() in _CHANGE_PERMITS for request in requests)
+    permits = ctx.session.user.permits
+    if not changes and (permits is None or permits.leading(requests) == len(requests)):
+        return ctx.run_unit(requests)
+    ctx.need_slow_lane()
+    payloads: list[Payload] = []
+    for cut in ctx.tx.pace.cuts(len(requests)):
+        for request in requests[cut]:
+            command = REGISTRY.find(request)
+            assert command is not None
+            denial = denied(ctx, command, request)
+            if denial is None:
+                payloads += ctx.run_unit([request])
+                continue
+            note(ctx, command, request, denial, IN_MULTI)
+            error = no_longer_permitted(denial.reason.value)
+            ctx.tx.counters.refuse(error.code)
+            payloads.append(ctx.session.encoders[ReplyError](error))
+    return payloads
 
 
 def _has_expired(ctx: Context) -> bool:

@@ -15,6 +15,7 @@ from tendis_py.config.syntax import (
     BAD_DIRECTIVE,
     COMMAND_LINE,
     STDIN,
+    USER,
     ConfigError,
     Line,
     decode,
@@ -133,6 +134,9 @@ def load_config(invocation: Invocation, stdin: BinaryIO | None = None) -> Config
 
 def _assign(config: Config, line: Line) -> None:
     try:
-        config.assign(line.words)
+        if line.words[0].lower() == USER:
+            config.define_user(line)
+        else:
+            config.assign(line.words)
     except ValueError as error:
         raise line.error(str(error)) from None

@@ -10,13 +10,13 @@ Reading an attribute is atomic and takes no lock; changes are made one at a time
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tendis_py.config.directive import Directive
 from tendis_py.config.rewrite import replace_file, rewrite_text
 from tendis_py.config.settings import BY_NAME, DIRECTIVES, Settings, find
-from tendis_py.config.syntax import BAD_DIRECTIVE, decode, encode
+from tendis_py.config.syntax import BAD_DIRECTIVE, Line, decode, encode
 from tendis_py.config.without_effect import WITHOUT_EFFECT
 from tendis_py.errors import ReplyError
 from tendis_py.glob import compile_glob
@@ -48,7 +48,15 @@ class Config(Settings):
     ``config_file`` is the absolute path of the file the server was started from, or None.
     """
 
-    __slots__ = ("_callbacks", "_lock", "_mentioned", "_unreported", "config_file")
+    __slots__ = (
+        "_callbacks",
+        "_lock",
+        "_mentioned",
+        "_unreported",
+        "config_file",
+        "user_lines",
+        "users",
+    )
 
     def __init__(self, config_file: str | None = None) -> None:
         super().__init__()
@@ -59,9 +67,20 @@ class Config(Settings):
         """Directives without effect that somebody has set to other than their default."""
         self._unreported: list[str] = []
         """Those of them that the log does not name yet."""
+        self.users: list[Line] = []
+        """Where users are defined: what the lines mean is for whoever knows the commands."""
+        self.user_lines: Callable[[], Sequence[str]] = tuple
+        """What ``rewrite`` is to write of the users, set by whoever has them."""
+
+    def define_user(self, line: Line) -> None:
+        """Note ``user NAME RULE …``. Raises ValueError with the reason."""
+        if len(line.words) < 2:
+            raise ValueError(BAD_DIRECTIVE)
+        self.users.append(line)
 
     def assign(self, words: list[str]) -> None:
-        """Apply one line of a configuration file (name first), before the server runs.
+        """Apply one line of a configuration file (name first) that defines no user, before the
+        server runs.
 
         Immutable settings may be given, and no one is told. Raises ValueError with the reason.
         """
@@ -141,7 +160,9 @@ class Config(Settings):
         with self._lock:
             try:
                 old = _content(self.config_file)
-                replace_file(self.config_file, rewrite_text(old, self, everything=everything))
+                users = self.user_lines()
+                new = rewrite_text(old, self, users, everything=everything)
+                replace_file(self.config_file, new)
             except OSError as error:
                 raise ConfigRewriteError(f"ERR Rewriting config file: {error.strerror}") from error
 

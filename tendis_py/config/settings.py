@@ -138,6 +138,15 @@ class Settings(AcceptedSettings):
 
     # Clients
     requirepass: str = _directive(Text(), "", "password of the default user")
+    aclfile: str = _directive(
+        Text(), "", "file that defines users; ACL LOAD reads it, ACL SAVE writes it", runtime=False
+    )
+    acl_pubsub_default: str = _directive(
+        Enumeration(("allchannels", "resetchannels")),
+        "resetchannels",
+        "channels of a new user: all, or none",
+    )
+    acllog_max_len: int = _directive(Integer(0, LONG_MAX), 128, "entries ACL LOG keeps")
     maxclients: int = _directive(
         Integer(1, UINT_MAX, unsigned=True), 10000, "connections served at once"
     )

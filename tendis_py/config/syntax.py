@@ -16,6 +16,8 @@ from tendis_py import __version__
 BAD_DIRECTIVE = "Bad directive or wrong number of arguments"
 COMMAND_LINE = "<command line>"
 STDIN = "<stdin>"
+USER = "user"
+"""What begins a line that defines a user: no directive, there may be any number."""
 
 
 class ConfigError(Exception):

@@ -4,7 +4,7 @@ Role: the part of the table of directives that has no effect, by the reason why.
 May import: the kinds of value.
 Does not know: where values come from.
 
-A few ask for what a client or an operator would miss badly (TLS, replication, a cluster, users):
+A few ask for what a client or an operator would miss badly (TLS, replication, a cluster):
 those are refused unless they ask for nothing.
 """
 
@@ -244,14 +244,6 @@ _ENTRIES: Mapping[str, Sequence[_Entry]] = {
         _number("tls-session-cache-size", 20480),
         _number("tls-session-cache-timeout", 300),
         _unsigned("max-new-tls-connections-per-cycle", 1, 1, 1000),
-    ),
-    "there are no users but the default one": (
-        _only(
-            _text("aclfile", runtime=False),
-            'tendis-py has no ACL: aclfile can only be ""',
-        ),
-        _number("acllog-max-len", 128, 0, LONG_MAX),
-        _one_of("acl-pubsub-default", "allchannels resetchannels", "resetchannels"),
     ),
     "there are no scripts or modules": (_no("vset-force-single-threaded-execution"),),
     "the process stays in the foreground, and logs by itself": (

@@ -28,6 +28,9 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+_SHOWN = ([b"INFO"], [b"SLOWLOG", b"GET"])
+"""Commands that tell what is shown: only who may use them may see it."""
+
 _ASK = {"www-authenticate": 'Basic realm="tendis-py", charset="UTF-8"'}
 
 
@@ -51,18 +54,18 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        config = self._services.config
+        config, acl = self._services.config, self._services.acl
         from_here = is_loopback(_first(scope["client"]))
         if is_loopback(_first(scope["server"])) and not _is_ours(headers.get("host", "localhost")):
             # A page elsewhere whose name was made to mean this machine: DNS rebinding.
             return _say(403, "on a loopback address, ask for localhost or an IP address")
-        if config.protected_mode and not config.requirepass and not from_here:
+        if config.protected_mode and acl.default.definition.no_password and not from_here:
             return _say(403, "protected mode: set requirepass, or protected-mode no")
         site, mode = headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")
         if site == "cross-site" and mode != "navigate":
             return _say(403, "not for other sites")
-        if config.requirepass and not self._knows(headers.get("authorization", "")):
-            return _say(401, "the server's password is needed, as user default", _ASK)
+        if not acl.is_open and not self._knows(headers.get("authorization", "")):
+            return _say(401, "a user's password is needed, of one who may look", _ASK)
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         if scope["method"] in ("GET", "HEAD") and has_body:
             return _say(413, "no request has a body here", {"connection": "close"})
@@ -76,8 +79,12 @@ class Guard:
             decoded = base64.b64decode(credentials.strip(), validate=True)
         except (binascii.Error, ValueError):
             return False
-        user, _, password = decoded.partition(b":")
-        return self._services.knows(user, password)
+        name, _, password = decoded.partition(b":")
+        user = self._services.acl.authenticate(name, password)
+        if user is None:
+            return False
+        permits = user.permits
+        return permits is None or permits.leading(_SHOWN) == len(_SHOWN)
 
 
 def is_loopback(host: str) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import threading
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 
 from tendis_py.config import Config
+from tendis_py.services.acl import Acl
 from tendis_py.services.clients import Clients
 from tendis_py.services.clock import REAL_CLOCK, Clock
 from tendis_py.services.cross_protocol import CrossProtocolGuard
@@ -39,13 +38,9 @@ from tendis_py.services.tracing import Tracing
 from tendis_py.services.tracking import KeyTracking
 from tendis_py.services.waiters import Waiters
 from tendis_py.services.watches import Watches
-from tendis_py.session import Session
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.key_sizes import KeySizes
 from tendis_py.storage.keyspace import Keyspace
-
-DEFAULT_USER = b"default"
-"""The only user there is."""
 
 Observer = Callable[[Any, Any, list[bytes], int, Any], None]
 """Called in the executing thread with its Context, the Command, the request, the mark of the undo
@@ -66,6 +61,7 @@ class Services:
         self.clock = clock
         open_catalogue(keyspace)
         self.clients = Clients(lambda: config.maxclients)
+        self.acl = Acl(config, self.clients, clock)
         self.pubsub = PubSub(self.clients)
         self.scripts = Scripts()
         self.global_gates = GlobalGates()
@@ -144,17 +140,6 @@ class Services:
         with self._observers_lock:
             others = tuple(one for one in self.witnesses if one != witness)
             self.witnesses = (*others, witness) if wants else others
-
-    def admits(self, session: Session) -> bool:
-        """Whether a client may run commands: it has authenticated, or no password is set."""
-        return session.authenticated or not self.config.requirepass
-
-    def knows(self, username: bytes, password: bytes) -> bool:
-        """Whether these are somebody's; without ``requirepass`` any password is right."""
-        wanted = self.config.requirepass.encode("utf-8", "surrogateescape")
-        # Digests, so that not even the password's length can be told from the time this takes.
-        right = hmac.compare_digest(sha256(password).digest(), sha256(wanted).digest())
-        return username == DEFAULT_USER and (right or not wanted)
 
     def turns(self) -> int:
         """How many turns the reactors have made."""

@@ -45,6 +45,7 @@ class Clients:
 
     def add(self, session: Session) -> None:
         self.sessions[session.id] = session
+        session.compile_gates()  # its user may have been changed before it was seen here
 
     def remove(self, session: Session) -> bool:
         """Forget a session and give its place back; False when that has been done before."""

@@ -44,7 +44,6 @@ class Counters(KeyspaceCounters):
         "failures",
         "processed",
         "rejections",
-        "wrong_passwords",
     )
 
     def __init__(self) -> None:
@@ -53,7 +52,7 @@ class Counters(KeyspaceCounters):
         self.buckets = CommandBuckets()
         self.failures: dict[Named, int] = {}
         self.rejections: dict[Named, int] = {}
-        self.error_replies = self.wrong_passwords = 0
+        self.error_replies = 0
         self.errors: dict[str, int] = {}
 
     def reject(self, command: Named | None, code: str) -> None:
@@ -78,8 +77,6 @@ class Counters(KeyspaceCounters):
 
     def _answer(self, code: str) -> None:
         self.error_replies += 1
-        if code == "WRONGPASS":
-            self.wrong_passwords += 1
         errors = self.errors
         if code in errors or len(errors) <= MOST_CODES:
             errors[code] = errors.get(code, 0) + 1

@@ -16,6 +16,7 @@ from typing import Any
 
 from tendis_py import REDIS_VERSION, __version__
 from tendis_py.services import Services
+from tendis_py.services.acl.permits import Reason
 from tendis_py.services.functions import committed
 from tendis_py.services.histogram import Buckets, percentiles_ns
 from tendis_py.services.observation import Durations
@@ -274,10 +275,11 @@ def stats(services: Services) -> Fields:
     yield "client_query_buffer_limit_disconnections", totals.input_limit_closed
     yield "client_output_buffer_limit_disconnections", totals.output_limit_closed
     yield from _event_loop(services)
-    yield "acl_access_denied_auth", services.stats.wrong_passwords()
-    yield "acl_access_denied_cmd", 0
-    yield "acl_access_denied_key", 0
-    yield "acl_access_denied_channel", 0
+    denied = services.acl.log.denied
+    yield "acl_access_denied_auth", denied[Reason.AUTH]
+    yield "acl_access_denied_cmd", denied[Reason.COMMAND]
+    yield "acl_access_denied_key", denied[Reason.KEY]
+    yield "acl_access_denied_channel", denied[Reason.CHANNEL]
     yield "protocol_errors", totals.protocol_errors
 
 

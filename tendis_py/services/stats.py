@@ -209,10 +209,6 @@ class Stats:
         found = sum((Counter(one.errors.copy()) for one in self._threads), Counter[str]())
         return found if len(found) <= MOST_CODES else None
 
-    def wrong_passwords(self) -> int:
-        """How often one was given, since the start."""
-        return sum(one.wrong_passwords for one in self._threads)
-
     def commands(self) -> dict[Named, CommandFigures]:
         """Every command that was called or refused, in order of name."""
         failures = self._all_failures() - self._mark.failures

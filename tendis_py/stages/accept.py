@@ -43,11 +43,11 @@ class Doorkeeper:
 
     def admit(self, sock: socket.socket) -> bool:
         """Take ``sock`` in (it counts as a client from here on), or refuse and close it."""
-        config = self._services.config
+        config, acl = self._services.config, self._services.acl
         if not self._services.clients.admit():
             _refuse(sock, TOO_MANY)
             return False
-        if config.protected_mode and not config.requirepass and not _is_local(sock):
+        if config.protected_mode and acl.default.definition.no_password and not _is_local(sock):
             self._services.clients.release()
             _refuse(sock, DENIED)
             return False

@@ -23,7 +23,7 @@ from tendis_py.resp.replies import Payload
 from tendis_py.resp.requests import FastReader, Request, RequestParser
 from tendis_py.services.clock import Clock
 from tendis_py.services.waiters import Wait
-from tendis_py.session import Outlet, Session
+from tendis_py.session import Outlet, Session, User
 
 RECEIVE_BYTES = 16 * 1024
 """Read at a time: also what bounds one connection's share of a turn."""
@@ -129,7 +129,8 @@ class Connection:
         fast: FastReader,
         *,
         max_bulk: int,
-        secure: bool,
+        user: User,
+        authenticated: bool,
         clock: Clock,
     ) -> None:
         self._monotonic = clock.monotonic
@@ -143,13 +144,14 @@ class Connection:
             local_address=f"{sock.getsockname()}:0" if unix else _address(sock.getsockname()),
             fd=self.fd,
             unix=unix,
-            authenticated=not secure,
+            authenticated=authenticated,
+            user=user,
             now=clock.monotonic(),
         )
         self.parser = RequestParser(
             fast,
             max_bulk=max_bulk,
-            authenticated=not secure,
+            authenticated=authenticated,
             long_values=REGISTRY.long_value,
         )
         self.busy = False

@@ -35,7 +35,7 @@ class ConnectionTable(dict[int, Connection]):
 
     def open(self, sock: socket.socket, home: Home, fast: FastReader) -> None:
         """Make a connection of a connected socket."""
-        config = self._services.config
+        config, acl = self._services.config, self._services.acl
         sock.setblocking(False)
         try:
             connection = Connection(
@@ -43,7 +43,8 @@ class ConnectionTable(dict[int, Connection]):
                 home,
                 fast,
                 max_bulk=config.proto_max_bulk_len,
-                secure=bool(config.requirepass),
+                user=acl.default,
+                authenticated=acl.is_open,
                 clock=self._services.clock,
             )
         except OSError:  # the client has gone already

@@ -162,7 +162,7 @@ class Executor:
             command is not None
             and command.reads_only
             and not batch.is_viewed
-            and connection.session.plain
+            and (connection.session.plain or connection.session.screened)
             and not self.services.global_gates.one_by_one
         )
 

@@ -114,7 +114,7 @@ class Waiting:
         if connection.wait is None:
             connection.wait = wait
             self._parking.park(connection, wait.deadline)
-        connection.parser.authenticated = self._services.admits(connection.session)
+        connection.parser.authenticated = self._services.acl.admits(connection.session)
 
     def unblock(self, connection: Connection) -> None:
         """The request that waited is answered."""
@@ -127,7 +127,7 @@ class Waiting:
     def go_on(self, connection: Connection) -> None:
         """An idle connection's next step: its waiting requests, its end, or nothing."""
         session = connection.session
-        connection.parser.authenticated = self._services.admits(session)
+        connection.parser.authenticated = self._services.acl.admits(session)
         if session.closing:
             connection.waiting = []
             connection.finished = True

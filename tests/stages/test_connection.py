@@ -10,6 +10,7 @@ import pytest
 from tendis_py.pieces import Pieces
 from tendis_py.resp.requests import FastReader
 from tendis_py.services.clock import REAL_CLOCK
+from tendis_py.session import UNRESTRICTED
 from tendis_py.stages.connection import SEND_BYTES, Connection
 from tests.support.resp import SECONDS
 
@@ -32,7 +33,13 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * SEND_BYTES)
         theirs.settimeout(SECONDS)
         connection = Connection(
-            ours, Nowhere(), FastReader(), max_bulk=1 << 29, secure=False, clock=REAL_CLOCK
+            ours,
+            Nowhere(),
+            FastReader(),
+            max_bulk=1 << 29,
+            user=UNRESTRICTED,
+            authenticated=True,
+            clock=REAL_CLOCK,
         )
         yield connection, theirs
 
