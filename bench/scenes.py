@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench import wire
+from bench import sink, wire
 from bench.collections import Client
 from bench.wire import command
 
@@ -26,6 +26,7 @@ _LEAST_LEAD_MS = 500
 _POLL_SECONDS = 0.01
 _UNREAD_SECONDS = 3.0
 _QUIET_SECONDS = 1.0
+_SCRIPT_SECONDS = 2.0
 _HEAD_START = 0.02
 """Seconds that a slow command gets before another client comes."""
 
@@ -133,6 +134,9 @@ FIXTURES: Mapping[str, Callable[[Size], Requests]] = {
     "set": lambda size: (command(b"SADD", b"set", *part) for part in _parts(_elements(size))),
     "zset": lambda size: (
         command(b"ZADD", b"zset", *part) for part in _parts(_scored(size), 2 * _CHUNK)
+    ),
+    "hash": lambda size: (
+        command(b"HSET", b"hash", *part) for part in _parts(_scored(size), 2 * _CHUNK)
     ),
     "list": lambda size: (command(b"RPUSH", b"list", *part) for part in _parts(_shuffled(size))),
 }
@@ -373,6 +377,44 @@ def _beside_a_slow_pipeline(*arguments: bytes) -> Callable[[Size], Act]:
     return prepare
 
 
+def _restore(size: Size) -> Act:
+    """What DUMP has answered."""
+
+    def act(port: int) -> float:
+        with Client(port) as client:
+            began = time.perf_counter()
+            payload = client.call(b"DUMP", b"hash")
+            client.call(b"RESTORE", b"result", b"0", payload)
+            return time.perf_counter() - began
+
+    return act
+
+
+def _migrate(size: Size) -> Act:
+    patience = b"%d" % round(1000 * wire.TIMEOUT)
+
+    def act(port: int) -> float:
+        with sink.listening() as other, Client(port) as client:
+            began = time.perf_counter()
+            client.call(b"MIGRATE", wire.HOST.encode(), b"%d" % other, b"result", b"0", patience)
+            return time.perf_counter() - began
+
+    return act
+
+
+def _looping(body: str) -> Callable[[Size], Act]:
+    """A script on a key of its own that does `body` for two seconds: less than the five after which
+    redis-server answers BUSY instead of nothing."""
+
+    def script(size: Size) -> bytes:
+        return b"local began = os.clock() while os.clock() - began < %f do %b end" % (
+            _SCRIPT_SECONDS * size.share,
+            body.encode(),
+        )
+
+    return _asks(lambda size: command(b"EVAL", script(size), b"1", b"of-a-script"))
+
+
 def _all_again(size: Size) -> Requests:
     """Load again what FLUSHALL has taken."""
     return map(wire.set_command, range(size.keys))
@@ -485,6 +527,20 @@ SCENES = (
             ("COPY zset result", "zset"),
         )
     ),
+    Scene(
+        "dump-restore",
+        "DUMP of 1,000,000 fields, and RESTORE of that",
+        _restore,
+        cleanup=_gone(b"result"),
+        fixtures=("hash",),
+    ),
+    Scene(
+        "migrate",
+        "MIGRATE of 1,000,000 fields",
+        _migrate,
+        lambda size: [command(b"COPY", b"hash", b"result")],
+        fixtures=("hash",),
+    ),
     Scene("sort", "SORT of 1,000,000 elements", _one(b"SORT", b"list"), fixtures=("list",)),
     # Large strings
     Scene(
@@ -575,6 +631,12 @@ SCENES = (
         _asks(
             lambda size: command(b"SCAN", b"0", b"MATCH", b"a*" + b"b?" * size(50_000)),
         ),
+    ),
+    Scene("script", "a script that loops for two seconds", _looping("")),
+    Scene(
+        "script-pcall",
+        "a script that loops for two seconds within pcall",
+        _looping("pcall(function() for i = 1, 1000 do end end)"),
     ),
     # Whole databases, while a pipeline waits behind its own slow command
     Scene(

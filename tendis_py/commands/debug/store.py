@@ -16,6 +16,7 @@ from tendis_py.errors import (
     StorageError,
 )
 from tendis_py.log import NOTICE
+from tendis_py.pieces import BLOCK_BYTES, Pieces, Text
 from tendis_py.resp.replies import OK, Reply
 from tendis_py.types.string import values as strings
 
@@ -103,13 +104,24 @@ def debug_populate(ctx: Context, args: list[bytes]) -> Reply:
         db.load(keys)
         for key, number in zip(keys, numbers, strict=True):
             if db.peek(key) is None:
-                value = b"value:%d" % number
-                strings.put(db, key, value[:size].ljust(size, b"\0") if size else value)
+                strings.put(db, key, _value(number, size))
         tx.pace.rest(_KEYS_AT_ONCE)
         if not ctx.nested:
             tx.end_unit()
             tx.settle()
     return OK
+
+
+def _value(number: int, size: int) -> Text:
+    """Of ``size`` bytes, if that is not 0; in pieces where it is long."""
+    value = b"value:%d" % number
+    if not size:
+        return value
+    if size <= BLOCK_BYTES:
+        return value[:size].ljust(size, b"\0")
+    whole, rest = divmod(size, BLOCK_BYTES)
+    zeros = bytes(BLOCK_BYTES)
+    return Pieces([value.ljust(BLOCK_BYTES, b"\0"), *[zeros] * (whole - 1), zeros[:rest]])
 
 
 def _slice_of(size: int) -> int:
