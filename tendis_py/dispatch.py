@@ -38,7 +38,7 @@ from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import Pieces
 from tendis_py.resp.replies import QUEUED, Payload, Reply
 from tendis_py.resp.requests import Request, request_bytes
-from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
+from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, Trial, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters, Named
 from tendis_py.services.global_gates import ALL_CLOSED
@@ -56,9 +56,6 @@ T = TypeVar("T")
 
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
-
-Counted = tuple[Session, Command, Request, int, int, int]
-"""The arguments of ``Dispatcher._count``."""
 
 _table = REGISTRY.table
 _name_of = itemgetter(0)
@@ -94,6 +91,7 @@ class Dispatcher:
         self.context = Context(
             tx,
             services,
+            counters,
             self.call,
             self._run_unit,
             self._run_script,
@@ -118,7 +116,7 @@ class Dispatcher:
         self._note_ran = self.ran.append
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
-        self._trial: list[Callable[[], None] | Counted] | None = None
+        self._trial: Trial | None = None
         """How to count what has run of a unit that may have to be begun again."""
         self._notes_keys = False
         """Whether HOTKEYS is told of each command."""

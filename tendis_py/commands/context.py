@@ -25,6 +25,7 @@ from tendis_py.storage.transaction import Transaction
 if TYPE_CHECKING:
     from tendis_py.commands.registry import Command
     from tendis_py.services import Services
+    from tendis_py.services.counters import Counters
     from tendis_py.session import Session
 
 
@@ -56,6 +57,7 @@ class Context:
         "caller",
         "claim",
         "client",
+        "counters",
         "db",
         "function_caller",
         "later",
@@ -82,6 +84,7 @@ class Context:
         self,
         tx: Transaction,
         services: Services,
+        counters: Counters,
         call: Call,
         run_unit: RunUnit,
         run_script: RunScript,
@@ -91,6 +94,7 @@ class Context:
     ) -> None:
         self.tx = tx
         self.services = services
+        self.counters = counters
         self.call = call
         self.run_unit = run_unit
         self.run_script = run_script

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from tendis_py.errors import ReplyError
+from tendis_py.numbers import format_double
 from tendis_py.pieces import Pieces
 from tendis_py.resp.replies import (
     OK,
@@ -27,7 +28,6 @@ from tendis_py.resp.replies import (
     SetStream,
     Stream,
     Verbatim,
-    format_double,
 )
 
 STATUS, ERROR, ENDING, PARTS = 1, 2, 3, 4
@@ -158,8 +158,7 @@ def _of(
         inner[kind] = elements
     inner[Stream] = lambda stream: whole(stream.values)
     if protocol == 2:
-        for kind in (set, frozenset, OrderedSet, Pairs):
-            inner[kind] = whole
+        inner[set] = inner[frozenset] = inner[OrderedSet] = inner[Pairs] = whole
         inner[SetStream] = inner[Stream]
         inner[dict] = lambda value: whole(part for pair in value.items() for part in pair)
         inner[PairStream] = lambda stream: whole(part for pair in stream.pairs for part in pair)

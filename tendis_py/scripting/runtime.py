@@ -20,7 +20,8 @@ from typing import Any, Protocol
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
 from tendis_py.errors import ReplyError
-from tendis_py.resp.replies import Encoded, format_double
+from tendis_py.numbers import format_double
+from tendis_py.resp.replies import Encoded
 from tendis_py.scripting.conversions import AT_ONCE
 from tendis_py.scripting.tail_calls import without_tail_calls
 

@@ -1,9 +1,9 @@
 """Calls of a script that leave it: made ordinary ones, so that an error still knows its line.
 
 ``return redis.call(...)`` is a tail call: Lua has forgotten the caller once it runs, and with it
-the place that an error is to name. In Redis that does no harm, for its ``redis.call`` is a function of
-C's, as all of its libraries' are, and these leave the caller alone. Ours are Lua's. So those tail
-calls that call a field of something are made plain calls, in the code that Lua has compiled; a
+the place that an error is to name. In Redis that does no harm, for its ``redis.call`` is a function
+of C's, as all of its libraries' are, and these leave the caller alone. Ours are Lua's. So those
+tail calls that call a field of something are made plain calls, in the code that Lua has compiled; a
 function that calls itself by its own name may still do so without end.
 
 Knows the layout of Lua 5.1's bytecode, on the machine that has made it.

@@ -32,7 +32,8 @@ from tendis_py.errors import (
     TooLargeError,
 )
 from tendis_py.log import NOTICE, VERBOSE
-from tendis_py.resp.replies import Reply, format_double
+from tendis_py.numbers import format_double
+from tendis_py.resp.replies import Reply
 from tendis_py.resp.requests import Request
 from tendis_py.scripting.conversions import ENDING, ERROR, converters
 from tendis_py.scripting.libraries import Libraries
@@ -282,7 +283,7 @@ class Caller:
         return value
 
     def _reject(self, command: Command | None, message: str) -> Any:
-        self._ctx.tx.counters.reject(command, ReplyError(message).code)
+        self._ctx.counters.reject(command, ReplyError(message).code)
         return message.encode("utf-8", "surrogateescape"), ERROR
 
     def check(self) -> bytes | None:
