@@ -17,7 +17,7 @@ USERS = """
 user default off
 user admin on >{password} ~* &* +@all
 user shop on >{password} ~shop:* &shop:* +@all -@admin -@dangerous
-user reports on >{password} %R~shop:order:* +@read +@connection -@dangerous (~reports:* +@string +@hash)
+user reports on >{password} %R~shop:order:* +@read +@connection -@dangerous (~reports:* +@string)
 user deploy on >{password} resetkeys +acl|setuser +acl|save +acl|whoami +client|setinfo
 """
 """``shop`` works on its own keys; ``reports`` reads orders, and writes its own keys; ``deploy`` may
