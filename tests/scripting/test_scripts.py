@@ -54,7 +54,6 @@ numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.sampled_from(["1/0", "-1/0", "2^53+1", "-0.0"]),
 )
-plain = st.one_of(texts, numbers, st.sampled_from(["true", "false", "nil", "print_ or {}"]))
 
 
 def tables(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -62,10 +61,10 @@ def tables(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     names = st.sampled_from(["ok", "err", "double", "map", "set", "big_number", "x"])
     return st.one_of(
         many.map(lambda items: "{" + ",".join(items) + "}"),
-        st.tuples(names, values).map(lambda pair: "{%s=%s}" % pair),
-        values.map(lambda value: "{map={a=%s}}" % value),
-        values.map(lambda value: "{set={a=%s}}" % value),
-        texts.map(lambda text: '{verbatim_string={format="txt",string=%s}}' % text),
+        st.tuples(names, values).map(lambda pair: f"{{{pair[0]}={pair[1]}}}"),
+        values.map(lambda value: f"{{map={{a={value}}}}}"),
+        values.map(lambda value: f"{{set={{a={value}}}}}"),
+        texts.map(lambda text: f'{{verbatim_string={{format="txt",string={text}}}}}'),
     )
 
 
@@ -186,7 +185,8 @@ def test_nothing_can_be_changed_for_others_and_nothing_of_python_is_there(
 def test_no_error_is_anything_but_a_text_or_a_table(alone: RawClient) -> None:
     script = """
     local f = loadstring('return ' .. ARGV[1])()
-    local values = {1, 'x', true, {}, redis, redis.call, coroutine.create(function() end), cjson.null}
+    local thread = coroutine.create(function() end)
+    local values = {1, 'x', true, {}, redis, redis.call, thread, cjson.null}
     local kinds = {}
     local function note(...)
       local ok, failure = pcall(f, ...)
