@@ -15,7 +15,7 @@ from functools import partial
 from itertools import groupby, repeat
 from operator import itemgetter, length_hint
 from time import perf_counter_ns
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.registry import REGISTRY, Command, Lane
@@ -38,7 +38,7 @@ from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import Pieces
 from tendis_py.resp.replies import QUEUED, Payload, Reply
 from tendis_py.resp.requests import Request, request_bytes
-from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, all_of
+from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, Trial, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters, Named
 from tendis_py.services.global_gates import ALL_CLOSED
@@ -91,6 +91,7 @@ class Dispatcher:
         self.context = Context(
             tx,
             services,
+            counters,
             self.call,
             self._run_unit,
             self._run_script,
@@ -115,9 +116,8 @@ class Dispatcher:
         self._note_ran = self.ran.append
         self.runs = Runs(self.context, counters, self.slow, self._end_unit)
         self._global_gates = services.global_gates
-        self._trial: list[Any] | None = None
-        """How to count what has run of a unit that may have to be begun again: what to call, or the
-        arguments of ``_count``."""
+        self._trial: Trial | None = None
+        """How to count what has run of a unit that may have to be begun again."""
         self._notes_keys = False
         """Whether HOTKEYS is told of each command."""
 
@@ -601,7 +601,7 @@ class Dispatcher:
             context.nested = False
             self._trial = None
         for counted in trial or ():
-            if type(counted) is tuple:
+            if isinstance(counted, tuple):
                 self._count(*counted)
             else:
                 counted()

@@ -42,6 +42,12 @@ Item = tuple[C, list[Request]]
 Share = tuple[Session, list[Request]]
 """One session's part of a run."""
 
+Counted = tuple[Session, "Command", Request, int, int, int]
+"""A command that has run, as ``Dispatcher._count`` is told of it."""
+
+Trial = list[Callable[[], None] | Counted]
+"""How to count what has run of a unit that may have to be begun again."""
+
 Answer = tuple[C, Payload, "list[Request] | None"]
 """What one client gets: encoded replies, and the requests that were not run, if any."""
 
@@ -123,7 +129,7 @@ class Runs:
         command: Command,
         shares: list[Share],
         read: int,
-        trial: list[Any] | None = None,
+        trial: Trial | None = None,
     ) -> list[Payload] | None:
         """As ``take``, as a part of a unit of work that goes on. If that is a ``trial``, how to
         count what has run is added to it."""

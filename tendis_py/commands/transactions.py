@@ -99,7 +99,7 @@ def _run(ctx: Context, requests: list[Request], is_slow: bool) -> list[Payload]:
                 continue
             note(ctx, command, request, denial, IN_MULTI)
             error = no_longer_permitted(denial.reason.value)
-            ctx.tx.counters.refuse(error.code)
+            ctx.counters.reject(None, error.code)
             payloads.append(ctx.session.encoders[ReplyError](error))
     return payloads
 

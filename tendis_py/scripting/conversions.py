@@ -158,8 +158,7 @@ def _of(
         inner[kind] = elements
     inner[Stream] = lambda stream: whole(stream.values)
     if protocol == 2:
-        for other in (set, frozenset, OrderedSet, Pairs):
-            inner[other] = whole
+        inner[set] = inner[frozenset] = inner[OrderedSet] = inner[Pairs] = whole
         inner[SetStream] = inner[Stream]
         inner[dict] = lambda value: whole(part for pair in value.items() for part in pair)
         inner[PairStream] = lambda stream: whole(part for pair in stream.pairs for part in pair)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from hashlib import sha1
 from time import perf_counter_ns
 
+from tendis_py.config.syntax import split_words
 from tendis_py.errors import (
     NOT_BUSY,
+    SHEBANG_ENGINE,
     SHEBANG_INVALID,
     UNKILLABLE,
     ReplyError,
@@ -113,6 +115,11 @@ class Scripts:
             self._use(script)
         return script
 
+    def all(self) -> list[Script]:
+        """All that are kept."""
+        with self._lock:
+            return list(self._by_sha.values())
+
     def of(self, body: bytes) -> Script:
         """The script of that text, which need not be kept. ReplyError as of ``parse``."""
         script = self._by_body.get(body)
@@ -167,6 +174,11 @@ class Scripts:
         with self._lock:
             self._running.remove(running)
 
+    def note_write(self, running: Running) -> None:
+        """It is about to write, unless it is ``killed`` already."""
+        with self._lock:
+            running.has_written = not running.killed
+
     @property
     def running(self) -> list[Running]:
         with self._lock:
@@ -205,7 +217,11 @@ def parse(body: bytes) -> Script:
 
 
 def _flags_of(shebang: bytes) -> frozenset[bytes]:
-    engine, *options = shebang.split() or [b""]
+    try:
+        words = split_words(shebang)
+    except ValueError:
+        raise ReplyError(SHEBANG_ENGINE) from None
+    engine, *options = words
     if engine != b"#!lua":
         raise shebang_engine(engine)
     flags: set[bytes] = set()

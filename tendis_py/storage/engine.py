@@ -387,7 +387,8 @@ class Engine:
         self.write_batch(build)
 
     def new_batch(self) -> tuple[WriteBatch, list[Any]]:
-        """An empty batch and the handles of COLUMN_FAMILIES and SETTINGS, for a caller on the hot path."""
+        """An empty batch and the handles of COLUMN_FAMILIES and SETTINGS, for a caller on the hot
+        path."""
         return WriteBatch(raw_mode=True), self._handles
 
     def write_batch(self, build: Callable[[], WriteBatch], *, may_wait: bool = True) -> None:

@@ -28,7 +28,14 @@ from tendis_py.storage.counters import KeyspaceCounters
 from tendis_py.storage.database import Database
 from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import GARBAGE, META, ROWS, SETTINGS
-from tendis_py.storage.journal import MOST_ROWS, SLICE_BYTES, SLICE_ROWS, DeletedRange, Journal, short_writes
+from tendis_py.storage.journal import (
+    MOST_ROWS,
+    SLICE_BYTES,
+    SLICE_ROWS,
+    DeletedRange,
+    Journal,
+    short_writes,
+)
 from tendis_py.storage.key_rows import MISSING
 from tendis_py.storage.keyspace import Counts, Keyspace
 from tendis_py.storage.order import OrderIndex
