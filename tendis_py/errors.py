@@ -240,6 +240,9 @@ FAILOVER_TIMEOUT = "ERR FAILOVER timeout must be greater than 0"
 INVALID_MASTER_PORT = "ERR Invalid master port"
 NO_REPLICATION = "ERR This server can't become a replica: it has no replication"
 NO_REPLICAS = "ERR This server can't have replicas: it has no replication"
+NO_REPLICAS_YET = "NOMASTERLINK This server can't have replicas: it has no replication"
+"""To a server that would be one. After an error of another code it tries again at once, hundreds of
+times a second; after this one, once a second."""
 MIGRATE_KEY_AND_KEYS = (
     "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
 )
@@ -576,12 +579,16 @@ def no_permission(user: bytes, command: str) -> ReplyError:
     )
 
 
+def acl_failure_in_script(error: ReplyError) -> ReplyError:
+    return ReplyError(f"ERR ACL failure in script: {str(error).removeprefix('NOPERM ')}")
+
+
 def no_longer_permitted(reason: str) -> ReplyError:
     """Of a request within EXEC that was permitted when it was queued."""
     what = {
         "command": "no permission to execute the command or subcommand",
         "key": "no permission to touch the specified keys",
-        "channel": "no permission to access one of the channels used as argument to the command",
+        "channel": "no permission to access one of the channels used as arguments",
     }[reason]
     return ReplyError(
         "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "

@@ -115,6 +115,11 @@ class Scripts:
             self._use(script)
         return script
 
+    def all(self) -> list[Script]:
+        """All that are kept."""
+        with self._lock:
+            return list(self._by_sha.values())
+
     def of(self, body: bytes) -> Script:
         """The script of that text, which need not be kept. ReplyError as of ``parse``."""
         script = self._by_body.get(body)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tendis_py import REDIS_VERSION
 from tendis_py.commands.context import Context, Outcome, Rejections
+from tendis_py.commands.permission import IN_SCRIPT, check, denied
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     BUSY_SCRIPT,
@@ -102,6 +103,8 @@ class Caller:
         self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
         """Commands by the names that scripts have for them: where their only key stands, or 0,
         whether they write, and of how many arguments they are."""
+        self._quick = self._plain
+        """That, unless the caller's user may not do all: each command is looked at then."""
         self._renew()
         self._scripts.runtimes.append((self.makes is not Runtime, lambda: self.runtime.memory))
 
@@ -163,6 +166,7 @@ class Caller:
         ctx, name = self._ctx, self._name
         caller, own = ctx.session, self.session
         own.id, own.user, own.database = caller.id, caller.user, caller.database
+        self._quick = self._plain if own.user.permits is None else {}
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
         own.protocol, own.encoders = 2, self._converters[2]
@@ -198,7 +202,7 @@ class Caller:
         """The hot path of scripts. What is not quite ordinary goes through ``_call``, which does
         the same for all."""
         try:
-            plain = self._plain.get(arguments[0]) if arguments else None
+            plain = self._quick.get(arguments[0]) if arguments else None
             if plain is None or self._running is not None:
                 return self._call(list(arguments))
             command, key_at, writes, low, high = plain
@@ -253,9 +257,10 @@ class Caller:
         ctx = self._ctx
         if "noscript" in command.flags:
             return self._reject(command, SCRIPT_NOT_ALLOWED)
-        refusal = _refusal(ctx, command, request)
-        if refusal:
-            return self._reject(command, refusal)
+        if ctx.session.user.permits is not None:
+            error = check(ctx, command, request, IN_SCRIPT)
+            if error is not None:
+                return self._reject(command, str(error))
         if command.may_write:
             if self._only_reads:
                 return self._reject(command, READ_ONLY_SCRIPT)
@@ -330,7 +335,7 @@ class Caller:
         command = REGISTRY.find(request)
         if command is None:
             return SCRIPT_UNKNOWN_CHECKED.encode(), ERROR
-        return not _refusal(self._ctx, command, request)
+        return denied(self._ctx, command, request) is None
 
     def _claim_room(self, size: int) -> None:
         if not self.runtime.has_room(size):
@@ -350,11 +355,6 @@ def _is_plain(command: Command) -> bool:
 
 def _nothing() -> None:
     raise AssertionError("no script runs yet")
-
-
-def _refusal(ctx: Context, command: Command, request: Request) -> str:
-    """Why the caller's user may not run a command, if so."""
-    return ""
 
 
 def _failure(text: str, error: FailedError, name: bytes) -> ReplyError:
