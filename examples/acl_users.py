@@ -17,8 +17,8 @@ USERS = """
 user default off
 user admin on >{password} ~* &* +@all
 user shop on >{password} ~shop:* &shop:* +@all -@admin -@dangerous
-user reports on >{password} %R~shop:order:* +@read +@connection (~reports:* +@string +@hash)
-user deploy on >{password} +acl|setuser +acl|save +acl|whoami +client|setinfo
+user reports on >{password} %R~shop:order:* +@read +@connection -@dangerous (~reports:* +@string)
+user deploy on >{password} resetkeys +acl|setuser +acl|save +acl|whoami +client|setinfo
 """
 """``shop`` works on its own keys; ``reports`` reads orders, and writes its own keys; ``deploy`` may
 change users, and see no data."""
