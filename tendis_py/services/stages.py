@@ -39,7 +39,7 @@ PART_OF_EXECUTE = "engine"
 """The one that lies within another stage."""
 
 LANES = ("fast", "slow", "control")
-POOLS = ("reactor", "executor", "slow")
+POOLS = ("reactor", "executor", "slow", "apart")
 BACKGROUND = "background"
 """Lane and pool of what no request waits for."""
 
