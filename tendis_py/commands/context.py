@@ -32,9 +32,12 @@ RunUnit = Callable[[list[Request]], list[Payload]]
 """Requests that are one unit of work with the running command → their encoded replies, of which
 one payload may hold several."""
 
-Outcome = tuple[Reply, bool, int]
-"""Of a script: its reply, whether that is an error which is counted already, and how many commands
-it has run."""
+Rejections = dict[tuple["Command | None", str], int]
+"""Command and code of an error → how many requests were refused with it."""
+
+Outcome = tuple[Reply, bool, int, Rejections]
+"""Of a script: its reply, whether that is an error which is counted already, how many commands it
+has run, and those that were refused."""
 
 RunScript = Callable[[Request, Callable[[bool], Outcome]], Reply]
 """Request, work → its reply: work is told whether it runs where others wait for it."""

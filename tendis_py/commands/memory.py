@@ -11,6 +11,7 @@ from tendis_py.commands.registry import Keys, Lane, command, container
 from tendis_py.errors import syntax_error
 from tendis_py.resp.replies import OK, Reply, Verbatim
 from tendis_py.services import Services
+from tendis_py.services.functions import committed
 from tendis_py.services.process import allocated, release_free_memory, resident_memory
 from tendis_py.types import keys
 from tendis_py.types.big_keys import big_keys
@@ -107,9 +108,9 @@ def memory_bigkeys(ctx: Context, args: list[bytes]) -> Reply:
 def memory_stats(ctx: Context, args: list[bytes]) -> Reply:
     """Returns details about memory usage.
 
-    All of Redis' names are there; what does not exist here (replicas, scripts, hash tables) takes
-    nothing.
+    All of Redis' names are there; what does not exist here (replicas, hash tables) takes nothing.
     """
+    scripts = ctx.services.scripts
     use = ctx.services.memory.use()
     sizes = [ctx.services.keyspace.size(at).keys for at in range(ctx.services.config.databases)]
     key_count = sum(sizes)
@@ -123,8 +124,8 @@ def memory_stats(ctx: Context, args: list[bytes]) -> Reply:
         "clients.normal": use.clients,
         "cluster.links": 0,
         "aof.buffer": 0,
-        "lua.caches": 0,
-        "functions.caches": 0,
+        "lua.caches": scripts.bytes,
+        "functions.caches": committed(ctx.services.keyspace).bytes,
         "script.VMs": 0,
     }
     for index, size in enumerate(sizes):

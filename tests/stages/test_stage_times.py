@@ -122,15 +122,13 @@ def test_what_waits_in_the_socket_is_seen(server: Server, client: RawClient) -> 
 
 
 def test_what_its_own_client_holds_up_is_pending(server: Server, client: RawClient) -> None:
-    slow_queue = server.slow_queue
-    assert slow_queue is not None
     client.request("DEBUG", "SLEEP", "0.3")
-    wait_until(lambda: slow_queue.statistics().active == 1, "the client sleeps")
+    wait_until(lambda: any(look() for look in list(server.services.under_way)), "the client sleeps")
     client.request("PING")
     client.reply()
     assert client.reply() == b"+PONG\r\n"
     assert calls(server, "pending") == 1
-    assert calls(server, "execute", "slow", "slow") == 1
+    assert calls(server, "execute", "slow", "apart") == 1
     assert longest(server, "execute") > 300 * MS
 
 

@@ -15,6 +15,7 @@ from tendis_py.config import parse_memory
 from tendis_py.errors import (
     CLUSTER_MODE_ONLY,
     NO_CLIENT_EVICTION,
+    NO_SCRIPT,
     NO_SECRET,
     PACKED_THRESHOLD,
     ReplyError,
@@ -67,9 +68,37 @@ def debug_set_skip_checksum_validation(ctx: Context, args: list[bytes]) -> Reply
     return OK
 
 
+@form(
+    "SCRIPT <LIST|<sha>>",
+    help="Write SHA and content of all scripts or of a specific script with its SHA\n"
+    "to the server log.",
+)
+def debug_script(ctx: Context, args: list[bytes]) -> Reply:
+    scripts = ctx.services.scripts
+    if args[2].lower() == b"list":
+        wanted = scripts.all()
+    elif len(args[2]) != _SHA_LENGTH:
+        raise wrong_subcommand("debug", args[1])
+    else:
+        found = scripts.find(args[2])
+        if found is None:
+            raise ReplyError(NO_SCRIPT)
+        wanted = [found]
+    for script in wanted:
+        log.warning("SCRIPT SHA: %s\n%s", script.sha.decode(), _shown(script.body))
+    return OK
+
+
+_SHA_LENGTH = 40
+
+
+def _shown(text: bytes) -> str:
+    return text.decode("utf-8", "backslashreplace")
+
+
 @form("LOG <message>", help="Write <message> to the server log.")
 def debug_log(ctx: Context, args: list[bytes]) -> Reply:
-    log.warning("DEBUG LOG: %s", args[2].decode("utf-8", "backslashreplace"))
+    log.warning("DEBUG LOG: %s", _shown(args[2]))
     return OK
 
 

@@ -69,12 +69,14 @@ def _nodes(ctx: Context, row: Row) -> str:
     assert isinstance(row, CollectionRow)
     assert isinstance(row.value, Span)
     limit = ctx.db.limits.list_max_listpack_size
-    size = row.value.size
+    size = row.value.size or _length(ctx, row)
+    [depth] = ctx.services.config.get([b"list-compress-depth"]).values()
+    compressed = int(depth != b"0")
     full, most = (row.count, limit) if limit > 0 else (size, _NODE_BYTES[-limit - 1])
     nodes = max(1, -(-full // most))
     return (
         f" ql_nodes:{nodes} ql_avg_node:{row.count / nodes:.2f} ql_listpack_max:{limit} "
-        f"ql_compressed:0 ql_uncompressed_size:{size}"
+        f"ql_compressed:{compressed} ql_uncompressed_size:{size}"
     )
 
 
@@ -102,7 +104,7 @@ def debug_sdslen(ctx: Context, args: list[bytes]) -> Reply:
 )
 def debug_listpack(ctx: Context, args: list[bytes]) -> Reply:
     """Redis prints it on its standard output, where our log goes, too, unless it has a file."""
-    _log_elements(ctx, args[2], "listpack", NOT_LISTPACK)
+    _log_elements(ctx, args[2], ("listpack", "listpackex"), NOT_LISTPACK)
     return "Listpack structure printed on stdout"
 
 
@@ -112,13 +114,14 @@ def debug_listpack(ctx: Context, args: list[bytes]) -> Reply:
     help="Write to the server log how many elements the quicklist of <key> has.",
 )
 def debug_quicklist(ctx: Context, args: list[bytes]) -> Reply:
-    _log_elements(ctx, args[2], "quicklist", NOT_QUICKLIST)
+    _log_elements(ctx, args[2], ("quicklist",), NOT_QUICKLIST)
     return "Quicklist structure printed on stdout"
 
 
-def _log_elements(ctx: Context, key: bytes, kept: str, otherwise: str) -> None:
+def _log_elements(ctx: Context, key: bytes, wanted: tuple[str, ...], otherwise: str) -> None:
     row = _row(ctx, key)
-    if encoding(key, row) != kept:
+    kept = encoding(key, row)
+    if kept not in wanted:
         raise ReplyError(otherwise)
     assert isinstance(row, CollectionRow)
     log.warning("DEBUG: %s of %d elements", kept, row.count)
