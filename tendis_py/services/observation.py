@@ -32,8 +32,8 @@ class Durations:
 class StageFigures:
     """One stage (``services.stages`` has what each is) of requests of one ``lane`` (``fast``,
     ``slow``, ``control``), in the threads of one ``pool`` (``reactor``, ``executor``, ``slow``,
-    ``apart``); both are ``background`` for what no request waits for. ``count`` is of requests, each
-    of which spends all the time there that its batch does. ``recent``: window in seconds →
+    ``apart``); both are ``background`` for what no request waits for. ``count`` is of requests,
+    each of which spends all the time there that its batch does. ``recent``: window in seconds →
     durations."""
 
     stage: str
