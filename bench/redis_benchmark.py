@@ -8,20 +8,33 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha1
 
 from bench.servers import Server
 from bench.wire import HOST, VALUE_SIZE
 
 KEYS = 100_000
 
-_TESTS = {"PING": ("-t", "ping_mbulk")}
+SCRIPT = (
+    b"local before = redis.call('GET', KEYS[1]) redis.call('SET', KEYS[1], ARGV[1]) return before"
+)
+USER, PASSWORD = "alice", "secret"
+
+_TESTS = {
+    "PING": ("-t", "ping_mbulk"),
+    "GET_AS_USER": ("--user", USER, "-a", PASSWORD, "-t", "get"),
+}
+_ON_A_KEY = ("1", "key:__rand_int__", "x" * VALUE_SIZE)
 _COMMANDS = {
+    "EVALSHA": ("EVALSHA", sha1(SCRIPT, usedforsecurity=False).hexdigest(), *_ON_A_KEY),
+    "FCALL": ("FCALL", "swap", *_ON_A_KEY),
     "XADD": ("XADD", "mystream", "*", "field", "x" * VALUE_SIZE),
     "LRANGE_100": ("LRANGE", "mylist", "0", "99"),
     "LRANGE_600": ("LRANGE", "mylist", "0", "599"),
 }
 """What redis-benchmark has no test for, or one that also measures something else: before an LRANGE
-of its own it pushes as many elements, and the server's CPU time would be that of both."""
+of its own it pushes as many elements, and the server's CPU time would be that of both. The script
+and the function, and the user above, are there already."""
 
 _RUN_SECONDS = 120.0
 _CALIBRATION_LIMIT = 500_000

@@ -20,10 +20,12 @@ from bench import (
     isolation,
     latency_client,
     memory,
+    redis_benchmark,
     redis_defaults,
     report,
     revisions,
     scenes,
+    scripting,
     servers,
     sessions,
     wire,
@@ -471,6 +473,31 @@ def test_results_do_not_name_the_machine(
         assert socket.gethostname() not in text
         assert str(Path.home()) not in text
         assert str(ROOT) not in text
+
+
+def test_scripts_are_judged_beside_redis_and_a_user_beside_the_default_one() -> None:
+    def rounds(*rates: tuple[float, float]) -> compare.Rounds:
+        own, theirs = zip(*rates, strict=True)
+        return {
+            name: [Measurement(rate, 1.0, 1.0, 1.0, 1.0) for rate in found]
+            for name, found in (("tendis", own), (REDIS, theirs))
+        }
+
+    results = {
+        Cell("EVALSHA", 50, 1): rounds((30.0, 100.0), (50.0, 100.0), (45.0, 100.0)),
+        Cell("FCALL", 50, 16): rounds((10.0, 100.0)),
+        Cell("GET", 50, 1): rounds((100.0, 400.0), (200.0, 400.0)),
+        Cell("GET_AS_USER", 50, 1): rounds((80.0, 400.0), (190.0, 400.0)),
+    }
+    judged = [(goal.limit, goal.value, goal.verdict) for goal in scripting.goals(results, "tendis")]
+    assert judged == [(0.4, 0.45, "pass"), (0.2, 0.1, "FAIL"), (0.9, 0.875, "FAIL")]
+
+
+def test_scripts_and_users_are_measured() -> None:
+    with servers.running(REDIS) as server:
+        scripting.prepare(server)
+        for test in (*scripting.TESTS, scripting.AS_USER):
+            assert redis_benchmark.run(server, Cell(test, 2, 2), 100).rps > 0
 
 
 def test_a_session_scene_is_judged_by_the_median_of_its_rounds() -> None:

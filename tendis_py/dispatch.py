@@ -17,7 +17,7 @@ from operator import itemgetter, length_hint
 from time import perf_counter_ns
 from typing import TypeVar
 
-from tendis_py.commands.context import Context, Outcome
+from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     INTERNAL,
@@ -560,16 +560,19 @@ class Dispatcher:
             self._need_slow_lane()  # what they have seen is not taken back
             monitors.show(self.context.session, request)
         nested = self.context.nested
-        reply, is_told, calls = work(self.defers) if nested else self._within(work)
-        trial = self._trial
-        if trial is None:
-            self._count_script(request, reply, is_told, calls)
+        outcome = work(self.defers) if nested else self._within(work)
+        if self._trial is None:
+            self._count_script(request, *outcome)
         else:
-            trial.append(partial(self._count_script, request, reply, is_told, calls))
-        return reply
+            self._trial.append(partial(self._count_script, request, *outcome))
+        return outcome[0]
 
-    def _count_script(self, request: Request, reply: Reply, is_told: bool, calls: int) -> None:
+    def _count_script(
+        self, request: Request, reply: Reply, is_told: bool, calls: int, rejections: Rejections
+    ) -> None:
         self._aside -= calls
+        for (refused, code), times in rejections.items():
+            self.counters.reject(refused, code, times)
         if isinstance(reply, ReplyError):
             command = REGISTRY.find(request)
             assert command is not None
@@ -598,10 +601,10 @@ class Dispatcher:
             context.nested = False
             self._trial = None
         for counted in trial or ():
-            if type(counted) is tuple:
+            if isinstance(counted, tuple):
                 self._count(*counted)
             else:
-                counted()  # type: ignore[operator]
+                counted()
         return value
 
     def _take_within(

@@ -240,6 +240,9 @@ FAILOVER_TIMEOUT = "ERR FAILOVER timeout must be greater than 0"
 INVALID_MASTER_PORT = "ERR Invalid master port"
 NO_REPLICATION = "ERR This server can't become a replica: it has no replication"
 NO_REPLICAS = "ERR This server can't have replicas: it has no replication"
+NO_REPLICAS_YET = "NOMASTERLINK This server can't have replicas: it has no replication"
+"""To a server that would be one. After an error of another code it tries again at once, hundreds of
+times a second; after this one, once a second."""
 MIGRATE_KEY_AND_KEYS = (
     "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
 )
@@ -385,8 +388,10 @@ LIBRARY_NAME = (
     "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least "
     "one character long"
 )
+LIBRARY_TOO_LONG = "ERR The code of a library may be 4 MB long"
 LIBRARY_NOT_FOUND = "ERR Library not found"
 LIBRARY_TIMEOUT = "ERR FUNCTION LOAD timeout"
+LIBRARIES_KILLED = "ERR Killed by user with FUNCTION KILL"
 LIBRARY_EMPTY = "ERR No functions registered"
 LIBRARY_NAME_MISSING = "ERR library name argument was not given"
 FUNCTION_NOT_FOUND = "ERR Function not found"
@@ -422,6 +427,7 @@ SCRIPT_ARGUMENTS = "ERR Lua redis lib command arguments must be strings or integ
 SCRIPT_UNKNOWN_CHECKED = "ERR Invalid command passed to redis.acl_check_cmd()"
 READ_ONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts."
 SCRIPT_MAY_WRITE = "ERR Can not execute a script with write flag using *_ro command."
+SHEBANG_ENGINE = "ERR Invalid engine in script shebang"
 SHEBANG_INVALID = "ERR Invalid script shebang"
 LIBRARY_HEADER_MISSING = "ERR Missing library metadata"
 LIBRARY_HEADER_INVALID = "ERR Invalid library metadata"
@@ -573,12 +579,16 @@ def no_permission(user: bytes, command: str) -> ReplyError:
     )
 
 
+def acl_failure_in_script(error: ReplyError) -> ReplyError:
+    return ReplyError(f"ERR ACL failure in script: {str(error).removeprefix('NOPERM ')}")
+
+
 def no_longer_permitted(reason: str) -> ReplyError:
     """Of a request within EXEC that was permitted when it was queued."""
     what = {
         "command": "no permission to execute the command or subcommand",
         "key": "no permission to touch the specified keys",
-        "channel": "no permission to access one of the channels used as argument to the command",
+        "channel": "no permission to access one of the channels used as arguments",
     }[reason]
     return ReplyError(
         "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "

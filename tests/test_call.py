@@ -92,7 +92,7 @@ def run(thread: Thread, requests: list[Request]) -> tuple[bytes, int]:
 @example([[[b"SET", b"k", b"1"], [b"INCR", b"k"], [b"INCR", b"list"], [b"GET"]]])
 @example([[[b"HELLO", b"3"], [b"HGETALL", b"h"], [b"RESET"], [b"HGETALL", b"h"]]])
 @example([[[b"QUIT"], [b"SET", b"k", b"1"]]])
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_they_are_twins(turns: list[list[Request]]) -> None:
     with threads() as (plain, called):
         for requests in turns:

@@ -46,6 +46,7 @@ OURS = {
     "work-queue-max-requests",
     "work-queue-max-bytes",
     "work-queue-handoff",
+    "lua-memory-limit",
 }
 LISTENING = {"bind", "port", "requirepass"}  # would cut us off
 COMPARED = sorted(

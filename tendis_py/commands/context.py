@@ -15,7 +15,6 @@ from tendis_py.pieces import Pieces
 from tendis_py.resp.messages import Message
 from tendis_py.resp.replies import NULL_ARRAY, Payload, Reply
 from tendis_py.resp.requests import Request
-from tendis_py.services.counters import Counters
 from tendis_py.services.pushes import deliver
 from tendis_py.services.waiters import Wait
 from tendis_py.storage.database import Database
@@ -33,9 +32,12 @@ RunUnit = Callable[[list[Request]], list[Payload]]
 """Requests that are one unit of work with the running command → their encoded replies, of which
 one payload may hold several."""
 
-Outcome = tuple[Reply, bool, int]
-"""Of a script: its reply, whether that is an error which is counted already, and how many commands
-it has run."""
+Rejections = dict[tuple["Command | None", str], int]
+"""Command and code of an error → how many requests were refused with it."""
+
+Outcome = tuple[Reply, bool, int, Rejections]
+"""Of a script: its reply, whether that is an error which is counted already, how many commands it
+has run, and those that were refused."""
 
 RunScript = Callable[[Request, Callable[[bool], Outcome]], Reply]
 """Request, work → its reply: work is told whether it runs where others wait for it."""
@@ -199,10 +201,9 @@ class Context:
     def failed(self, request: Request, error: ReplyError) -> ReplyError:
         """``error`` as the reply to ``request``, the running one, which has failed in part only:
         what it has written stays, as it would not if this were raised."""
-        command, counters = REGISTRY.find(request), self.tx.counters
+        command = REGISTRY.find(request)
         assert command is not None
-        assert isinstance(counters, Counters)
-        counters.fail(command, error.code)
+        self.counters.fail(command, error.code)
         return error
 
     def publish(self, channel: bytes, text: bytes | Pieces) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tendis_py.commands.client_line import client_line
 from tendis_py.commands.context import Context
 from tendis_py.commands.registry import Command
-from tendis_py.errors import NO_PERMISSION, ReplyError, no_permission
+from tendis_py.errors import NO_PERMISSION, ReplyError, acl_failure_in_script, no_permission
 from tendis_py.resp.requests import Request
 from tendis_py.services.acl.permits import Denial, Reason
 
@@ -24,7 +24,8 @@ def check(ctx: Context, command: Command, request: Request, context: str) -> Rep
     if denial is None:
         return None
     note(ctx, command, request, denial, context)
-    return refusal(ctx.session.user.name, command, denial)
+    error = refusal(ctx.session.user.name, command, denial)
+    return acl_failure_in_script(error) if context == IN_SCRIPT else error
 
 
 def denied(ctx: Context, command: Command, request: Request) -> Denial | None:
@@ -71,5 +72,5 @@ def _log(
     ctx: Context, reason: Reason, context: str, thing: bytes, name: bytes, command: str
 ) -> None:
     services = ctx.services
-    client = client_line(ctx.session, command, services.clock.monotonic()).removesuffix(b"\n")
+    client = client_line(ctx.client, command, services.clock.monotonic()).removesuffix(b"\n")
     services.acl.log.add(reason, context, thing, name, client)

@@ -55,8 +55,11 @@ def _in_config(request: Request) -> Iterable[int]:
                 yield at + 1
 
 
+_ABOUT_USERS = frozenset((b"setuser", b"deluser", b"getuser"))
+
+
 def _in_acl(request: Request) -> Iterable[int]:
-    if len(request) > 1 and request[1].lower() == b"setuser":
+    if len(request) > 1 and request[1].lower() in _ABOUT_USERS:
         return range(2, len(request))
     return ()
 

@@ -202,6 +202,10 @@ class Command:
         return [(at, spec.words) for at, spec in all_positions(self.keys, args)]
 
     @property
+    def key_use_varies(self) -> bool:
+        return self.find_keys is not None
+
+    @property
     def takes_keys(self) -> bool:
         return self.find_keys is not None or any(spec.names_keys for spec in self.keys)
 

@@ -14,6 +14,7 @@ from tendis_py.errors import (
     INVALID_MASTER_PORT,
     NO_FAILOVER,
     NO_REPLICAS,
+    NO_REPLICAS_YET,
     NO_REPLICATION,
     ReplyError,
     syntax_error,
@@ -104,7 +105,7 @@ def sync(ctx: Context, args: list[bytes]) -> Reply:
 def psync(ctx: Context, args: list[bytes]) -> Reply:
     """An internal command used in replication."""
     integer(args[2])
-    raise ReplyError(NO_REPLICAS)
+    raise ReplyError(NO_REPLICAS_YET)
 
 
 @_replication("replconf", -1, since="3.0.0", flags="admin noscript loading stale allow_busy")

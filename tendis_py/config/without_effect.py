@@ -129,11 +129,13 @@ _ENTRIES: Mapping[str, Sequence[_Entry]] = {
             "dump.rdb",
             protected=True,
         ),
-        _yes("rdbcompression"),
         _yes("rdbchecksum", runtime=False),
         _yes("rdb-save-incremental-fsync"),
-        _one_of("sanitize-dump-payload", "no yes clients", "no"),
         _yes("stop-writes-on-bgsave-error"),
+    ),
+    "DUMP compresses nothing": (_yes("rdbcompression"),),
+    "RESTORE always looks at all of a payload": (
+        _one_of("sanitize-dump-payload", "no yes clients", "no"),
     ),
     "what is deleted is always reclaimed in the background": (
         _no("lazyfree-lazy-eviction"),

@@ -9,6 +9,7 @@ from tendis_py.errors import (
     FUNCTIONS_ONLY,
     FUNCTIONS_PAYLOAD,
     FUNCTIONS_PRE_GA,
+    LIBRARY_TOO_LONG,
     ReplyError,
 )
 from tendis_py.pieces import Text
@@ -16,6 +17,7 @@ from tendis_py.rdb import sink
 from tendis_py.rdb.errors import CorruptError
 from tendis_py.rdb.payload import FOOT_SIZE, footed, is_sound
 from tendis_py.rdb.source import Source
+from tendis_py.storage.libraries import LONGEST_CODE
 from tendis_py.storage.pacing import Pace
 
 _FUNCTION = 245
@@ -42,7 +44,10 @@ def codes_in(payload: bytes, pace: Pace) -> Iterator[bytes]:
         if kind != _FUNCTION:
             raise ReplyError(FUNCTIONS_ONLY)
         try:
-            code = source.string()
+            size, blocks = source.text()
+            if size > LONGEST_CODE:
+                raise ReplyError(LIBRARY_TOO_LONG)
+            code = b"".join(blocks)
         except CorruptError:
             raise ReplyError(FUNCTIONS_PAYLOAD) from None
         yield code

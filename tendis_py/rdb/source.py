@@ -56,9 +56,11 @@ class Source:
 
     def _fill(self, size: int) -> None:
         """Have so many bytes, or more, at hand in one buffer, from its start."""
-        found = self._buffer[self._at :]
-        if size > len(found) + self._rest:
+        if size > self.left:
             raise CorruptError("cut off")
+        while self._at == len(self._buffer):
+            self._buffer, self._at = self._next(), 0
+        found = self._buffer[self._at :] if self._at else self._buffer
         parts, have = [found], len(found)
         while have < size:
             part = self._next()

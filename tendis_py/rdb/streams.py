@@ -33,6 +33,8 @@ READS = frozenset(
 )
 _DELETED, _SAME_FIELDS = 1, 2
 """Flags of an entry in a node."""
+_LEAST_ENTRY = 12
+"""Bytes that an entry takes in a node at least: it is in six pieces."""
 _UNKNOWN = SEQUENCE_MAX
 """How many entries a group has read, where that can't be told."""
 
@@ -162,6 +164,7 @@ def _read_node(stream: NewStream, source: Source) -> None:
         raise CorruptError("stream: the order of nodes")
     inner = source.inner()
     size = inner.left
+    stream.db.tx.admit(stream.length + size // _LEAST_ENTRY)
     found = listpack.entries(inner)
     live, deleted, number = _integer(found), _integer(found), _integer(found)
     names = _texts(found, number)

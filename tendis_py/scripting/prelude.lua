@@ -18,7 +18,7 @@ local type, unpack, xpcall, collectgarbage = type, unpack, xpcall, collectgarbag
 local tonumber = tonumber
 local format, gsub, find, sub = string.format, string.gsub, string.find, string.sub
 local dump = string.dump
-local concat, insert, foreach = table.concat, table.insert, table.foreach
+local concat, insert, foreach, maxn = table.concat, table.insert, table.foreach, table.maxn
 local floor = math.floor
 local getinfo, sethook = debug.getinfo, debug.sethook
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
@@ -89,9 +89,13 @@ end
 local function call_as(name, library_function, ...)
     local results = {pcall(library_function, ...)}
     if results[1] then
-        return unpack(results, 2, table.maxn(results))
+        return unpack(results, 2, maxn(results))
     end
-    error(type(results[2]) == "string" and gsub(results[2], "'%?'", "'" .. name .. "'", 1) or results[2], 3)
+    local failure = results[2]
+    if type(failure) ~= "string" or find(failure, "^table index is ") then  -- of no place in C either
+        error(failure, 0)
+    end
+    error((gsub(failure, "'%?'", "'" .. name .. "'", 1)), 3)
 end
 
 local function check_hook()
@@ -113,18 +117,23 @@ function base.pcall(...)
     return unwrapped(caught(pcall(...)))
 end
 
-function base.xpcall(f, handler, ...)
+function base.xpcall(...)
+    local f, handler = ...
+    if select("#", ...) < 2 then
+        return call_as("xpcall", xpcall, ...)
+    end
     return caught(xpcall(f, function(failure)
         if ending or failure == MEMORY then
             fail(ending or MEMORY)
         end
         return handler(failure)
-    end, ...))
+    end))
 end
 
-function base.next(t, key)
+function base.next(...)
+    local t, key = ...
     if type(t) ~= "table" then
-        return call_as("next", next, t, key)
+        return call_as("next", next, ...)
     end
     return next(real[t] or t, key)
 end
@@ -137,18 +146,19 @@ function base.pairs(...)
     return real[t] and base.next or next, t, nil
 end
 
-function base.rawget(t, key)
-    if type(t) ~= "table" then
-        return call_as("rawget", rawget, t, key)
+function base.rawget(...)
+    local t, key = ...
+    if type(t) ~= "table" or select("#", ...) < 2 then
+        return call_as("rawget", rawget, ...)
     end
     return rawget(real[t] or t, key)
 end
 
-function base.rawset(t, ...)
-    if real[t] then
+function base.rawset(...)
+    if real[(...)] then
         error(READONLY, 0)
     end
-    return call_as("rawset", rawset, t, ...)
+    return call_as("rawset", rawset, ...)
 end
 
 function base.getmetatable(...)
@@ -163,15 +173,15 @@ function base.getmetatable(...)
     return call_as("getmetatable", getmetatable, ...)
 end
 
-function base.setmetatable(t, ...)
+function base.setmetatable(...)
+    local t, metatable = ...
     if real[t] then
         error(READONLY, 0)
     end
-    local metatable = ...
     if type(t) == "table" and type(metatable) == "table" and getmetatable(t) == nil then
         return setmetatable(t, metatable)
     end
-    return call_as("setmetatable", setmetatable, t, ...)
+    return call_as("setmetatable", setmetatable, ...)
 end
 
 function base.collectgarbage(what, ...)
@@ -195,12 +205,13 @@ local function as_told(message)
     return (gsub(gsub(message, "char%(1%)", "char(27)"), '^%[string "\1', '[string "\27'))
 end
 
-function base.loadstring(chunk, name, ...)
+function base.loadstring(...)
+    local chunk, name = ...
     if type(chunk) == "number" then
         chunk = tostring(chunk)
     end
     if type(chunk) ~= "string" or (name ~= nil and type(name) ~= "string") then
-        return call_as("loadstring", loadstring, chunk, name, ...)
+        return call_as("loadstring", loadstring, ...)
     end
     local loaded, message = loadstring(as_source(chunk), name or as_source(chunk))
     if loaded then
@@ -209,9 +220,10 @@ function base.loadstring(chunk, name, ...)
     return loaded, sub(chunk, 1, 1) == "\27" and as_told(message) or message
 end
 
-function base.load(reader, name)
+function base.load(...)
+    local reader, name = ...
     if type(reader) ~= "function" then
-        return call_as("load", load, reader, name)
+        return call_as("load", load, ...)
     end
     local is_first, is_binary = true, false
     local loaded, message = load(function()
@@ -226,6 +238,11 @@ function base.load(reader, name)
         return setfenv(loaded, base._G)
     end
     caught(false, message)
+    if type(message) == "table" and type(message.err) == "string" then  -- our handler has been there
+        local place = getinfo(2, "Sl")
+        local here = "ERR " .. place.short_src .. ":" .. place.currentline
+        message.err = gsub(message.err, "^ERR prelude:%d+", here)
+    end
     return loaded, is_binary and as_told(message) or message
 end
 
@@ -252,20 +269,22 @@ local tables = copy(table)
 local maths = copy(math)
 local coroutines = copy(coroutine)
 
-function tables.insert(t, ...)
+function tables.insert(...)
+    local t, place = ...
     if real[t] then
         error(READONLY, 0)
     end
     local count = select("#", ...)
-    if type(t) == "table" and (count == 1 or (count == 2 and type((...)) == "number")) then
-        return insert(t, ...)
+    if type(t) == "table" and (count == 2 or (count == 3 and type(place) == "number")) then
+        return insert(...)
     end
-    return call_as("insert", insert, t, ...)
+    return call_as("insert", insert, ...)
 end
 
-function tables.foreach(t, f)
-    if type(t) ~= "table" then
-        return call_as("foreach", foreach, t, f)
+function tables.foreach(...)
+    local t, f = ...
+    if type(t) ~= "table" or type(f) ~= "function" then
+        return call_as("foreach", foreach, ...)
     end
     return foreach(real[t] or t, f)
 end
@@ -315,11 +334,17 @@ local function lrand48()
     return random_2 * 32768 + floor(random_1 / 2)
 end
 
+-- A text of digits is a number, to functions of C's
+local function as_number(first, second)
+    return type(first) == "string" and tonumber(first) or first,
+        type(second) == "string" and tonumber(second) or second
+end
+
 local raw_random, raw_randomseed = math.random, math.randomseed
 
 function maths.random(...)
     local count = select("#", ...)
-    local low, high = ...
+    local low, high = as_number(...)
     if count == 0 then
         return lrand48() % 2147483647 / 2147483647
     elseif count > 2 then
@@ -339,7 +364,7 @@ function maths.random(...)
 end
 
 function maths.randomseed(...)
-    local seed = ...
+    local seed = as_number(...)
     if type(seed) ~= "number" then
         return call_as("randomseed", raw_randomseed, ...)
     end
@@ -416,12 +441,9 @@ function redis.error_reply(...)
     local message = ...
     if select("#", ...) ~= 1 or type(message) ~= "string" then
         return {err = "ERR wrong number or type of arguments"}
-    elseif sub(message, 1, 1) == "-" then
-        return {err = sub(message, 2)}
-    elseif find(message, " ", 1, true) then
-        return {err = message}
     end
-    return {err = "ERR " .. message}
+    message = gsub(message, "^-", "")
+    return {err = find(message, " ", 1, true) and message or "ERR " .. message}
 end
 
 function redis.status_reply(...)
@@ -473,7 +495,7 @@ function redis.setresp(...)
     if select("#", ...) ~= 1 then
         refuse_call("redis.setresp() requires one argument.")
     end
-    local protocol = tonumber((...))
+    local protocol = floor(tonumber((...)) or 0)
     if protocol ~= 2 and protocol ~= 3 then
         refuse_call("RESP version must be 2 or 3.")
     end
@@ -571,7 +593,7 @@ local function encode_table(out, value, protocol, depth)
     end
     field = rawget(value, "double")
     if type(field) == "number" then
-        local digits = host_format_double(field)
+        local digits = field == 0 and 1 / field < 0 and "-0" or host_format_double(field)
         out[#out + 1] = protocol == 3 and "," .. digits .. "\r\n"
             or "$" .. #digits .. "\r\n" .. digits .. "\r\n"
         return

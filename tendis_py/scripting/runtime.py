@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
 
-from tendis_py.errors import ReplyError
+from tendis_py.errors import ReplyError, printable
 from tendis_py.numbers import format_double
 from tendis_py.resp.replies import Encoded
 from tendis_py.scripting.conversions import AT_ONCE
@@ -84,7 +84,7 @@ class FailedError(Exception):
         self, text: bytes, source: Any = False, line: Any = False, is_told: bool = False
     ) -> None:
         super().__init__(text)
-        self.text = _text(text)
+        self.text = printable(text.partition(b"\0")[0])
         self.place = f"{_text(source)}:{line}" if source and line else ""
         self.is_told = is_told
 

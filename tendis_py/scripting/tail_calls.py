@@ -1,10 +1,10 @@
 """Calls of a script that leave it: made ordinary ones, so that an error still knows its line.
 
 ``return redis.call(...)`` is a tail call: Lua has forgotten the caller once it runs, and with it
-the place that an error is to name. In Redis that does no harm, for its ``redis.call`` is a function
-of C's, as all of its libraries' are, and these leave the caller alone. Ours are Lua's. So those
-tail calls that call a field of something are made plain calls, in the code that Lua has compiled; a
-function that calls itself by its own name may still do so without end.
+the place that an error is to name. In Redis that does no harm, for its ``redis.call`` is written in
+C, as all of its libraries are, and those leave the caller alone. Ours is written in Lua. So tail
+calls of globals, which scripts have none of their own of, and of fields are made plain calls, in
+the code that Lua has compiled; a local function that calls itself may still do so without end.
 
 Knows the layout of Lua 5.1's bytecode, on the machine that has made it.
 """
@@ -16,7 +16,7 @@ import sys
 from array import array
 
 _HEADER = 12
-_GETTABLE, _SELF, _CALL, _TAILCALL = 6, 11, 28, 29
+_GETGLOBAL, _GETTABLE, _SELF, _CALL, _TAILCALL = 5, 6, 11, 28, 29
 _NO_REGISTER = frozenset((7, 8, 9, 22, 23, 24, 25, 26, 29, 30, 34, 35))
 """Instructions whose A is not what they write to, or that only matter further on: SETGLOBAL,
 SETUPVAL, SETTABLE, JMP, EQ, LT, LE, TEST, TAILCALL, RETURN, SETLIST, CLOSE."""
@@ -24,7 +24,7 @@ _NIL, _BOOLEAN, _NUMBER, _STRING = 0, 1, 3, 4
 
 
 def without_tail_calls(code: bytes) -> bytes:
-    """``code``, as ``string.dump`` gives it, with ordinary calls of fields."""
+    """``code``, as ``string.dump`` gives it, with ordinary calls of what is not local."""
     if code[:6] != b"\x1bLua\x51\x00" or code[6] != (sys.byteorder == "little"):
         return code
     made = bytearray(code)
@@ -76,16 +76,16 @@ class _Chunk:
         start, self._at = self._at, self._at + 4 * count
         instructions = array("I", bytes(self._code[start : self._at]))
         for place, instruction in enumerate(instructions):
-            if instruction & 0x3F == _TAILCALL and _calls_field(instructions, place):
+            if instruction & 0x3F == _TAILCALL and _calls_library(instructions, place):
                 instructions[place] = (instruction & ~0x3F & ~(0x1FF << 14)) | _CALL
         self._code[start : self._at] = instructions.tobytes()
 
 
-def _calls_field(instructions: array[int], place: int) -> bool:
-    """Whether the function of the call at ``place`` was taken out of a table."""
+def _calls_library(instructions: array[int], place: int) -> bool:
+    """Whether the function of the call at ``place`` is a global, or was taken out of a table."""
     register = instructions[place] >> 6 & 0xFF
     for before in range(place - 1, -1, -1):
         instruction = instructions[before]
         if instruction >> 6 & 0xFF == register and instruction & 0x3F not in _NO_REGISTER:
-            return instruction & 0x3F in (_GETTABLE, _SELF)
+            return instruction & 0x3F in (_GETGLOBAL, _GETTABLE, _SELF)
     return False

@@ -55,11 +55,12 @@ class Counters(KeyspaceCounters):
         self.error_replies = 0
         self.errors: dict[str, int] = {}
 
-    def reject(self, command: Named | None, code: str) -> None:
-        """A request, of ``command`` if it named one, has been refused with an error of ``code``."""
-        self._answer(code)
+    def reject(self, command: Named | None, code: str, times: int = 1) -> None:
+        """A request, of ``command`` if it named one, has been refused with an error of ``code``;
+        or so many alike."""
+        self._answer(code, times)
         if command is not None:
-            self.rejections[command] = self.rejections.get(command, 0) + 1
+            self.rejections[command] = self.rejections.get(command, 0) + times
 
     def wait_in_vain(self, command: Named, payload: Text) -> None:
         """``command`` has waited, and was not served but answered ``payload``."""
@@ -75,8 +76,8 @@ class Counters(KeyspaceCounters):
             self._answer(code)
         self.failures[command] = self.failures.get(command, 0) + 1
 
-    def _answer(self, code: str) -> None:
-        self.error_replies += 1
+    def _answer(self, code: str, times: int = 1) -> None:
+        self.error_replies += times
         errors = self.errors
         if code in errors or len(errors) <= MOST_CODES:
-            errors[code] = errors.get(code, 0) + 1
+            errors[code] = errors.get(code, 0) + times

@@ -17,6 +17,7 @@ from tendis_py.errors import (
     LIBRARY_NAME,
     LIBRARY_NAMED_TWICE,
     LIBRARY_NOT_FOUND,
+    LIBRARY_TOO_LONG,
     LIBRARY_WITHOUT_NAME,
     ReplyError,
     function_exists,
@@ -26,7 +27,13 @@ from tendis_py.errors import (
     unknown_engine,
 )
 from tendis_py.storage.keyspace import Keyspace
-from tendis_py.storage.libraries import LIBRARY_SETTING, Function, Library, read_library
+from tendis_py.storage.libraries import (
+    LIBRARY_SETTING,
+    LONGEST_CODE,
+    Function,
+    Library,
+    read_library,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,23 +45,32 @@ _NAME = re.compile(rb"[A-Za-z0-9_]+")
 _LIBRARY_BYTES = 400
 _FUNCTION_BYTES = 300
 """About what each takes besides its texts."""
+_BYTES_LIKE_A_ROW = 512
 
 
 class Catalogue:
     """``functions``: by name in lower case, for two that differ in their case only are one to
-    Redis; each with its library. ``bytes``: about what all of it takes."""
+    Redis; each with its library. ``registered``: how many there are if one does tell the case.
+    ``bytes``: about what all of it takes."""
 
-    __slots__ = ("bytes", "functions", "libraries")
+    __slots__ = ("bytes", "functions", "libraries", "registered")
 
     def __init__(
         self,
         libraries: dict[bytes, Library],
         functions: dict[bytes, tuple[Library, Function]],
+        registered: int,
         size: int,
     ) -> None:
         self.libraries = libraries
         self.functions = functions
+        self.registered = registered
         self.bytes = size
+
+    @property
+    def rows(self) -> int:
+        """In whose time all of it is gone through."""
+        return self.bytes // _BYTES_LIKE_A_ROW
 
     def find(self, name: bytes) -> tuple[Library, Function] | None:
         return self.functions.get(name) or self.functions.get(name.lower())
@@ -96,11 +112,13 @@ class Catalogue:
         return made
 
     def _copy(self) -> Catalogue:
-        return Catalogue(self.libraries.copy(), self.functions.copy(), self.bytes)
+        libraries, functions = self.libraries.copy(), self.functions.copy()
+        return Catalogue(libraries, functions, self.registered, self.bytes)
 
     def _remove(self, name: bytes) -> None:
         library = self.libraries.pop(name)
         self.bytes -= _size(library)
+        self.registered -= len(library.functions)
         for function in library.functions:
             known = self.functions.get(function.name.lower())
             if known is not None and known[0] is library:
@@ -114,12 +132,13 @@ class Catalogue:
                 raise ReplyError(function_exists(function.name))
         self.libraries[library.name] = library
         self.bytes += _size(library)
+        self.registered += len(library.functions)
         for function in library.functions:
             self.functions.setdefault(function.name.lower(), (library, function))
 
 
 def empty() -> Catalogue:
-    return Catalogue({}, {}, 0)
+    return Catalogue({}, {}, 0, 0)
 
 
 def _size(library: Library) -> int:
@@ -154,7 +173,9 @@ def check_name(name: bytes) -> None:
 
 def name_of(code: bytes) -> bytes:
     """The name that the first line of a library's code gives it. ReplyError if it does not say so
-    as it should, or is not in Lua."""
+    as it should, is not in Lua, or too long."""
+    if len(code) > LONGEST_CODE:
+        raise ReplyError(LIBRARY_TOO_LONG)
     if not code.startswith(b"#!"):
         raise ReplyError(LIBRARY_HEADER_MISSING)
     header, newline, _ = code.partition(b"\n")

@@ -147,17 +147,19 @@ def memory(services: Services) -> Fields:
 
 def _scripts(services: Services) -> Fields:
     functions = committed(services.keyspace)
-    yield "used_memory_lua", 0
-    yield "used_memory_vm_eval", 0
-    yield "used_memory_lua_human", human(0)
-    yield "used_memory_scripts_eval", 0
-    yield "number_of_cached_scripts", 0
+    scripts = services.scripts
+    for_scripts, for_functions = (scripts.memory(functions=which) for which in (False, True))
+    yield "used_memory_lua", for_scripts
+    yield "used_memory_vm_eval", for_scripts
+    yield "used_memory_lua_human", human(for_scripts)
+    yield "used_memory_scripts_eval", scripts.bytes
+    yield "number_of_cached_scripts", len(scripts)
     yield "number_of_functions", len(functions.functions)
     yield "number_of_libraries", len(functions.libraries)
-    yield "used_memory_vm_functions", 0
-    yield from _memory("used_memory_vm_total", 0)
+    yield "used_memory_vm_functions", for_functions
+    yield from _memory("used_memory_vm_total", for_scripts + for_functions)
     yield "used_memory_functions", functions.bytes
-    yield from _memory("used_memory_scripts", functions.bytes)
+    yield from _memory("used_memory_scripts", scripts.bytes + functions.bytes)
 
 
 def _memory(name: str, size: int) -> Fields:
@@ -251,7 +253,11 @@ def stats(services: Services) -> Fields:
     yield "expired_stale_perc", "0.00"
     yield "expired_time_cap_reached_count", 0
     yield "expire_cycle_cpu_milliseconds", totals.expire_ns // 1_000_000
-    yield from _NO_EVICTION
+    yield "evicted_keys", 0
+    yield "evicted_clients", 0
+    yield "evicted_scripts", services.scripts.evicted
+    yield "total_eviction_exceeded_time", 0
+    yield "current_eviction_exceeded_time", 0
     yield "keyspace_hits", totals.hits
     yield "keyspace_misses", totals.misses
     pubsub = services.pubsub
@@ -283,13 +289,6 @@ def stats(services: Services) -> Fields:
     yield "protocol_errors", totals.protocol_errors
 
 
-_NO_EVICTION = (
-    ("evicted_keys", 0),
-    ("evicted_clients", 0),
-    ("evicted_scripts", 0),
-    ("total_eviction_exceeded_time", 0),
-    ("current_eviction_exceeded_time", 0),
-)
 _NO_FORKS = (
     ("latest_fork_usec", 0),
     ("total_forks", 0),

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha1
 from time import perf_counter_ns
 
+from tendis_py.config.syntax import split_words
 from tendis_py.errors import (
     NOT_BUSY,
+    SHEBANG_ENGINE,
     SHEBANG_INVALID,
     UNKILLABLE,
     ReplyError,
@@ -83,6 +86,8 @@ class Scripts:
         """Those that may go, the one that was used last at the end."""
         self._running: list[Running] = []
         self._is_ending = False
+        self.runtimes: list[tuple[bool, Callable[[], int]]] = []
+        """Of each Lua runtime whether it is for functions, and how many bytes it has."""
         self.evicted = 0
         self.bytes = 0
         """About what all of them take."""
@@ -154,6 +159,10 @@ class Scripts:
             self.generation += 1
             self.library_settings = {}
 
+    def memory(self, *, functions: bool) -> int:
+        """Bytes that Lua has for scripts, or for functions."""
+        return sum(size() for for_functions, size in self.runtimes if for_functions is functions)
+
     # Those that run
 
     def begin(self, running: Running) -> None:
@@ -164,6 +173,11 @@ class Scripts:
     def end(self, running: Running) -> None:
         with self._lock:
             self._running.remove(running)
+
+    def note_write(self, running: Running) -> None:
+        """It is about to write, unless it is ``killed`` already."""
+        with self._lock:
+            running.has_written = not running.killed
 
     @property
     def running(self) -> list[Running]:
@@ -203,7 +217,11 @@ def parse(body: bytes) -> Script:
 
 
 def _flags_of(shebang: bytes) -> frozenset[bytes]:
-    engine, *options = shebang.split() or [b""]
+    try:
+        words = split_words(shebang)
+    except ValueError:
+        raise ReplyError(SHEBANG_ENGINE) from None
+    engine, *options = words
     if engine != b"#!lua":
         raise shebang_engine(engine)
     flags: set[bytes] = set()

@@ -44,6 +44,7 @@ from tendis_py.storage.keyspace import (
     DEAD_SETTING,
     Counts,
 )
+from tendis_py.storage.libraries import LIBRARY_SETTING, read_library
 
 CLEAN, FINDINGS, CANT_OPEN = range(3)
 """Exit codes."""
@@ -139,10 +140,18 @@ class Check:
     def findings(self) -> Iterator[Finding]:
         yield from self._files()
         yield from self._databases()
+        yield from self._libraries()
         yield from self._as_far_as_readable("the keys", self._keys())
         yield from self._counters()
         yield from self._as_far_as_readable("the expiry index", self._deadlines())
         yield from self._as_far_as_readable("the elements", self._versions())
+
+    def _libraries(self) -> Iterator[Finding]:
+        for key, value in self._engine.settings(LIBRARY_SETTING):
+            try:
+                read_library(key, value)
+            except ValueError as error:
+                yield Finding(f"a library of functions can't be decoded: {error}")
 
     def _files(self) -> Iterator[Finding]:
         for family, name in ((None, "default"), *enumerate(COLUMN_FAMILIES)):

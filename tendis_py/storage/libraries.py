@@ -9,6 +9,9 @@ import msgpack
 
 LIBRARY_SETTING = b"library:"  # + name → code, functions
 
+LONGEST_CODE = 4 << 20
+"""Bytes of a library that are handed on in one piece, which holds the GIL, in some milliseconds."""
+
 FLAGS = ("no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys")
 """What a function may say of itself, in the order in which Redis lists it."""
 

@@ -63,7 +63,7 @@ def test_protected_mode_keeps_others_out(server: Server, client: Any) -> None:
     server.config.protected_mode = False
     assert status(server, client, local, "db.example") == 200
     server.config.protected_mode = True
-    server.config.requirepass = "secret"
+    server.config.set([(b"requirepass", b"secret")])
     assert status(server, client, local, "db.example") == 401
 
 

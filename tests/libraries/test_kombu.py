@@ -1,8 +1,4 @@
-"""kombu, which carries Celery's messages: queues in lists, priorities, fan-out by pub/sub.
-
-A consumer that has nothing to do for a while looks for what others have left unacknowledged, under
-a lock of redis-py's that needs scripting; so these are never without work for long.
-"""
+"""kombu, which carries Celery's messages: queues in lists, priorities, fan-out by pub/sub."""
 
 from __future__ import annotations
 
@@ -135,3 +131,26 @@ def test_fan_out(connect: Connect, server: ServerProcess) -> None:
         for worker, got in zip(workers, heard, strict=True):
             drain(worker, got, 10)
     assert heard == [list(range(10))] * 2
+
+
+def test_what_a_dead_worker_left_is_found_by_an_idle_one(
+    connect: Connect, server: ServerProcess
+) -> None:
+    """It looks for that under a lock of redis-py's, which is a script."""
+    dead = connect(visibility_timeout=0.01, unacked_restore_limit=1)
+    queue = dead.SimpleQueue("jobs")
+    queue.put("orphan")
+    assert queue.get(timeout=SECONDS).payload == "orphan"  # and no acknowledgement
+    idle = connect(visibility_timeout=0.01)
+    with server.client() as client:
+        assert client.value("ZCARD", "unacked_index") == 1
+
+        def found() -> bool:
+            idle.default_channel.qos.restore_visible(num=10)
+            return bool(client.value("LLEN", "jobs"))
+
+        wait_until(found, "its time is over", SECONDS)
+        assert client.value("EXISTS", "unacked_mutex") == 0
+    message = idle.SimpleQueue("jobs").get(timeout=SECONDS)
+    assert message.payload == "orphan"
+    message.ack()

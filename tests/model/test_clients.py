@@ -163,7 +163,7 @@ def compare(tendis: ServerProcess, redis_server: ServerProcess, steps: list[Step
     follow(tendis, play(redis_server, steps))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(transactions)
 @example([(0, "WATCH a"), (1, "SET a 1"), (0, "MULTI"), (0, "GET a"), (0, "EXEC")])
 @example([(0, "WATCH b c"), (1, "SWAPDB 0 1"), (0, "MULTI"), (0, "EXEC")])
@@ -173,7 +173,7 @@ def test_transactions(
     compare(tendis, redis_server, steps)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(waiting)
 @example([(0, "BLMOVE l m LEFT RIGHT 0"), (1, "BLPOP l m 0"), (2, "RPUSH l 1 2 3")])
 @example([(0, "BLPOP l m 0"), (1, "MULTI"), (1, "RPUSH l 1"), (1, "DEL l m"), (1, "EXEC")])

@@ -9,13 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tendis_py.commands.object import encoding
-from tendis_py.errors import ReplyError
+from tendis_py.errors import ReplyError, TooLargeError
 from tendis_py.rdb import payload
+from tendis_py.rdb.errors import CorruptError
+from tendis_py.rdb.source import Source
 from tendis_py.storage.codec import Row
 from tendis_py.storage.database import Database
 from tendis_py.types import sorted_integers
+from tendis_py.types.hash import values as hashes
+from tendis_py.types.list import elements as lists
+from tendis_py.types.set import members as sets
 from tendis_py.types.stream import entries as streams
 from tendis_py.types.stream import groups
+from tendis_py.types.string import values as strings
+from tendis_py.types.zset import members as zsets
 from tests.support.resp import RawClient
 from tests.support.store import Store
 
@@ -47,21 +54,24 @@ def numbered(values: list[bytes], prefix: bytes = b"") -> list[bytes]:
     return values[:12] + [b"%b%d" % (prefix, at) for at in range(12, len(values))]
 
 
-def moved(real: RawClient, store: Store, key: bytes = b"k") -> Row:
-    """The real server's key, here; it has been back, and was the same then."""
-    sent = real.value("DUMP", key)
+def moved(real: RawClient, store: Store) -> Row:
+    """The real server's ``k``, here; it has been back as ``b``, and was what the real server makes
+    of its own payload."""
+    sent = real.value("DUMP", "k")
+    assert real.command("RESTORE", "r", 0, sent) == b"+OK\r\n"
     db = store.db
     row = payload.restore(db, sent)
-    db.put(key, row, db.peek(key))
+    db.put(b"k", row, db.peek(b"k"))
     store.commit()
-    found = db.find(key)
+    found = db.find(b"k")
     assert found is not None
     back = payload.dump(db, found)
-    assert real.command("RESTORE", "back", 0, bytes(back), "REPLACE") == b"+OK\r\n"
-    assert digest(real, b"back") == digest(real, key)
-    kept = real.value("OBJECT", "ENCODING", key)
-    assert encoding(key, found).encode() == kept
-    assert real.value("OBJECT", "ENCODING", "back") == kept
+    assert real.command("RESTORE", "b", 0, bytes(back)) == b"+OK\r\n"
+    assert digest(real, b"b") == digest(real, b"r")
+    kept = real.value("OBJECT", "ENCODING", "r")
+    assert encoding(b"k", found).encode() == kept
+    assert real.value("OBJECT", "ENCODING", "b") == kept
+    sent = real.value("DUMP", "r")
     if len(sent) < 1000 and not found.version and b"\xc3" not in sent:  # LZF
         assert back == sent
     return found
@@ -155,7 +165,7 @@ def test_streams(
     made(real, *requests)
     moved(real, store)
     facts = real.value("XINFO", "STREAM", "k", "FULL", "COUNT", 0)
-    assert facts[7::2] == real.value("XINFO", "STREAM", "back", "FULL", "COUNT", 0)[7::2]
+    assert facts[7::2] == real.value("XINFO", "STREAM", "b", "FULL", "COUNT", 0)[7::2]
 
 
 def test_long_strings(store: Store, real: RawClient) -> None:
@@ -199,3 +209,53 @@ def test_redis_has_no_sorted_integers(db: Database) -> None:
     sorted_integers.add(db, b"k", [1, 2])
     with pytest.raises(ReplyError, match="no form that Redis could read"):
         dumped(db, b"k")
+
+
+def large_ones(db: Database, number: int) -> list[bytes]:
+    """A key of each type, of so many elements, and a string that is as long."""
+    names = [b"element-%d" % at for at in range(number)]
+    hashes.put_many(db, b"hash", [(name, name) for name in names])
+    lists.push(db, b"list", names, left=False)
+    sets.add(db, b"set", names)
+    zsets.add(db, b"zset", [(float(at), name) for at, name in enumerate(names)])
+    stream = streams.create(db, b"stream")
+    for at, name in enumerate(names):
+        stream.append(1 << 64 | at, [b"field", name])
+    stream.save()
+    strings.put(db, b"string", b"".join(names) * 64)
+    return [b"hash", b"list", b"set", b"zset", b"stream", b"string"]
+
+
+def test_what_is_large_goes_to_the_slow_lane_before_it_writes(store: Store) -> None:
+    keys = large_ones(store.db, 3000)
+    store.commit()
+    payloads = [dumped(store.db, key) for key in keys]
+    store.tx.fast_rows = 2048
+    garbage = store.garbage()
+    for key, sent in zip(keys, payloads, strict=True):
+        with pytest.raises(TooLargeError):
+            dumped(store.db, key)
+        with pytest.raises(TooLargeError):
+            payload.restore(store.db, sent)
+    assert store.garbage() == garbage
+    store.tx.fast_rows = 0
+    for key, sent in zip(keys, payloads, strict=True):
+        row = payload.restore(store.db, sent)
+        store.db.put(key, row, store.db.peek(key))
+        assert dumped(store.db, key) == sent
+    store.commit()
+    store.check()
+
+
+def test_what_breaks_off_leaves_nothing_but_garbage(store: Store) -> None:
+    keys = large_ones(store.db, 3000)
+    store.commit()
+    kept = len(store.meta())
+    for key in keys[:-1]:
+        sent = dumped(store.db, key)
+        with pytest.raises(CorruptError):
+            payload.read(store.db, Source([sent[:-100]], len(sent) - 100))
+        store.tx.rollback()
+    assert len(store.meta()) == kept
+    assert not store.keyspace.building
+    assert len(store.garbage()) == len(keys) - 1

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tendis_py.rdb import payload
-from tendis_py.rdb.checksum import crc64
 from tendis_py.rdb.errors import CorruptError
 from tendis_py.storage.check import CLEAN, check_folder
 from tendis_py.storage.database import Database
 from tendis_py.types.checks import INSPECTORS
+from tests.support.payloads import footed
 from tests.support.resp import RawClient
 from tests.support.servers import running, tendis_process
 from tests.support.store import Store
@@ -72,11 +72,6 @@ def corpus(real: RawClient) -> list[bytes]:
             assert not real.command(*line.split()).startswith(b"-")
     keys = sorted(real.value("KEYS", "*"))
     return [*OLD, *[real.value("DUMP", key)[:-10] for key in keys]]
-
-
-def footed(content: bytes) -> bytes:
-    content += b"\x0c\0"
-    return content + struct.pack("<Q", crc64(content))
 
 
 def tried(store: Store, content: bytes) -> bool:

@@ -35,7 +35,7 @@ def client(tendis: ServerProcess) -> Iterator[RawClient]:
 @pytest.fixture
 def alone(tendis_default: ServerProcess) -> Iterator[RawClient]:
     """As ``client``, of the default model only."""
-    with tendis_default.client() as one:
+    with tendis_default.client(seconds=60) as one:
         one.command("FUNCTION", "FLUSH")
         yield one
         one.command("FUNCTION", "FLUSH")
@@ -263,6 +263,18 @@ def test_a_function_is_killed(client: RawClient, tendis: ServerProcess, name: st
     assert client.command("FUNCTION", "KILL").startswith(b"-NOTBUSY ")
 
 
+def test_restoring_very_many_is_killed(alone: RawClient, tendis_default: ServerProcess) -> None:
+    """None of what it has read is there then."""
+    slow = b"\nlocal n = 0 while n < 1000000 do n = n + 1 end"
+    many = [b"\xf5" + string(code(f"l{number}", f"f{number}") + slow) for number in range(500)]
+    with tendis_default.client() as other:
+        other.request("FUNCTION", "RESTORE", payload(*many))
+        wait_until(lambda: statistics(alone)[b"running_script"] is not None, "it runs")
+        assert alone.command("FUNCTION", "KILL") == b"+OK\r\n"
+        assert other.reply() == b"-ERR Killed by user with FUNCTION KILL\r\n"
+    assert codes(alone) == {}
+
+
 # Libraries
 
 
@@ -280,3 +292,40 @@ def test_redis_py(tendis_default: ServerProcess, alone: RawClient) -> None:
         assert library.function_flush()
         with pytest.raises(redis.ResponseError, match="No scripts in execution"):
             library.function_kill()
+
+
+# Hostile
+
+
+def test_code_is_not_too_long(alone: RawClient) -> None:
+    """Nor where a payload makes much of little: 33,000 zeros that are said to be 4,400,000."""
+    too_long = b"-ERR The code of a library may be 4 MB long\r\n"
+    long = code("long", "f") + b"\n--" + bytes(4 << 20)
+    assert alone.command("FUNCTION", "LOAD", long) == too_long
+    assert alone.command("FUNCTION", "LOAD", long[: 4 << 20]) == b"$4\r\nlong\r\n"
+    dump = alone.value("FUNCTION", "DUMP")
+    assert alone.command("FUNCTION", "RESTORE", dump, "REPLACE") == b"+OK\r\n"
+    bomb = payload(
+        b"\xf5\xc3\x80",
+        struct.pack(">I", 40_000),
+        b"\x80",
+        struct.pack(">I", 5_000_000),
+        bytes(40_000),
+    )
+    assert alone.command("FUNCTION", "RESTORE", bomb) == too_long
+
+
+def test_memory_is_bounded(alone: RawClient) -> None:
+    greedy = "#!lua name=a\nlocal s = ('x'):rep(100000000) local t = s .. s .. s .. s"
+    reply = alone.command("FUNCTION", "LOAD", greedy)
+    assert reply == b"-ERR Error registering functions: not enough memory\r\n"
+    hoard = b"""#!lua name=a
+        local kept = {}
+        redis.register_function('f', function()
+            while true do kept[#kept + 1] = ('x'):rep(10000000) .. #kept end
+        end)
+        redis.register_function('g', function() return #kept end)
+    """
+    assert alone.command("FUNCTION", "LOAD", hoard) == b"$1\r\na\r\n"
+    assert b"not enough memory" in alone.command("FCALL", "f", "0")
+    assert alone.value("FCALL", "g", "0") in range(30)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tendis_py.config import Config
+from tendis_py.services.acl import Acl
 from tendis_py.services.clients import Clients
+from tendis_py.services.clock import REAL_CLOCK
 from tendis_py.stages.accept import DENIED, Doorkeeper
 from tests.support.servers import HOST, redis_server_path
 
@@ -45,7 +47,9 @@ def doorkeeper(*directives: str) -> Doorkeeper:
     config = Config()
     for directive in directives:
         config.assign(directive.split())
-    services: Any = SimpleNamespace(config=config, clients=Clients(lambda: 1))
+    clients = Clients(lambda: 1)
+    acl = Acl(config, clients, REAL_CLOCK)
+    services: Any = SimpleNamespace(config=config, clients=clients, acl=acl)
     return Doorkeeper(services)
 
 

@@ -85,7 +85,7 @@ def stages(protocols: list[int]) -> Iterator[tuple[Stage, Stage]]:
         shutil.rmtree(folder)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(st.sampled_from([2, 3]), min_size=6, max_size=6), turns)
 @example([2] * 6, [[[[b"ZADD", b"zset", b"%d" % n, b"m%d" % n]] for n in range(6)]] * 2)
 @example([2] * 6, [[[[b"RPUSH", b"list", b"a"]]] * 3, [[[b"LRANGE", b"list", b"0", b"-1"]]] * 6])

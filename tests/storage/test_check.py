@@ -29,6 +29,7 @@ from tendis_py.storage.codec import (
 from tendis_py.storage.engine import RowWrite
 from tendis_py.storage.families import ENTRIES, EXPIRES, GARBAGE, META, ROWS, SCORE
 from tendis_py.storage.keyspace import COUNT_SETTING, DATABASE_SETTING
+from tendis_py.storage.libraries import LIBRARY_SETTING
 from tests.support.damage import damage
 from tests.support.servers import ROOT, running, tendis_process
 from tests.support.store import NOW, Store
@@ -235,6 +236,12 @@ def raw_row(store: Store, key: bytes) -> bytes:
             DATABASE_SETTING + b"1",
             namespace_prefix(3),
             "database 1 is of namespace 3, which was flushed",
+        ),
+        (
+            LIBRARY_SETTING + b"mine",
+            b"",
+            "a library of functions can't be decoded: library b'mine': Unpack failed: incomplete "
+            "input",
         ),
     ],
 )

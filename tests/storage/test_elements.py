@@ -249,7 +249,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestElements = Machine.TestCase
-TestElements.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestElements.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 
 
 # Elements

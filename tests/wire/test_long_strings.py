@@ -10,6 +10,7 @@ import pytest
 from tendis_py.stages.connection import RECEIVE_BYTES
 from tendis_py.stages.reactor import Reactor
 from tests.support.embedded import config_for, embedded
+from tests.support.payloads import footed
 from tests.support.resp import RawClient, encode_request
 from tests.support.servers import ServerProcess
 
@@ -30,6 +31,18 @@ COMMANDS: list[list[bytes | str | int]] = [
     ["LPUSH", "k", "x"],
     ["PFADD", "k", "x"],
     ["COPY", "k", "copy"],
+    ["DUMP", "k"],
+    ["RESTORE", "r", 0, footed(b"\0\x80" + len(LONG).to_bytes(4, "big") + LONG)],
+    ["GET", "r"],
+    ["RESTORE", "r", 0, footed(b"\0\x80" + len(LONG).to_bytes(4, "big") + PART), "REPLACE"],
+    [
+        "RESTORE",
+        "r",
+        0,
+        footed(b"\x01\x02\x01a\x80" + len(PART).to_bytes(4, "big") + PART),
+        "REPLACE",
+    ],
+    ["LRANGE", "r", 0, -1],
     ["APPEND", "k", PART],
     ["APPEND", "k", "tail"],
     ["SETRANGE", "k", 70_001, PART],

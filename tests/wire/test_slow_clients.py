@@ -1,4 +1,4 @@
-"""Clients that do not read, trickle, vanish, or send a million commands at once."""
+"""Clients that do not read, trickle, vanish, or send very many commands at once."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ def reset(client: RawClient) -> None:
 
 
 def test_a_client_that_never_reads_is_bounded(tendis: ServerProcess) -> None:
-    """It asks for 2 GB; its requests wait once OUTBOX_BYTES of replies do. When it is gone, others
-    like it need no more memory."""
+    """It asks for 2 GB; its requests wait once OUTBOX_BYTES of replies do. When it is gone, another
+    like it needs no more memory."""
     with tendis.client() as client:
         assert client.command("SET", "big", b"x" * MB) == b"+OK\r\n"
     before = tendis.resident_bytes()
     with bystander(tendis):
-        for _ in range(4):
+        for _ in range(2):
             with tendis.client() as client, tendis.client() as observer:
                 client.command("PING")
                 client.send(GET_BIG * 2000)
                 wait_until_full(observer, client)
                 grown = tendis.resident_bytes() - before
                 assert grown < OUTBOX_BYTES + 40 * MB, f"{grown // MB} MB"
-                for _ in range(200):  # it was only late: all is there
+                for _ in range(120):  # it was only late: all is there
                     assert len(client.reply()) == MB + 12
 
 
@@ -172,9 +172,9 @@ def test_telnet_may_be_used(tendis: ServerProcess) -> None:
         assert [client.reply() for _ in range(3)] == [b"+OK\r\n", *[b"$3\r\na A\r\n"] * 2]
 
 
-def test_a_million_commands_at_once(tendis: ServerProcess) -> None:
+def test_very_many_commands_at_once(tendis: ServerProcess) -> None:
     """Sent by one thread, read by another; others get their turns."""
-    count = 1_000_000
+    count = 300_000
     with bystander(tendis), tendis.client(seconds=60.0) as client:
         sender = threading.Thread(target=client.send, args=(PING * count,))
         sender.start()

@@ -54,7 +54,7 @@ def _with_push(ctx: Context) -> Reply:
     """The reply, and after it the push; in a transaction after that of EXEC."""
     push = Push([b"server-cpu-usage", 42])
     reply = b"Some real reply following the push reply"
-    if ctx.session.plain:
+    if ctx.session.plain or ctx.session.screened:
         return Encoded(bytes(encode(reply)) + bytes(encode(push, 3)))
     ctx.later.append(Message(push))
     return reply

@@ -14,7 +14,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from tendis_py import REDIS_VERSION
-from tendis_py.commands.context import Context, Outcome
+from tendis_py.commands.context import Context, Outcome, Rejections
+from tendis_py.commands.permission import IN_SCRIPT, check, denied
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
     BUSY_SCRIPT,
@@ -85,6 +86,9 @@ class Caller:
         self._generation = self._scripts.generation
         self._running: Running | None = None
         self._ending: BaseException | None = None
+        """What a script that had to end is to raise, what it has written being taken back."""
+        self._given_up: ReplyError | None = None
+        """The reply to a script that had to end, what it has written being kept."""
         self._only_reads = self._has_written = False
         self._started = self._read = 0
         self.calls = 0
@@ -93,12 +97,16 @@ class Caller:
         self._keys = 0
         self._name = b""
         self._is_function = False
+        self._rejected: Rejections = {}
         self._held: AbstractSet[bytes] | None = None
         """The keys that are held, None if all are."""
         self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
         """Commands by the names that scripts have for them: where their only key stands, or 0,
         whether they write, and of how many arguments they are."""
+        self._quick = self._plain
+        """That, unless the caller's user may not do all: each command is looked at then."""
         self._renew()
+        self._scripts.runtimes.append((self.makes is not Runtime, lambda: self.runtime.memory))
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
@@ -158,28 +166,30 @@ class Caller:
         ctx, name = self._ctx, self._name
         caller, own = ctx.session, self.session
         own.id, own.user, own.database = caller.id, caller.user, caller.database
+        self._quick = self._plain if own.user.permits is None else {}
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
         own.protocol, own.encoders = 2, self._converters[2]
         self._has_written = False
-        self._ending = None
+        self._ending = self._given_up = None
+        self._rejected = {}
         self._held = None if ctx.holds(None) else _NONE if ctx.claim is None else ctx.claim.keys
         self.calls = 0
         self._started = perf_counter_ns()
         ctx.session = own
         try:
             reply = self.runtime.run(self._function, caller.protocol, self._request[3:], self._keys)
-            return reply, False, self.calls
+            return reply, False, self.calls, self._rejected
         except EndedError as ended:
-            if isinstance(self._ending, ReplyError):
-                return self._ending, False, self.calls
+            if self._given_up is not None:
+                return self._given_up, False, self.calls, self._rejected
             if self._ending is not None:
                 raise self._ending from None
-            return _failure(f"ERR {ended.text}", ended, name), False, self.calls
+            return _failure(f"ERR {ended.text}", ended, name), False, self.calls, self._rejected
         except FailedError as failed:
-            return _failure(failed.text, failed, name), failed.is_told, self.calls
+            return _failure(failed.text, failed, name), failed.is_told, self.calls, self._rejected
         except ScriptError as error:
-            return ReplyError(error.message), error.is_told, self.calls
+            return ReplyError(error.message), error.is_told, self.calls, self._rejected
         finally:
             self.runtime.tidy()
             ctx.session = caller
@@ -192,7 +202,7 @@ class Caller:
         """The hot path of scripts. What is not quite ordinary goes through ``_call``, which does
         the same for all."""
         try:
-            plain = self._plain.get(arguments[0]) if arguments else None
+            plain = self._quick.get(arguments[0]) if arguments else None
             if plain is None or self._running is not None:
                 return self._call(list(arguments))
             command, key_at, writes, low, high = plain
@@ -210,7 +220,7 @@ class Caller:
                 return self._call(list(arguments))
             self.calls += 1
             value = self._ctx.call(command, list(arguments), self._read)
-            return value if self._ending is None else (b"", ENDING)
+            return value if self._given_up is None else (b"", ENDING)
         except BaseException as error:
             return self._end(error)
 
@@ -247,9 +257,10 @@ class Caller:
         ctx = self._ctx
         if "noscript" in command.flags:
             return self._reject(command, SCRIPT_NOT_ALLOWED)
-        refusal = _refusal(ctx, command, request)
-        if refusal:
-            return self._reject(command, refusal)
+        if ctx.session.user.permits is not None:
+            error = check(ctx, command, request, IN_SCRIPT)
+            if error is not None:
+                return self._reject(command, str(error))
         if command.may_write:
             if self._only_reads:
                 return self._reject(command, READ_ONLY_SCRIPT)
@@ -262,10 +273,11 @@ class Caller:
         if running is None:
             if command.runs_once:
                 ctx.need_slow_lane()
-        elif running.killed:
-            return SCRIPT_KILLED.encode(), ENDING
-        elif self._has_written:
-            running.has_written = True
+        else:
+            if self._has_written and not running.has_written:
+                self._scripts.note_write(running)
+            if running.killed:
+                return SCRIPT_KILLED.encode(), ENDING
         if self._held is not None:
             ctx.require(command, request)
         if request[0] not in self._plain and _is_plain(command):
@@ -278,12 +290,11 @@ class Caller:
             )
         self.calls += 1
         value = ctx.call(command, request, self._read)
-        if self._ending is not None:
-            return b"", ENDING
-        return value
+        return value if self._given_up is None else (b"", ENDING)
 
     def _reject(self, command: Command | None, message: str) -> Any:
-        self._ctx.counters.reject(command, ReplyError(message).code)
+        rejection = command, ReplyError(message).code
+        self._rejected[rejection] = self._rejected.get(rejection, 0) + 1
         return message.encode("utf-8", "surrogateescape"), ERROR
 
     def check(self) -> bytes | None:
@@ -324,12 +335,12 @@ class Caller:
         command = REGISTRY.find(request)
         if command is None:
             return SCRIPT_UNKNOWN_CHECKED.encode(), ERROR
-        return not _refusal(self._ctx, command, request)
+        return denied(self._ctx, command, request) is None
 
     def _claim_room(self, size: int) -> None:
         if not self.runtime.has_room(size):
-            self._ending = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
-            raise self._ending
+            self._given_up = ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
+            raise self._given_up
 
 
 def _is_plain(command: Command) -> bool:
@@ -344,11 +355,6 @@ def _is_plain(command: Command) -> bool:
 
 def _nothing() -> None:
     raise AssertionError("no script runs yet")
-
-
-def _refusal(ctx: Context, command: Command, request: Request) -> str:
-    """Why the caller's user may not run a command, if so."""
-    return ""
 
 
 def _failure(text: str, error: FailedError, name: bytes) -> ReplyError:

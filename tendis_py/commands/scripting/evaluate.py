@@ -35,6 +35,7 @@ _command = partial(
 _of_body = partial(_command, syntax="script numkeys [key [key ...]] [arg [arg ...]]")
 _of_sha = partial(_command, syntax="sha1 numkeys [key [key ...]] [arg [arg ...]]")
 
+_SHA_LENGTH = 40
 _FEW = {b"%d" % number: number for number in range(10)}
 
 _FLAGS = "noscript stale skip_monitor no_mandatory_keys"
@@ -95,6 +96,8 @@ def _evaluate(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
 
 
 def _evaluate_known(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    if len(args[1]) != _SHA_LENGTH:
+        raise ReplyError(NO_SCRIPT)
     keys = number_of_keys(args)
     script = ctx.services.scripts.find(args[1])
     if script is None:

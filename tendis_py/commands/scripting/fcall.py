@@ -14,9 +14,11 @@ from tendis_py.errors import (
     FCALL_BAD_NUMKEYS,
     FUNCTION_NOT_FOUND,
     KEYS_NEGATIVE,
+    LIBRARIES_KILLED,
     LIBRARY_TIMEOUT,
     NUMKEYS_TOO_MANY,
     SCRIPT_MAY_WRITE,
+    SHUTTING_DOWN,
     ReplyError,
     TooLargeError,
 )
@@ -25,6 +27,7 @@ from tendis_py.resp.replies import Reply
 from tendis_py.scripting.functions import FunctionRuntime
 from tendis_py.scripting.runtime import EndedError, LuaFunction
 from tendis_py.services.functions import STATE, Catalogue
+from tendis_py.services.scripts import Running
 from tendis_py.storage.libraries import Function, Library
 
 LOAD_NS = 500_000_000
@@ -129,10 +132,13 @@ class FunctionCaller(Caller):
                 self._loading = False
         return found
 
-    def read(self, name: bytes, code: bytes) -> Library:
-        """The library that ``code`` is. ReplyError: it is none, or takes too long to say so."""
-        self._begin_to_load()
+    def read(self, name: bytes, code: bytes, running: Running | None = None) -> Library:
+        """The library that ``code`` is. ReplyError: it is none, takes too long to say so, or
+        ``running`` is to end, of which it is a part."""
+        self._begin_to_load(running)
         try:
+            if self.check() is not None and self._ending is not None:
+                raise self._ending
             return self.runtime.read(name, code)
         except EndedError as ended:
             raise self._not_loaded(ended) from None
@@ -140,9 +146,10 @@ class FunctionCaller(Caller):
             self._loading = False
             self.runtime.tidy()
 
-    def _begin_to_load(self) -> None:
+    def _begin_to_load(self, running: Running | None = None) -> None:
         self.ready()
-        self._loading, self._ending, self._started = True, None, perf_counter_ns()
+        self._loading, self._ending = True, None
+        self._running, self._started = running, perf_counter_ns()
 
     def _not_loaded(self, ended: EndedError) -> BaseException:
         if self._ending is not None:
@@ -152,6 +159,10 @@ class FunctionCaller(Caller):
     def check(self) -> bytes | None:
         if not self._loading:
             return super().check()
+        running = self._running
+        if running is not None and (running.abandoned or running.killed):
+            self._ending = ReplyError(SHUTTING_DOWN if running.abandoned else LIBRARIES_KILLED)
+            return b"not to go on"
         elapsed = perf_counter_ns() - self._started
         if elapsed > LOAD_NS:
             return LIBRARY_TIMEOUT.encode()

@@ -29,10 +29,14 @@ from tendis_py.glob import compile_glob
 from tendis_py.rdb.functions import codes_in, dump_functions
 from tendis_py.resp.replies import OK, OrderedSet, Reply, Stream
 from tendis_py.services.functions import STATE, Catalogue, empty, name_of
+from tendis_py.services.scripts import Running
 from tendis_py.storage.libraries import Library, library_key, library_setting
 
 LIBRARIES = b"\0tendis-py: libraries of functions"
 """Stands for all of them among the keys that are locked."""
+
+_ROWS_FOR_A_LIBRARY = 32
+"""In whose time one is loaded."""
 
 _ON_ALL_SHARDS = ("request_policy:all_shards", "response_policy:all_succeeded")
 _NUMBER = "O(N) where N is the number of functions"
@@ -122,11 +126,7 @@ def function_restore(ctx: Context, args: list[bytes]) -> Reply:
     policy = args[3].upper() if len(args) == 4 else b"APPEND"
     if policy not in (b"FLUSH", b"APPEND", b"REPLACE"):
         raise ReplyError(FUNCTION_RESTORE_POLICY)
-    restored = empty()
-    for code in codes_in(args[2], ctx.tx.pace):
-        name = name_of(code)
-        restored.check_new(name)
-        restored.add(functions_of(ctx).read(name, code))
+    restored = _read(ctx, args)
     before = catalogue_of(ctx)
     if policy == b"FLUSH":
         _replace(ctx, restored, before.libraries, restored.libraries.values())
@@ -136,14 +136,32 @@ def function_restore(ctx: Context, args: list[bytes]) -> Reply:
     return OK
 
 
+def _read(ctx: Context, args: list[bytes]) -> Catalogue:
+    """The libraries in a payload. Very many take long: who asks sees it run, and may kill it."""
+    functions, scripts = functions_of(ctx), ctx.services.scripts
+    found = empty()
+    running = Running(b"RESTORE", args[:2], is_function=True)
+    scripts.begin(running)
+    try:
+        for code in codes_in(args[2], ctx.tx.pace):
+            name = name_of(code)
+            found.check_new(name)
+            found.add(functions.read(name, code, running))
+            ctx.tx.pace.rest(_ROWS_FOR_A_LIBRARY)
+    finally:
+        scripts.end(running)
+    return found
+
+
 # Looking at them
 
 
 @_function("function|dump", 2, complexity=_NUMBER)
 def function_dump(ctx: Context, args: list[bytes]) -> Reply:
     """Dumps all libraries into a serialized binary payload."""
-    libraries = catalogue_of(ctx).libraries
-    ctx.tx.admit(len(libraries))
+    catalogue = catalogue_of(ctx)
+    ctx.tx.admit(catalogue.rows)
+    libraries = catalogue.libraries
     return dump_functions((library.code for library in libraries.values()), ctx.tx.pace)
 
 
@@ -170,10 +188,10 @@ def function_list(ctx: Context, args: list[bytes]) -> Reply:
         else:
             raise function_argument(word)
     catalogue = catalogue_of(ctx)
-    ctx.tx.admit(len(catalogue.libraries) + len(catalogue.functions))
+    ctx.tx.admit(catalogue.rows)
     return Stream(
         _described(library, with_code)
-        for library in catalogue.libraries.values()
+        for library in ctx.tx.pace.over(iter(catalogue.libraries.values()))
         if matches is None or matches(library.name)
     )
 
@@ -215,7 +233,7 @@ def function_stats(ctx: Context, args: list[bytes]) -> Reply:
         }
     counts = {
         b"libraries_count": len(catalogue.libraries),
-        b"functions_count": sum(len(one.functions) for one in catalogue.libraries.values()),
+        b"functions_count": catalogue.registered,
     }
     return {b"running_script": described, b"engines": {b"LUA": counts}}
 

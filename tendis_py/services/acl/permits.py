@@ -202,6 +202,12 @@ class Permits:
             or any(it.knows_first_arguments(command) for it in self._selectors)
         ):
             return lambda request: self.denial(command, request) is None
+        if command.key_use_varies:
+            for_all_uses = _any_of([selector.keys(_USES) for selector in allowing])
+            return lambda request: (
+                len(request) > at
+                and (for_all_uses(request[at]) or self.denial(command, request) is None)
+            )
         _, flags = command.key_uses([b""] * (at + 1))[0]
         matches = _any_of([selector.keys(flags) for selector in allowing])
         return lambda request: len(request) > at and matches(request[at])

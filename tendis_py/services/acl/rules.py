@@ -36,6 +36,9 @@ class KnownCommand(Protocol):
 
     @property
     def takes_keys(self) -> bool: ...
+    @property
+    def key_use_varies(self) -> bool:
+        """Whether its arguments say how it uses its keys."""
 
     def key_uses(self, request: Request, /) -> list[tuple[int, tuple[str, ...]]]:
         """The position of each key that ``request`` names, and how it is used; none when the

@@ -97,9 +97,9 @@ async function withRedlock(redis) {
 
 async function main() {
   const redis = new Redis(port);
-  for (const step of [withBull, withBeeQueue, () => withRateLimiters(redis), () => withRedlock(redis)]) {
-    await step();
-    console.log(step.name || String(step));
+  for (const step of [withBull, withBeeQueue, withRateLimiters, withRedlock]) {
+    await step(redis);
+    console.log(step.name);
   }
   await redis.quit();
 }
