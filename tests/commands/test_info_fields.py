@@ -392,7 +392,7 @@ def test_resetstat_sets_the_stages_back(client: RawClient) -> None:
         counts = {
             part: number for part, _, number in (it.partition("=") for it in value.split(","))
         }
-        most = MOST_TURNS if name.startswith("stage_socket") else 3  # one look stands for some turns
+        most = MOST_TURNS if name.startswith("stage_socket") else 3  # a look stands for turns
         for part in GROWING & counts.keys():
             assert float(counts[part]) <= most, (name, part)
     assert "calls=100" not in after["stage_execute"]
