@@ -252,7 +252,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         "local t = {} while true do t[#t + 1] = {} end",
         "local s = 'x' while true do pcall(function() s = s .. s end) end",
         "local s = string.rep('x', 3e6) return {s, s, s}",
-        "for at = 1, 20 do redis.call('APPEND', KEYS[1], string.rep('x', 1e6)) end "
+        "for at = 1, 11 do redis.call('APPEND', KEYS[1], string.rep('x', 1e6)) end "
         "return redis.call('GET', KEYS[1])",
         "local t = {} for at = 1, 100 do "
         "redis.call('SETRANGE', KEYS[1], 1e6, at) t[at] = redis.call('GET', KEYS[1]) end",
