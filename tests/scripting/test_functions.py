@@ -328,6 +328,16 @@ def test_code_is_not_too_long(alone: RawClient) -> None:
     assert alone.command("FUNCTION", "RESTORE", bomb) == too_long
 
 
+def test_there_are_not_too_many_functions(alone: RawClient) -> None:
+    many = """#!lua name=many
+        for at = 1, %d do redis.register_function('f' .. at, function() return at end) end
+    """
+    reply = alone.command("FUNCTION", "LOAD", many % 10_001)
+    assert reply.endswith(b"ERR A library may have 10000 functions\r\n")
+    assert alone.command("FUNCTION", "LOAD", many % 10_000) == b"$4\r\nmany\r\n"
+    assert alone.value("FCALL", "f10000", "0") == 10_000
+
+
 def test_memory_is_bounded(alone: RawClient) -> None:
     greedy = "#!lua name=a\nlocal s = ('x'):rep(100000000) local t = s .. s .. s .. s"
     reply = alone.command("FUNCTION", "LOAD", greedy)
