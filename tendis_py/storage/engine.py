@@ -10,6 +10,7 @@ own.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -66,6 +67,7 @@ FORMAT_VALUE = b"tendis-py 1"
 
 _STALL_POLL_SECONDS = 0.005
 _FLUSH_AGAIN_SECONDS = 0.1
+_REOPENING_ATTEMPTS, _REOPENING_PAUSE = 10, 0.05
 _ROOM_BYTES = 8 * 1024 * 1024
 """Room that must be on the disk, besides what the log takes once more, to open the folder anew."""
 _ROOM_FILE = "tendis-room"
@@ -548,7 +550,7 @@ class Engine:
             with contextlib.suppress(Exception):  # what could not be written still can't
                 self._release()
             try:
-                self._use(self._open(read_only=False, trusting=True))
+                self._use(self._open_again())
             except StorageError:
                 self._use(self._open(read_only=True, trusting=True))
                 self._lock = lock_folder(self.path)
@@ -557,6 +559,19 @@ class Engine:
                 for family in self._families:
                     family.set_options(self._changed_options)
         return True
+
+    def _open_again(self) -> Rdict:
+        """What a thread has in hand may keep the folder open for a moment after it was closed; or
+        an iterator that nobody has any more, in a cycle of references, which the interpreter is
+        told not to look at again (``interpreter.py``)."""
+        for _ in range(_REOPENING_ATTEMPTS - 1):
+            try:
+                return self._open(read_only=False, trusting=True)
+            except StorageError:
+                gc.unfreeze()
+                gc.collect()
+                time.sleep(_REOPENING_PAUSE)
+        return self._open(read_only=False, trusting=True)
 
     # Figures
 

@@ -258,7 +258,8 @@ class Caller:
         if "noscript" in command.flags:
             return self._reject(command, SCRIPT_NOT_ALLOWED)
         if ctx.session.user.permits is not None:
-            error = check(ctx, command, request, IN_SCRIPT)
+            asked = self._request[0].decode("utf-8", "surrogateescape").lower()
+            error = check(ctx, command, request, IN_SCRIPT, asked)
             if error is not None:
                 return self._reject(command, str(error))
         if command.may_write:
