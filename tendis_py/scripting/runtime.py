@@ -147,6 +147,7 @@ class Runtime:
         self._run_with: LuaFunction = exported[b"run_with"]
         self._compile: LuaFunction = exported[b"compile"]
         self._forget: LuaFunction = exported[b"forget"]
+        self._collect: LuaFunction = exported[b"collect"]
         self._set_danger: LuaFunction = exported[b"set_danger"]
         self._compiled: dict[Any, LuaFunction] = {}
         self._base = self.lua.get_memory_used()
@@ -232,7 +233,7 @@ class Runtime:
 
     def _make_room(self, size: int) -> None:
         if not self.has_room(size):
-            self.lua.gccollect()
+            self._collect()
             if not self.has_room(size):
                 raise ReplyError(f"ERR {OUT_OF_MEMORY.decode()}")
 
@@ -240,7 +241,7 @@ class Runtime:
         """After a script: let go of what it had, once that is much."""
         if self.lua.get_memory_used() > self._much:
             self._forget()
-            self.lua.gccollect()
+            self._collect()
             self._draw_limit()
             self._much = max(self._much, 2 * self.lua.get_memory_used())  # libraries may keep a lot
 
