@@ -170,6 +170,9 @@ class Runtime:
         """Whether ``size`` bytes can be handed over. If not, the script is to end."""
         return bool(self.lua.get_memory_used() + size < self._most)
 
+    def has_compiled(self, script: Any) -> bool:
+        return script in self._compiled
+
     def compile(self, script: Any, body: bytes, name: bytes = b"@user_script") -> LuaFunction:
         """The function of a script, made when it is first asked for. ReplyError if ``body`` is not
         Lua."""

@@ -47,7 +47,7 @@ from tendis_py.scripting.runtime import (
     Runtime,
     ScriptError,
 )
-from tendis_py.services.scripts import Running
+from tendis_py.services.scripts import Running, Script
 from tendis_py.session import Session
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ FAST_NS = 3_000_000
 
 _LEVELS = (logging.DEBUG, VERBOSE, NOTICE, logging.WARNING)
 _LARGE = 1 << 62
+_LONG_BODY = 64 * 1024
+"""What is longer takes some milliseconds to compile, which are not the fast lane's."""
 _NONE: frozenset[bytes] = frozenset()
 _VERSION = Numbers(
     REDIS_VERSION,
@@ -130,6 +132,13 @@ class Caller:
             self._generation = self._scripts.generation
             self.runtime.forget_compiled()
         return self.runtime
+
+    def function_of(self, script: Script) -> LuaFunction:
+        """The function of a script, ready to ``run``. ReplyError if its body is not Lua."""
+        runtime = self.ready()
+        if len(script.body) > _LONG_BODY and not runtime.has_compiled(script):
+            self._ctx.need_slow_lane()
+        return runtime.compile(script, script.code)
 
     # Running
 

@@ -121,7 +121,7 @@ def _run(ctx: Context, args: list[bytes], script: Script, keys: int, *, only_rea
     if only_reads and script.flags is not None and not script.only_reads:
         raise ReplyError(SCRIPT_MAY_WRITE)
     caller = caller_of(ctx)
-    function = caller.ready().compile(script, script.code)
+    function = caller.function_of(script)
     if script.sha not in ctx.services.scripts:
         ctx.services.scripts.keep(script, stays=False)
     return caller.run(

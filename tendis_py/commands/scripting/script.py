@@ -31,6 +31,7 @@ _command = partial(command, group="scripting")
     3,
     since="2.6.0",
     flags="noscript stale",
+    apart=True,
     complexity="O(N) with N being the length in bytes of the script body.",
     tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
     syntax="script",
@@ -38,7 +39,7 @@ _command = partial(command, group="scripting")
 def script_load(ctx: Context, args: list[bytes]) -> Reply:
     """Loads a server-side Lua script to the script cache."""
     script = parse(args[2])
-    caller_of(ctx).ready().compile(script, script.code)
+    caller_of(ctx).function_of(script)
     ctx.services.scripts.keep(script, stays=True)
     return script.sha
 
