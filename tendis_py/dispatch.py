@@ -558,6 +558,7 @@ class Dispatcher:
         monitors = self.services.monitors
         if monitors.is_any:
             self._need_slow_lane()  # what they have seen is not taken back
+            self.context.require_all()
             monitors.show(self.context.session, request)
         nested = self.context.nested
         outcome = work(self.defers) if nested else self._within(work)

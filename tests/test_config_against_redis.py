@@ -320,7 +320,7 @@ patterns = st.lists(pieces, max_size=8).map(b"".join)
 keys = st.binary(max_size=3) | st.lists(letters, max_size=4).map(b"".join)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(pattern=patterns, key=keys)
 def test_keys_matches_the_same(real: Real, pattern: bytes, key: bytes) -> None:
     real("FLUSHALL")

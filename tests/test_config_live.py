@@ -115,7 +115,7 @@ def test_constants_accept_their_value() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["replicaof 10.0.0.1 6379", "cluster-enabled yes", "tls-port 6380", "aclfile /etc/users.acl"],
+    ["replicaof 10.0.0.1 6379", "cluster-enabled yes", "tls-port 6380"],
 )
 def test_what_would_be_missed_badly_stops_the_start(line: str) -> None:
     with pytest.raises(ValueError, match=f"^tendis-py .*: {line.split()[0]} can only be "):

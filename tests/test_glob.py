@@ -95,7 +95,7 @@ subjects = st.lists(
 
 
 @pytest.mark.usefixtures("way")
-@settings(max_examples=1500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(patterns, st.lists(subjects, min_size=1, max_size=3), st.booleans())
 def test_matches_what_redis_matches(pattern: bytes, asked: list[bytes], ignore_case: bool) -> None:
     matches = compile_glob(pattern, ignore_case=ignore_case)

@@ -93,12 +93,13 @@ def restore(ctx: Context, args: list[Any]) -> Reply:
     ttl = integer(args[2])
     if ttl < 0:
         raise ReplyError(NEGATIVE_TTL)
+    mark = ctx.tx.mark()
     row = restored(ctx, args[3])
     deadline = ttl if options.absolute or not ttl else ttl + db.now
     if deadline and (deadline <= db.now or deadline > INT64_MAX):
+        ctx.tx.rollback_to(mark)  # what is written ahead already is garbage until a key names it
         if old is not None:
             db.delete(key, old)
-        _drop(ctx, row)
         return OK
     row.expire_at = deadline
     db.put(key, row, old)
@@ -131,12 +132,6 @@ def restored(ctx: Context, serialized: Any) -> Row:
         return payload.restore(ctx.db, serialized)
     except CorruptError:
         raise ReplyError(BAD_DATA_FORMAT) from None
-
-
-def _drop(ctx: Context, row: Row) -> None:
-    """Give up a row that no key gets."""
-    if row.version:
-        ctx.tx.discard_version(row.version)
 
 
 class _Options:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import GENERIC, Fired
-from tendis_py.commands.registry import Keys, Lane, command
+from tendis_py.commands.registry import FAST_ROWS, REGISTRY, Keys, Lane, command
 from tendis_py.errors import (
     MIGRATE_KEY_AND_KEYS,
     NO_TARGET,
@@ -108,8 +108,8 @@ def _events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fi
 def migrate(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically transfers a key from one Redis instance to another."""
     order = _order(args)
-    if ctx.session is not ctx.client:
-        ctx.require_all()  # a script must not have to begin again once keys are gone
+    if _may_begin_again(ctx):
+        ctx.require_all()
     find, pace = ctx.db.find, ctx.tx.pace
     there = [key for key in pace.over(iter(order.keys)) if find(key) is not None]
     if not there:
@@ -117,6 +117,21 @@ def migrate(ctx: Context, args: list[bytes]) -> Reply:
     move = _Move(ctx, order)
     move.all(there)
     return OK if move.failure is None else ctx.failed(args, move.failure)
+
+
+def _may_begin_again(ctx: Context) -> bool:
+    """Whether this is part of a script, or of a transaction that may have one: those run again if
+    they turn out to use other keys than they have named, and then these would be gone already."""
+    if ctx.session is not ctx.client:
+        return True
+    transaction = ctx.session.transaction
+    return transaction is not None and (
+        len(transaction.requests) > FAST_ROWS
+        or any(
+            found is not None and found.group == "scripting"
+            for found in (REGISTRY.lookup(request[0]) for request in transaction.requests)
+        )
+    )
 
 
 def _order(args: list[bytes]) -> _Order:

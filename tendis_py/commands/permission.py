@@ -17,13 +17,16 @@ TOPLEVEL, IN_MULTI, IN_SCRIPT = "toplevel", "multi", "lua"
 """Contexts of ACL LOG."""
 
 
-def check(ctx: Context, command: Command, request: Request, context: str) -> ReplyError | None:
+def check(
+    ctx: Context, command: Command, request: Request, context: str, runs: str = ""
+) -> ReplyError | None:
     """The error of ``request`` if the session's user may not run it, which is noted in ACL LOG as
-    having happened in that ``context``; None if it may. ``command`` and the arity are right."""
+    having happened in that ``context``; None if it may. ``command`` and the arity are right.
+    ``runs`` is what the client has asked for, if that is another command."""
     denial = denied(ctx, command, request)
     if denial is None:
         return None
-    note(ctx, command, request, denial, context)
+    note(ctx, command, request, denial, context, runs)
     error = refusal(ctx.session.user.name, command, denial)
     return acl_failure_in_script(error) if context == IN_SCRIPT else error
 
@@ -54,11 +57,11 @@ def refusal_by_name(user: bytes, command: Command, request: Request, denial: Den
 
 
 def note(
-    ctx: Context, command: Command, request: Request, denial: Denial, context: str = TOPLEVEL
+    ctx: Context, command: Command, request: Request, denial: Denial, context: str, runs: str = ""
 ) -> None:
-    """Put a denial into ACL LOG."""
+    """Put a denial into ACL LOG; see ``check``."""
     thing = command.name.encode() if denial.reason is Reason.COMMAND else request[denial.position]
-    _log(ctx, denial.reason, context, thing, ctx.session.user.name, command.name)
+    _log(ctx, denial.reason, context, thing, ctx.session.user.name, runs or command.name)
 
 
 def note_wrong_password(ctx: Context, request: Request, name: bytes) -> None:

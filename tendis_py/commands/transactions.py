@@ -97,7 +97,7 @@ def _run(ctx: Context, requests: list[Request], is_slow: bool) -> list[Payload]:
             if denial is None:
                 payloads += ctx.run_unit([request])
                 continue
-            note(ctx, command, request, denial, IN_MULTI)
+            note(ctx, command, request, denial, IN_MULTI, "exec")
             error = no_longer_permitted(denial.reason.value)
             ctx.counters.reject(None, error.code)
             payloads.append(ctx.session.encoders[ReplyError](error))

@@ -26,6 +26,8 @@ for _, flag in next, {"no-writes", "allow-oom", "allow-stale", "no-cluster", "al
     FLAGS[flag] = true
 end
 
+local MOST = 10000  -- functions of a library: it is stored in one piece
+
 local registered = nil  -- what the library that is loaded has registered; nil: none is
 local names = nil       -- of that
 
@@ -111,6 +113,8 @@ local function register_function(...)
         refuse_call("Library names can only contain letters, numbers, or underscores(_) and must be at least one character long")
     elseif names[name] then
         refuse_call("Function already exists in the library")
+    elseif #registered == MOST then
+        refuse_call("A library may have 10000 functions")
     end
     names[name] = true
     registered[#registered + 1] = {name = name, callback = callback, description = description, flags = flags}

@@ -305,20 +305,21 @@ function tables.foreach(...)
     return foreach(real[t] or t, f)
 end
 
-function coroutines.create(f)
-    if type(f) ~= "function" then
-        return call_as("create", create, f)
+function coroutines.create(...)
+    local f = ...
+    if type(f) ~= "function" or getinfo(f, "S").what == "C" then
+        return call_as("create", create, ...)
     end
     local thread = create(f)
     watch(thread)
     return thread
 end
 
-function coroutines.resume(thread, ...)
-    if type(thread) ~= "thread" then
-        return call_as("resume", resume, thread, ...)
+function coroutines.resume(...)
+    if type((...)) ~= "thread" then
+        return call_as("resume", resume, ...)
     end
-    return caught(resume(thread, ...))
+    return caught(resume(...))
 end
 
 -- What a wrapped coroutine returns, or its error with the caller's place, as Lua does it
@@ -329,9 +330,10 @@ local function passed_on(ok, failure, ...)
     error(failure, type(failure) == "string" and 3 or 0)
 end
 
-function coroutines.wrap(f)
-    if type(f) ~= "function" then
-        return call_as("wrap", create, f)
+function coroutines.wrap(...)
+    local f = ...
+    if type(f) ~= "function" or getinfo(f, "S").what == "C" then
+        return call_as("wrap", create, ...)
     end
     local thread = coroutines.create(f)
     return function(...)

@@ -242,6 +242,7 @@ class Runtime:
             self._forget()
             self.lua.gccollect()
             self._draw_limit()
+            self._much = max(self._much, 2 * self.lua.get_memory_used())  # libraries may keep a lot
 
 
 def _text(raw: bytes) -> str:

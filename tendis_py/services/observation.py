@@ -31,9 +31,10 @@ class Durations:
 @dataclass(frozen=True, slots=True)
 class StageFigures:
     """One stage (``services.stages`` has what each is) of requests of one ``lane`` (``fast``,
-    ``slow``, ``control``), in the threads of one ``pool`` (``reactor``, ``executor``, ``slow``);
-    both are ``background`` for what no request waits for. ``count`` is of requests, each of which
-    spends all the time there that its batch does. ``recent``: window in seconds → durations."""
+    ``slow``, ``control``), in the threads of one ``pool`` (``reactor``, ``executor``, ``slow``,
+    ``apart``); both are ``background`` for what no request waits for. ``count`` is of requests,
+    each of which spends all the time there that its batch does. ``recent``: window in seconds →
+    durations."""
 
     stage: str
     lane: str

@@ -265,6 +265,8 @@ def stats(services: Services) -> Fields:
     yield "pubsub_patterns", pubsub.count(Kind.PATTERN)
     yield "pubsubshard_channels", pubsub.count(Kind.SHARD_CHANNEL)
     yield from _NO_FORKS
+    yield "migrate_cached_sockets", len(services.links)
+    yield from _NO_REPLICAS
     yield "tracking_total_keys", services.tracking.keys
     yield "tracking_total_items", services.tracking.items
     yield "tracking_total_prefixes", services.tracking.prefixes
@@ -292,7 +294,8 @@ def stats(services: Services) -> Fields:
 _NO_FORKS = (
     ("latest_fork_usec", 0),
     ("total_forks", 0),
-    ("migrate_cached_sockets", 0),
+)
+_NO_REPLICAS = (
     ("slave_expires_tracked_keys", 0),
     ("active_defrag_hits", 0),
     ("active_defrag_misses", 0),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tendis_py.server import Server
+from tendis_py.stages.reactor import MOST_TURNS
 from tendis_py.storage import key_sizes
 from tests.support.embedded import config_for, embedded
 from tests.support.resp import RawClient, decode
@@ -391,9 +392,9 @@ def test_resetstat_sets_the_stages_back(client: RawClient) -> None:
         counts = {
             part: number for part, _, number in (it.partition("=") for it in value.split(","))
         }
-        earlier = {part: n for part, _, n in (it.partition("=") for it in before[name].split(","))}
+        most = MOST_TURNS if name.startswith("stage_socket") else 3  # a look stands for turns
         for part in GROWING & counts.keys():
-            assert float(counts[part]) <= 3 <= 3 + float(earlier[part]), (name, part)
+            assert float(counts[part]) <= most, (name, part)
     assert "calls=100" not in after["stage_execute"]
     assert int(before["stage_execute"].partition("calls=")[2].partition(",")[0]) >= 100
 

@@ -1,5 +1,5 @@
-"""kill -9 of a server whose keys are on their way to another, and servers that move keys to and
-fro: each key is always somewhere, with its value."""
+"""kill -9 of a server whose keys are on their way to another, and servers that move keys.
+Each key is always somewhere, with its value."""
 
 from __future__ import annotations
 

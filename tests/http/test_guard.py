@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from tendis_py.commands.registry import REGISTRY
 from tendis_py.http.guard import Guard
 from tendis_py.server import Server
 from tests.support.embedded import config_for
@@ -26,13 +28,18 @@ def server(tmp_path: Path) -> Any:
     made.keyspace.engine.close()
 
 
-def status(server: Server, client: Any, local: Any, host: str = "localhost") -> int:
+def status(
+    server: Server, client: Any, local: Any, host: str = "localhost", credentials: str = ""
+) -> int:
     """What a request from ``client`` that arrived at the address ``local`` is answered."""
     scope: Scope = {
         "type": "http",
         "method": "GET",
         "path": "/",
-        "headers": [(b"host", host.encode())],
+        "headers": [
+            (b"host", host.encode()),
+            (b"authorization", b"Basic " + base64.b64encode(credentials.encode())),
+        ],
         "client": client,
         "server": local,
     }
@@ -65,6 +72,24 @@ def test_protected_mode_keeps_others_out(server: Server, client: Any) -> None:
     server.config.protected_mode = True
     server.config.set([(b"requirepass", b"secret")])
     assert status(server, client, local, "db.example") == 401
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (["on", ">p", "+info", "+slowlog"], 200),
+        (["on", ">p", "+@all"], 200),
+        (["on", ">p", "+info"], 401),
+        (["on", ">q", "+@all"], 401),
+        (["off", ">p", "+@all"], 401),
+    ],
+)
+def test_who_may_not_ask_is_not_shown(server: Server, rules: list[str], expected: int) -> None:
+    acl = server.services.acl
+    acl.set_user(b"alice", [rule.encode() for rule in rules], REGISTRY)
+    assert status(server, LOCAL, ("127.0.0.1", 80), credentials="alice:p") == 200
+    acl.set_user(b"default", [b"off"], REGISTRY)
+    assert status(server, LOCAL, ("127.0.0.1", 80), credentials="alice:p") == expected
 
 
 def test_only_loopback_cares_for_its_name(server: Server) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +13,18 @@ from celery.contrib.testing.worker import start_worker
 from celery.exceptions import TaskRevokedError
 from kombu import pools
 
-from tests.support.servers import HOST, ServerProcess, wait_until
+from tests.support.servers import HOST, ServerProcess, running, tendis_process, wait_until
 
 SECONDS = 20.0
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One of its own: no others see connections that it has not closed yet."""
+    with running(tendis_process(tmp_path_factory.mktemp("celery"))) as found:
+        yield found
 
 
 @pytest.fixture
@@ -44,6 +53,10 @@ def app(server: ServerProcess) -> Iterator[Any]:
 
     yield celery
     celery.close()
+    del celery
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()  # it leaves connections to that
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ from tests.support.servers import HOST, ServerProcess
 LIMIT = RateLimitItemPerHour(5)
 
 
-@pytest.fixture(scope="session")
-def server(tendis: ServerProcess) -> ServerProcess:
-    """In each threading model."""
-    return tendis
-
-
 @pytest.fixture
 def storage(server: ServerProcess) -> Iterator[Any]:
     found = storage_from_string(f"redis://{HOST}:{server.port}")

@@ -31,10 +31,10 @@ def server(tendis: ServerProcess) -> ServerProcess:
     return tendis
 
 
-@pytest.fixture(params=[2, 3])
-def client(request: pytest.FixtureRequest, server: ServerProcess) -> Iterator[Any]:
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[Any]:
     with redis.Redis(
-        HOST, server.port, socket_timeout=SECONDS, protocol=request.param, decode_responses=True
+        HOST, server.port, socket_timeout=SECONDS, protocol=3, decode_responses=True
     ) as found:
         yield found
 

@@ -1,7 +1,7 @@
 """Three clients subscribe, publish and go on, here and at the real server: each reads the same.
 
 After every pipeline each client asks PING, and reads up to its answer: what was published before is
-to be there by then. 150 examples a threading model; 2,000 with ``-m soak``.
+to be there by then. 80 examples a threading model; 2,000 with ``-m soak``.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ def compare(
             assert here == there, f"step {number}: {who} {pipeline}"
 
 
+@settings(max_examples=80)
 @drawn
 def test_each_reads_what_it_reads_at_redis(
     tendis: ServerProcess, redis_server: ServerProcess, steps: list[tuple[int, list[Request]]]

@@ -2,7 +2,7 @@
 example crosses from packed rows to rows of their own, and through every command.
 
 The type's commands come mixed with what concerns keys of any type: RENAME, COPY, deadlines, another
-type in the way. 100 examples a type; 2,000 with ``-m soak``.
+type in the way. 70 examples a type; 2,000 with ``-m soak``.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def compare(
 
 
 @pytest.mark.parametrize("family", TYPES, ids=_name)
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(data=st.data())
 def test_it_answers_as_redis(
     family: Family, low_tendis: ServerProcess, low_redis: ServerProcess, data: st.DataObject

@@ -126,7 +126,7 @@ def in_resp3(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(replies)
 def test_clients_read_back_what_was_meant(value: Any) -> None:
     for protocol, expected in ((2, in_resp2(value)), (3, in_resp3(value))):
@@ -159,7 +159,7 @@ any_double = st.one_of(
 )
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(any_double)
 @example(1e-5)
 @example(-0.0)

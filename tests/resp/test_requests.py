@@ -34,7 +34,7 @@ def check(chunks: list[bytes]) -> None:
     assert ours.error == plain.error
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(streams)
 @example(b"*1\r\n+abc\r\n*1\r")
 @example(b"*1\r\n*1\r\n:1\r\n")
@@ -48,7 +48,7 @@ def test_a_chunk_parses_as_the_reference_says(data: bytes) -> None:
     check([data])
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(st.data(), streams)
 def test_cutting_input_changes_nothing(draw: st.DataObject, data: bytes) -> None:
     check(draw.draw(cut(data)))
@@ -60,7 +60,7 @@ def test_one_byte_at_a_time_changes_nothing(data: bytes) -> None:
     check([data[at : at + 1] for at in range(len(data))])
 
 
-@settings(max_examples=700)
+@settings(max_examples=250)
 @given(st.data(), st.lists(streams, min_size=2, max_size=3))
 def test_connections_that_share_a_reader_do_not_mix(
     draw: st.DataObject, inputs: list[bytes]
@@ -246,7 +246,7 @@ def test_where_a_line_was_looked_for_is_forgotten_once_it_is_taken() -> None:
         assert parse([data[:cut_at], data[cut_at:]]).requests == [request, [b"k"]]
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(st.data(), streams, st.integers(1, 3))
 def test_taking_several_arguments_at_once_changes_nothing(
     draw: st.DataObject, data: bytes, one_by_one: int

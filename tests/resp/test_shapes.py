@@ -40,7 +40,7 @@ def test_requests_of_one_shape_are_read(requests: list[Request]) -> None:
     assert Shape(requests[0]).read(encoded(requests)) == requests
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(alike(), st.data(), awkward)
 def test_what_is_read_is_what_the_reference_reads(
     requests: list[Request], data: st.DataObject, inserted: bytes

@@ -231,7 +231,8 @@ redis.register_function('stubborn', function()
 end)
 redis.register_function('writer', function(keys)
     redis.call('SET', keys[1], 1)
-    while redis.call('GET', keys[1]) == '1' and redis.call('EXISTS', 'stop') == 0 do end
+    local began = os.clock()
+    while os.clock() - began < 0.5 do end
     return 'done'
 end)
 """
@@ -261,6 +262,18 @@ def test_a_function_is_killed(client: RawClient, tendis: ServerProcess, name: st
         assert reply.startswith(b"-ERR Script killed by user with SCRIPT KILL... script: "), reply
     assert statistics(client)[b"running_script"] is None
     assert client.command("FUNCTION", "KILL").startswith(b"-NOTBUSY ")
+
+
+def test_who_has_written_is_not_killed(alone: RawClient, tendis_default: ServerProcess) -> None:
+    """Nor does it hold up others."""
+    alone.command("FUNCTION", "LOAD", LOOPS)
+    with tendis_default.client(seconds=60) as caller:
+        caller.request("FCALL", "writer", "1", "k")
+        unkillable = b"-UNKILLABLE Sorry the script already executed write commands"
+        wait_until(lambda: alone.command("FUNCTION", "KILL").startswith(unkillable), "it writes")
+        assert alone.command("SET", "elsewhere", "1") == b"+OK\r\n"
+        assert caller.reply() == b"$4\r\ndone\r\n"
+    alone.command("DEL", "k", "elsewhere")
 
 
 def test_restoring_very_many_is_killed(alone: RawClient, tendis_default: ServerProcess) -> None:
@@ -313,6 +326,16 @@ def test_code_is_not_too_long(alone: RawClient) -> None:
         bytes(40_000),
     )
     assert alone.command("FUNCTION", "RESTORE", bomb) == too_long
+
+
+def test_there_are_not_too_many_functions(alone: RawClient) -> None:
+    many = """#!lua name=many
+        for at = 1, %d do redis.register_function('f' .. at, function() return at end) end
+    """
+    reply = alone.command("FUNCTION", "LOAD", many % 10_001)
+    assert reply.endswith(b"ERR A library may have 10000 functions\r\n")
+    assert alone.command("FUNCTION", "LOAD", many % 10_000) == b"$4\r\nmany\r\n"
+    assert alone.value("FCALL", "f10000", "0") == 10_000
 
 
 def test_memory_is_bounded(alone: RawClient) -> None:

@@ -131,9 +131,21 @@ def expected(redis_server: ServerProcess) -> Callable[[str, int], Played]:
 @pytest.mark.parametrize("name", LIBRARIES)
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_replies_and_data_are_those_of_redis(
+    tendis_default: ServerProcess, expected: Callable[[str, int], Played], name: str, protocol: int
+) -> None:
+    must_be_alike(name, play_all(name, tendis_default, protocol), expected(name, protocol))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_they_are_in_each_threading_model(
     tendis: ServerProcess, expected: Callable[[str, int], Played], name: str, protocol: int
 ) -> None:
-    ours, theirs = play_all(name, tendis, protocol), expected(name, protocol)
+    must_be_alike(name, play_all(name, tendis, protocol), expected(name, protocol))
+
+
+def must_be_alike(name: str, ours: Played, theirs: Played) -> None:
     for case, (replies, data), (wanted, wanted_data) in zip(
         SESSIONS[name], ours, theirs, strict=True
     ):

@@ -252,6 +252,11 @@ TestElements = Machine.TestCase
 TestElements.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 
 
+@pytest.mark.soak
+class TestElementsAtLength(Machine.TestCase):  # type: ignore[misc,valid-type]
+    settings = settings(max_examples=1000, stateful_step_count=40, deadline=None)
+
+
 # Elements
 
 

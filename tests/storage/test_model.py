@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -220,3 +221,8 @@ class Model(RuleBasedStateMachine):
 
 TestModel = Model.TestCase
 TestModel.settings = settings(max_examples=35, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.soak
+class TestModelAtLength(Model.TestCase):  # type: ignore[misc,valid-type]
+    settings = settings(max_examples=1000, stateful_step_count=40, deadline=None)

@@ -363,3 +363,8 @@ class Model(RuleBasedStateMachine):
 
 TestModel = Model.TestCase
 TestModel.settings = settings(max_examples=35, stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.soak
+class TestModelAtLength(Model.TestCase):  # type: ignore[misc,valid-type]
+    settings = settings(max_examples=1000, stateful_step_count=25, deadline=None)

@@ -267,3 +267,65 @@ def test_a_change_is_seen_by_all_that_comes_after_it(server: ServerProcess) -> N
             assert client.until_closed() == b""
             client.close()
         admin.value("ACL", "LOG", "RESET")
+
+
+# The log
+
+DENIED: list[tuple[str, ...]] = [
+    ("AUTH", "alice", "no"),
+    ("AUTH", "alice", "no"),
+    ("auth", "nobody", "no"),
+    ("HELLO", "3", "AUTH", "alice", "no"),
+    ("AUTH", "alice", "yes"),
+    ("GET", "b"),
+    ("get", "b"),
+    ("MGET", "app:1", "c", "d"),
+    ("CONFIG", "GET", "port"),
+    ("KEYS", "*"),
+    ("PUBLISH", "x", "y"),
+    ("SUBSCRIBE", "news", "x"),
+    ("PSUBSCRIBE", "news*"),
+    ("MULTI",),
+    ("GET", "b"),
+    ("AUTH", "alice", "no"),
+    ("EXEC",),
+    ("EVAL", "return redis.pcall('get', 'b')", "0"),
+    ("EVAL", "return {redis.acl_check_cmd('get', 'b')}", "0"),
+    *(("GET", f"k{number}") for number in range(11)),
+    ("GET", "b"),
+    ("GET", "k10"),
+]
+
+
+def _fields(entry: list[Any]) -> dict[bytes, Any]:
+    return dict(zip(entry[::2], entry[1::2], strict=True))
+
+
+def test_the_log_is_that_of_the_real_server(
+    server: ServerProcess, redis_server: ServerProcess
+) -> None:
+    logs = []
+    for each in (server, redis_server):
+        with each.client() as admin, each.client() as client:
+            admin.value("ACL", "LOG", "RESET")
+            admin.value(
+                "ACL", "SETUSER", "alice", "reset", "on", ">yes", "~app:*", "&news", "+@all"
+            )
+            admin.value("ACL", "SETUSER", "alice", "-@dangerous")
+            for request in DENIED:
+                client.command(*request)
+            entries = [_fields(entry) for entry in admin.value("ACL", "LOG", "100")]
+            first = entries[-1][b"entry-id"]
+            for entry in entries:
+                entry[b"entry-id"] -= first
+                assert 0 <= float(entry.pop(b"age-seconds")) < SECONDS
+                created = entry.pop(b"timestamp-created")
+                assert created <= entry.pop(b"timestamp-last-updated")
+                fields = dict(it.partition(b"=")[::2] for it in entry[b"client-info"].split(b" "))
+                entry[b"client-info"] = [fields.pop(it) for it in (b"cmd", b"user", b"multi")]
+                entry[b"fields"] = list(fields)
+            admin.value("ACL", "DELUSER", "alice")
+            admin.value("ACL", "LOG", "RESET")
+            logs.append(entries)
+    for ours, theirs in zip(*logs, strict=True):
+        assert ours == theirs

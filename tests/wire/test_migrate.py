@@ -420,6 +420,7 @@ def test_others_go_on_and_who_wants_its_key_waits(tendis: ServerProcess) -> None
         assert client.reply().startswith(b"-IOERR")
         assert writer.reply() == OK
         assert other.value("GET", "k") == b"new"
+        assert b"stage_execute_slow_apart:calls=" in other.value("INFO", "stages")
         client.command("FLUSHALL")
 
 
@@ -461,8 +462,10 @@ def test_a_connection_is_kept_for_a_while(tendis_in_moved_time: MovedTime) -> No
             client.command("SET", "k", "v")
             assert client.command("MIGRATE", HOST, stub.port, "k", 0, 5000) == OK
         assert stub.connected == 1
+        assert b"migrate_cached_sockets:1\r" in client.value("INFO", "stats")
         tendis_in_moved_time.pass_time(KEPT_SECONDS + 1)
         wait_until(lambda: stub.ended == 1, "it was closed")
+        assert b"migrate_cached_sockets:0\r" in client.value("INFO", "stats")
 
 
 def test_one_that_has_ended_meanwhile_is_made_anew(tendis_default: ServerProcess) -> None:
@@ -495,14 +498,24 @@ def test_keys_come_back_from_a_real_server(tendis: ServerProcess, target: Server
         client.command("FLUSHALL")
 
 
-def test_a_script_that_moves_keys_runs_once(tendis: ServerProcess, target: ServerProcess) -> None:
+@pytest.mark.parametrize("how", ["in the script", "before it"])
+def test_a_script_beside_it_runs_once(
+    tendis: ServerProcess, target: ServerProcess, how: str
+) -> None:
+    """It uses a key that it has not named, for which it may have to begin again."""
+    order = ["MIGRATE", HOST, target.port, "a", 0, 5000]
     with tendis.client() as client, target.client() as there:
         there.command("FLUSHALL")
         client.command("MSET", "a", "1", "undeclared", "2")
-        script = (
-            f"local moved = redis.call('MIGRATE', '{HOST}', {target.port}, KEYS[1], 0, 5000) "
-            "return {moved, redis.call('EXISTS', KEYS[1]), redis.call('GET', 'undeclared')}"
-        )
-        assert client.value("EVAL", script, 1, "a") == [Simple("OK"), 0, b"2"]
+        script = "return redis.call('GET', 'undeclared')"
+        if how == "in the script":
+            script = f"local moved = redis.call(unpack(ARGV)) {script}"
+            assert client.value("EVAL", script, 1, "a", *order) == b"2"
+        else:
+            client.command("MULTI")
+            client.command(*order)
+            client.command("EVAL", script, 0)
+            assert client.value("EXEC") == [Simple("OK"), b"2"]
         assert there.value("GET", "a") == b"1"
+        assert client.value("EXISTS", "a") == 0
         client.command("FLUSHALL")

@@ -258,7 +258,8 @@ class Caller:
         if "noscript" in command.flags:
             return self._reject(command, SCRIPT_NOT_ALLOWED)
         if ctx.session.user.permits is not None:
-            error = check(ctx, command, request, IN_SCRIPT)
+            asked = self._request[0].decode("utf-8", "surrogateescape").lower()
+            error = check(ctx, command, request, IN_SCRIPT, asked)
             if error is not None:
                 return self._reject(command, str(error))
         if command.may_write:
@@ -280,7 +281,7 @@ class Caller:
                 return SCRIPT_KILLED.encode(), ENDING
         if self._held is not None:
             ctx.require(command, request)
-        if request[0] not in self._plain and _is_plain(command):
+        if request[0] not in self._plain and request[0] in _table and _is_plain(command):
             self._plain[request[0]] = (
                 command,
                 command.single_key,

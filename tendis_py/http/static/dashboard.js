@@ -250,7 +250,7 @@ function showSlowlog() {
 function showThreads() {
   const words = MODELS[`${snapshot.model}, ${snapshot.handoff}`] || MODELS[snapshot.model] || "";
   say(find("model-text"), `${snapshot.model}: ${words}`);
-  const order = ["reactor", "executor", "slow"];
+  const order = ["reactor", "executor", "slow", "apart"];
   const threads = snapshot.threads.toSorted((a, b) => order.indexOf(a.pool) - order.indexOf(b.pool));
   table(find("threads"), threads.map((it) => [
     head(it.name), { text: percent(it.busy), as: "meter", meter: it.busy }, wide(number(it.batches)),

@@ -20,7 +20,7 @@ WAITS = frozenset(("socket", "pending", "queue", "lock", "respond", "outbox"))
 UNREAD = frozenset(("socket", "pending", "outbox"))
 """Those of them in which a request has not begun, or is done with."""
 
-POOLS = frozenset(("reactor", "executor", "slow"))
+POOLS = frozenset(("reactor", "executor", "slow", "apart"))
 """Whose stages are a request's own time; what others do goes on beside."""
 
 NOTABLE = 0.25

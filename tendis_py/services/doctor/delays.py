@@ -38,7 +38,7 @@ def _stuck(case: Case) -> Iterator[Weighed]:
         name = work.command.replace("|", " ").upper()
         doing = f"running {name}" if name else WORDS.get(work.stage, work.stage)
         runs = work.stage == "execute"
-        if runs and work.pool == "slow":
+        if runs and work.pool in ("slow", "apart"):
             weight, advice = 0.1, "Others are not held up, but for those who want the same keys."
         elif runs:
             weight, advice = 2.0, "SLOWLOG GET shows the command once it is over, and its client."
