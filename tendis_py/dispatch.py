@@ -38,11 +38,11 @@ from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import Pieces
 from tendis_py.resp.replies import QUEUED, Payload, Reply
 from tendis_py.resp.requests import Request, request_bytes
-from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, Trial, all_of
+from tendis_py.runs import LARGE_REPLY, Answer, C, Counted, Item, Runs, SlowCommand, Trial, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters, Named
 from tendis_py.services.global_gates import ALL_CLOSED
-from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
+from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, tail_bucket
 from tendis_py.services.waiters import Wait
 from tendis_py.session import Session
 from tendis_py.storage.events import noted
@@ -120,6 +120,8 @@ class Dispatcher:
         """How to count what has run of a unit that may have to be begun again."""
         self._notes_keys = False
         """Whether HOTKEYS is told of each command."""
+        self._read = 0
+        """When the requests were read that ``run`` runs; 0: it runs none."""
 
     def look_closely(self, wants: bool) -> None:
         """Whether HOTKEYS is told of each of the requests that follow, which then run one by
@@ -160,6 +162,7 @@ class Dispatcher:
             read = perf_counter_ns()
         self.context.enter(session)
         self.context.replies = replies
+        self._read = read
         self.stop = Stop.TURN
         taken = self._aside = 0
         while taken < len(requests) and not session.closing:
@@ -176,6 +179,7 @@ class Dispatcher:
                 break
             if replies and len(replies[-1]) > LARGE_REPLY:
                 break
+        self._read = 0
         ran = taken - self._aside
         session.commands += ran
         self.counters.processed += ran
@@ -314,33 +318,39 @@ class Dispatcher:
         """
         context = self.context
         session = context.session
-        if self.defers and command.lane_of(request) is Lane.SLOW:
+        if (
+            self.defers
+            and len(request) > command.high  # seldom
+            and command.lane_of(request) is Lane.SLOW
+        ):
             raise TooLargeError
+        services = self.services
         mark = len(context.tx.undo)
         started = perf_counter_ns()
         try:
             reply = command.handler(context, request)
             payload = session.encoders[type(reply)](reply)
-            for observe in self.services.observers:
+            for observe in services.observers:
                 observe(context, command, request, mark, reply)
         except TooLargeError:
             context.tx.rollback_to(mark)
             raise
         except BlockedError:
-            for attend in self.services.witnesses:
+            for attend in services.witnesses:
                 attend(context, command, request, True)
             raise
         except Exception as error:
             notes = noted(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
-            self.services.notifications.fire_after_failure(context, notes)
-        for attend in self.services.witnesses:
+            services.notifications.fire_after_failure(context, notes)
+        for attend in services.witnesses:
             attend(context, command, request, False)
         elapsed = perf_counter_ns() - started
+        counted = session, command, request, read, started - read, elapsed
         if self._trial is None:
-            self._count(session, command, request, read, started - read, elapsed)
+            self._count((counted,))
         else:
-            self._trial.append((session, command, request, read, started - read, elapsed))
+            self._trial.append(counted)
         if self._notes_keys:
             self._note_keys(command, request, elapsed, payload)
         return payload
@@ -359,22 +369,26 @@ class Dispatcher:
             else:
                 self._trial.append(partial(note, keys, elapsed, net_bytes))
 
-    def _count(
-        self,
-        session: Session,
-        command: Command,
-        request: Request,
-        read: int,
-        waited: int,
-        elapsed: int,
-    ) -> None:
-        buckets = self.counters.buckets[command]
-        buckets[bucket_of(elapsed)] += 1
-        buckets[SUM] += elapsed
-        buckets[WAIT] += waited
-        self.runs.ran.append((command, 1, read))
-        if elapsed > self.services.slowlog.threshold_ns and "skip_slowlog" not in command.flags:
-            self.slow.append(SlowCommand(session, request, read, elapsed))
+    def _count(self, trial: Iterable[Callable[[], None] | Counted]) -> None:
+        """Count commands that have run, one after the other."""
+        all_buckets = self.counters.buckets
+        slow_ns = self.services.slowlog.threshold_ns
+        for counted in trial:
+            if type(counted) is not tuple:
+                counted()  # type: ignore[operator]
+                continue
+            session, command, request, read, waited, elapsed = counted
+            step = elapsed >> SHIFT
+            buckets = all_buckets[command]
+            buckets[step if step < LINEAR else tail_bucket(step)] += 1
+            buckets[SUM] += elapsed
+            buckets[WAIT] += waited
+            if read == self._read:
+                self._note_ran(command)
+            else:
+                self.runs.ran.append((command, 1, read))
+            if elapsed > slow_ns and "skip_slowlog" not in command.flags:
+                self.slow.append(SlowCommand(session, request, read, elapsed))
 
     def _run_gated(
         self, session: Session, requests: list[Request], replies: list[Payload], read: int
@@ -601,11 +615,8 @@ class Dispatcher:
         finally:
             context.nested = False
             self._trial = None
-        for counted in trial or ():
-            if isinstance(counted, tuple):
-                self._count(*counted)
-            else:
-                counted()
+        if trial:
+            self._count(trial)
         return value
 
     def _take_within(

@@ -64,6 +64,10 @@ _VERSION = Numbers(
 )
 _table = REGISTRY.table
 
+Plain = tuple[Command, int, bool, int, int]
+"""A command, where its only key stands, or 0, whether it writes, and of how many arguments it is,
+at least and at the most."""
+
 
 def caller_of(ctx: Context) -> Caller:
     """The one of ``ctx``, made when it is first needed."""
@@ -80,6 +84,7 @@ class Caller:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._dispatch = ctx.call
         self._scripts = ctx.services.scripts
         self.session = Session(ctx.session.peer)
         self.session.name = b""
@@ -100,11 +105,12 @@ class Caller:
         self._rejected: Rejections = {}
         self._held: AbstractSet[bytes] | None = None
         """The keys that are held, None if all are."""
-        self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
-        """Commands by the names that scripts have for them: where their only key stands, or 0,
-        whether they write, and of how many arguments they are."""
+        self._reading: dict[bytes, Plain] = {}
+        self._plain: dict[bytes, Plain] = {}
+        """Commands by the names that scripts have for them; those that only ``_reading`` are also
+        there."""
         self._quick = self._plain
-        """That, unless the caller's user may not do all: each command is looked at then."""
+        """Those of them that the running script may use without a closer look."""
         self._renew()
         self._scripts.runtimes.append((self.makes is not Runtime, lambda: self.runtime.memory))
 
@@ -166,14 +172,15 @@ class Caller:
         ctx, name = self._ctx, self._name
         caller, own = ctx.session, self.session
         own.id, own.user, own.database = caller.id, caller.user, caller.database
-        self._quick = self._plain if own.user.permits is None else {}
+        self._quick = self._quick_ones()
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
         own.protocol, own.encoders = 2, self._converters[2]
         self._has_written = False
         self._ending = self._given_up = None
         self._rejected = {}
-        self._held = None if ctx.holds(None) else _NONE if ctx.claim is None else ctx.claim.keys
+        claim = ctx.claim
+        self._held = claim.keys if claim is not None else _NONE if ctx.locks else None
         self.calls = 0
         self._started = perf_counter_ns()
         ctx.session = own
@@ -196,30 +203,38 @@ class Caller:
             if own.database != caller.database:
                 ctx.db = ctx.tx.database(caller.database)
 
+    def _quick_ones(self) -> dict[bytes, Plain]:
+        """Of ``_plain`` what the script that begins may use."""
+        ctx = self._ctx
+        if self._running is not None or ctx.session.user.permits is not None:
+            return {}
+        if self._only_reads or ctx.services.disk.failure:
+            return self._reading
+        return self._plain
+
     # What scripts ask for
 
     def call(self, *arguments: Any) -> Any:
         """The hot path of scripts. What is not quite ordinary goes through ``_call``, which does
         the same for all."""
+        request = [*arguments]
         try:
             plain = self._quick.get(arguments[0]) if arguments else None
-            if plain is None or self._running is not None:
-                return self._call(list(arguments))
+            if plain is None:
+                return self._call(request)
             command, key_at, writes, low, high = plain
-            if not low <= len(arguments) <= high:
-                return self._call(list(arguments))
+            if not low <= len(request) <= high:
+                return self._call(request)
             for argument in arguments:
                 if type(argument) is not bytes:
-                    return self._call(list(arguments))
-            if writes:
-                if self._only_reads or self._ctx.services.disk.failure:
-                    return self._call(list(arguments))
-                self._has_written = True
+                    return self._call(request)
             held = self._held
-            if held is not None and not (key_at and arguments[key_at] in held):
-                return self._call(list(arguments))
+            if held is not None and not (key_at and request[key_at] in held):
+                return self._call(request)
+            if writes:
+                self._has_written = True
             self.calls += 1
-            value = self._ctx.call(command, list(arguments), self._read)
+            value = self._dispatch(command, request, self._read)
             return value if self._given_up is None else (b"", ENDING)
         except BaseException as error:
             return self._end(error)
@@ -282,13 +297,11 @@ class Caller:
         if self._held is not None:
             ctx.require(command, request)
         if request[0] not in self._plain and request[0] in _table and _is_plain(command):
-            self._plain[request[0]] = (
-                command,
-                command.single_key,
-                command.may_write,
-                command.low,
-                command.high,
-            )
+            writes = command.may_write
+            plain = command, command.single_key, writes, command.low, command.high
+            self._plain[request[0]] = plain
+            if not writes:
+                self._reading[request[0]] = plain
         self.calls += 1
         value = ctx.call(command, request, self._read)
         return value if self._given_up is None else (b"", ENDING)
