@@ -281,8 +281,9 @@ class Caller:
                 return SCRIPT_KILLED.encode(), ENDING
         if self._held is not None:
             ctx.require(command, request)
-        if request[0] not in self._plain and request[0] in _table and _is_plain(command):
-            self._plain[request[0]] = (
+        name = request[0]
+        if _table.get(name) is command and name not in self._plain and _is_plain(command):
+            self._plain[name] = (
                 command,
                 command.single_key,
                 command.may_write,
