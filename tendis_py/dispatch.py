@@ -545,7 +545,9 @@ class Dispatcher:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies, of which one payload may hold several. TooLargeError: nothing has happened."""
         payloads: list[Payload] = []
-        self._within(lambda _: self._run_all(requests, payloads))
+        transaction = self.context.session.transaction
+        has_script = transaction is not None and transaction.apart
+        self._within(lambda _: self._run_all(requests, payloads), has_script=has_script)
         self._aside -= len(requests)
         return payloads
 
@@ -575,7 +577,7 @@ class Dispatcher:
             self.context.require_all()
             monitors.show(self.context.session, request)
         nested = self.context.nested
-        outcome = work(self.defers) if nested else self._within(work)
+        outcome = work(self.defers) if nested else self._within(work, has_script=True)
         if self._trial is None:
             self._count_script(request, *outcome)
         else:
@@ -593,16 +595,17 @@ class Dispatcher:
             assert command is not None
             self.counters.fail(command, reply.code, is_told=is_told)
 
-    def _within(self, work: Callable[[bool], T]) -> T:
+    def _within(self, work: Callable[[bool], T], *, has_script: bool) -> T:
         """Do ``work``, in which commands run as a part of the running one, and which is told
         whether that is on the fast lane. If it has to be begun again, by TooLargeError, nothing has
-        happened."""
+        happened: off the fast lane that is only so if it has a script, which may want more keys."""
         context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
         hits, misses = counters.hits, counters.misses
-        trial = self._trial = [] if self.defers else None
+        may_fail = self.defers or (has_script and not context.holds(None))
+        trial = self._trial = [] if may_fail else None
         context.nested = True
         try:
             value = work(self.defers)

@@ -361,3 +361,41 @@ def test_keys_that_it_reads_are_tracked_for_its_caller(client: RawClient) -> Non
     client.request("EVAL", "return redis.call('SET', KEYS[1], 1)", "1", "read")
     told = [client.reply(), client.reply()]
     assert sorted(told) == [b"+OK\r\n", b">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\nread\r\n"]
+
+
+def test_keys_that_it_declares_only_are_not_tracked(client: RawClient) -> None:
+    client.command("HELLO", "3")
+    client.command("CLIENT", "TRACKING", "ON")
+    client.value("EVAL_RO", "return 1", "1", "declared")
+    client.value("FCALL_RO", "nope", "1", "declared")
+    assert client.command("SET", "declared", "1") == b"+OK\r\n"
+    assert client.command("PING") == b"+PONG\r\n"
+
+
+def test_a_container_s_commands_are_not_taken_for_each_other(client: RawClient) -> None:
+    client.command("XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM")
+    script = "return redis.call('XGROUP', ARGV[1], KEYS[1], 'group', 'consumer')"
+    answers = [
+        client.value("EVAL", script, "1", "stream", action)
+        for action in ("CREATECONSUMER", "DELCONSUMER", "CREATECONSUMER", "CREATECONSUMER")
+    ]
+    assert answers == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("more", [("HELLO", "3"), ("PING",), ("ACL", "WHOAMI")])
+def test_what_an_exec_does_before_a_script_that_wants_more_keys_is_done_once(
+    both: Both, more: tuple[str, ...]
+) -> None:
+    both("CONFIG", "RESETSTAT")
+    both("HSET", "hash", "f", "v")
+    both("MULTI")
+    for request in (("HGETALL", "hash"), more, ("EVALSHA", "0" * 40, "0")):
+        both(*request)
+    both("EVAL", "return redis.call('TTL', 'undeclared')", "0")
+    ours, theirs = both("EXEC")
+    if more[0] != "HELLO":
+        assert ours == theirs
+    assert ours.startswith(b"*4\r\n*2\r\n$1\r\nf\r\n")
+    both("HELLO", "2")
+    ours, theirs = both("INFO", "everything")
+    assert counted(ours) == counted(theirs)

@@ -296,12 +296,13 @@ class Caller:
                 return SCRIPT_KILLED.encode(), ENDING
         if self._held is not None:
             ctx.require(command, request)
-        if request[0] not in self._plain and request[0] in _table and _is_plain(command):
+        name = request[0]
+        if _table.get(name) is command and name not in self._plain and _is_plain(command):
             writes = command.may_write
             plain = command, command.single_key, writes, command.low, command.high
-            self._plain[request[0]] = plain
+            self._plain[name] = plain
             if not writes:
-                self._reading[request[0]] = plain
+                self._reading[name] = plain
         self.calls += 1
         value = ctx.call(command, request, self._read)
         return value if self._given_up is None else (b"", ENDING)
