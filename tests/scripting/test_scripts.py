@@ -112,6 +112,7 @@ COPY s t|ZINCRBY z 1 b|ZPOPMIN none|ZPOPMIN z|SPOP none|SCAN 0 COUNT 100 MATCH n
 
 @pytest.mark.parametrize("protocol", "23")
 def test_what_a_command_answers_to_a_script(both: Both, protocol: str) -> None:
+    both("FLUSHALL")
     for line in DATA.replace("\n", "|").split("|"):
         ours, theirs = both("EVAL", SHOW, "0", protocol, *line.split())
         assert ours == theirs, line
