@@ -578,11 +578,14 @@ class Dispatcher:
             monitors.show(self.context.session, request)
         nested = self.context.nested
         outcome = work(self.defers) if nested else self._within(work, has_script=True)
-        if self._trial is None:
-            self._count_script(request, *outcome)
-        else:
+        reply, is_told, calls, rejections = outcome
+        if self._trial is not None:
             self._trial.append(partial(self._count_script, request, *outcome))
-        return outcome[0]
+        elif rejections or isinstance(reply, ReplyError):
+            self._count_script(request, reply, is_told, calls, rejections)
+        else:
+            self._aside -= calls
+        return reply
 
     def _count_script(
         self, request: Request, reply: Reply, is_told: bool, calls: int, rejections: Rejections

@@ -199,17 +199,19 @@ class Runtime:
 
         ScriptError: it has failed, or answers an error. EndedError: it had to end.
         """
-        if len(arguments) < _MANY:
-            size = sum(map(len, arguments))
-            if size > _LONG:
-                self._make_room(2 * size)
-            run, given = self._run, (keys, *arguments)
-        else:
-            self._make_room(2 * sum(map(len, arguments)) + _ELEMENT * len(arguments))
-            table = self.lua.table_from
-            run, given = self._run_with, (table(arguments[:keys]), table(arguments[keys:]))
+        size = 0
+        for argument in arguments:  # mostly a few, for which this is the fastest way
+            size += len(argument)
+        many = len(arguments) >= _MANY
+        if size > _LONG or many:
+            self._make_room(2 * size + _ELEMENT * len(arguments))
         try:
-            outcome = run(function, protocol, *given)
+            if not many:
+                outcome = self._run(function, protocol, keys, *arguments)
+            else:
+                table = self.lua.table_from
+                given = table(arguments[:keys]), table(arguments[keys:])
+                outcome = self._run_with(function, protocol, *given)
         except LuaMemoryError:
             self.is_spent = True
             raise EndedError(OUT_OF_MEMORY) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha1
 from time import perf_counter_ns
 
@@ -44,10 +44,10 @@ class Script:
     code: bytes
     flags: frozenset[bytes] | None
     stays: bool = False
+    only_reads: bool = field(init=False)
 
-    @property
-    def only_reads(self) -> bool:
-        return self.flags is not None and b"no-writes" in self.flags
+    def __post_init__(self) -> None:
+        self.only_reads = self.flags is not None and b"no-writes" in self.flags
 
 
 class Running:

@@ -81,6 +81,7 @@ class Caller:
     """One context's. Not thread-safe; nothing of it runs but for the script that runs now."""
 
     makes: type[Runtime] = Runtime
+    is_for_functions = False
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -101,7 +102,6 @@ class Caller:
         self._request: Request = []
         self._keys = 0
         self._name = b""
-        self._is_function = False
         self._rejected: Rejections = {}
         self._held: AbstractSet[bytes] | None = None
         """The keys that are held, None if all are."""
@@ -112,7 +112,7 @@ class Caller:
         self._quick = self._plain
         """Those of them that the running script may use without a closer look."""
         self._renew()
-        self._scripts.runtimes.append((self.makes is not Runtime, lambda: self.runtime.memory))
+        self._scripts.runtimes.append((self.is_for_functions, lambda: self.runtime.memory))
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
@@ -144,23 +144,21 @@ class Caller:
         function: LuaFunction,
         request: Request,
         keys: int,
-        *,
         name: bytes,
         only_reads: bool,
-        is_function: bool = False,
     ) -> Reply:
         """What ``function`` answers to ``request``, of whose arguments from the fourth on so many
         are ``keys``. ``name`` is what it is called where it fails, and by who looks at what runs.
         """
         self._function, self._request, self._keys = function, request, keys
-        self._name, self._only_reads, self._is_function = name, only_reads, is_function
+        self._name, self._only_reads = name, only_reads
         return self._ctx.run_script(request, self._work)
 
     def _work(self, is_fast: bool) -> Outcome:
         self._running = None
         if is_fast:
             return self._run()
-        running = Running(self._name, self._request, is_function=self._is_function)
+        running = Running(self._name, self._request, is_function=self.is_for_functions)
         self._running = running
         self._scripts.begin(running)
         try:

@@ -91,7 +91,11 @@ def evalsha_ro(ctx: Context, args: list[bytes]) -> Reply:
 
 def _evaluate(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
     keys = number_of_keys(args)
-    script = ctx.services.scripts.of(args[1])
+    scripts = ctx.services.scripts
+    script = scripts.of(args[1])
+    if script.sha not in scripts:
+        caller_of(ctx).ready().compile(script, script.code)
+        scripts.keep(script, stays=False)
     return _run(ctx, args, script, keys, only_reads=only_reads)
 
 
@@ -122,12 +126,4 @@ def _run(ctx: Context, args: list[bytes], script: Script, keys: int, *, only_rea
         raise ReplyError(SCRIPT_MAY_WRITE)
     caller = caller_of(ctx)
     function = caller.ready().compile(script, script.code)
-    if script.sha not in ctx.services.scripts:
-        ctx.services.scripts.keep(script, stays=False)
-    return caller.run(
-        function,
-        args,
-        keys,
-        name=script.sha,
-        only_reads=only_reads or script.only_reads,
-    )
+    return caller.run(function, args, keys, script.sha, only_reads or script.only_reads)

@@ -95,14 +95,8 @@ def _call(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
     if only_reads and not function.only_reads:
         raise ReplyError(SCRIPT_MAY_WRITE)
     caller = functions_of(ctx)
-    return caller.run(
-        caller.callback(library, function, catalogue),
-        args,
-        keys,
-        name=function.name,
-        only_reads=function.only_reads,
-        is_function=True,
-    )
+    callback = caller.callback(library, function, catalogue)
+    return caller.run(callback, args, keys, function.name, function.only_reads)
 
 
 def functions_of(ctx: Context) -> FunctionCaller:
@@ -117,6 +111,7 @@ class FunctionCaller(Caller):
     """A context's caller of functions, and reader of libraries."""
 
     makes = FunctionRuntime
+    is_for_functions = True
     runtime: FunctionRuntime
 
     def __init__(self, ctx: Context) -> None:
