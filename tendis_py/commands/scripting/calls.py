@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from tendis_py import REDIS_VERSION
+from tendis_py.commands.claims import claims_of
 from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.permission import IN_SCRIPT, check, denied
 from tendis_py.commands.registry import REGISTRY, Command, Lane
@@ -57,7 +58,6 @@ FAST_NS = 3_000_000
 
 _LEVELS = (logging.DEBUG, VERBOSE, NOTICE, logging.WARNING)
 _LARGE = 1 << 62
-_NONE: frozenset[bytes] = frozenset()
 _VERSION = Numbers(
     REDIS_VERSION,
     int.from_bytes(bytes(map(int, REDIS_VERSION.split("."))), "big"),
@@ -103,8 +103,9 @@ class Caller:
         self._keys = 0
         self._name = b""
         self._rejected: Rejections = {}
-        self._held: AbstractSet[bytes] | None = None
-        """The keys that are held, None if all are."""
+        self._declared: AbstractSet[bytes] = frozenset()
+        """The keys that the script has named, which are held."""
+        self._uses_others = False
         self._reading: dict[bytes, Plain] = {}
         self._plain: dict[bytes, Plain] = {}
         """Commands by the names that scripts have for them; those that only ``_reading`` are also
@@ -155,6 +156,19 @@ class Caller:
         return self._ctx.run_script(request, self._work)
 
     def _work(self, is_fast: bool) -> Outcome:
+        self._uses_others = False
+        scripts, name = self._scripts, self._name
+        if name in scripts.undeclaring:
+            self._ctx.require_all()
+        try:
+            return self._run_known(is_fast)
+        finally:
+            if self._uses_others or name in scripts.undeclaring:
+                has_ended = not isinstance(self._ending, TooLargeError)
+                scripts.note_undeclared(name, self._uses_others, has_ended=has_ended)
+
+    def _run_known(self, is_fast: bool) -> Outcome:
+        """Run the script, which is known to others if it may take long."""
         self._running = None
         if is_fast:
             return self._run()
@@ -177,8 +191,7 @@ class Caller:
         self._has_written = False
         self._ending = self._given_up = None
         self._rejected = {}
-        claim = ctx.claim
-        self._held = claim.keys if claim is not None else _NONE if ctx.locks else None
+        self._declared = frozenset(self._request[3 : 3 + self._keys])
         self.calls = 0
         self._started = perf_counter_ns()
         ctx.session = own
@@ -226,8 +239,7 @@ class Caller:
             for argument in arguments:
                 if type(argument) is not bytes:
                     return self._call(request)
-            held = self._held
-            if held is not None and not (key_at and request[key_at] in held):
+            if not key_at or request[key_at] not in self._declared:
                 return self._call(request)
             if writes:
                 self._has_written = True
@@ -292,7 +304,9 @@ class Caller:
                 self._scripts.note_write(running)
             if running.killed:
                 return SCRIPT_KILLED.encode(), ENDING
-        if self._held is not None:
+        claims = claims_of(command, request)
+        if claims is None or not claims <= self._declared:
+            self._uses_others = True
             ctx.require(command, request)
         name = request[0]
         if _table.get(name) is command and name not in self._plain and _is_plain(command):
