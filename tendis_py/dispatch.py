@@ -571,11 +571,6 @@ class Dispatcher:
         """As one unit with the running command, ``request``, do what it says: ``work``, which runs
         commands by ``call`` and takes back nothing of them if it fails. TooLargeError: nothing has
         happened."""
-        monitors = self.services.monitors
-        if monitors.is_any:
-            self._need_slow_lane()  # what they have seen is not taken back
-            self.context.require_all()
-            monitors.show(self.context.session, request)
         nested = self.context.nested
         outcome = work(self.defers) if nested else self._within(work, has_script=True)
         reply, is_told, calls, rejections = outcome

@@ -355,6 +355,14 @@ def test_who_monitors_sees_the_script_and_then_what_it_calls(
     assert shown[1].startswith(b"1 127.0.0.1:")
 
 
+def test_who_monitors_sees_what_never_runs(tendis: ServerProcess, client: RawClient) -> None:
+    with tendis.client() as watching:
+        watching.command("MONITOR")
+        for request in (("EVAL", "=", "0"), ("EVALSHA", "nope", "0"), ("FCALL", "nope", "x")):
+            assert client.command(*request).startswith(b"-")
+            assert f'"{request[0]}" "{request[1]}"'.encode() in watching.reply()
+
+
 def test_keys_that_it_reads_are_tracked_for_its_caller(client: RawClient) -> None:
     client.command("HELLO", "3")
     client.command("CLIENT", "TRACKING", "ON")

@@ -77,6 +77,15 @@ def caller_of(ctx: Context) -> Caller:
     return caller
 
 
+def show(ctx: Context, request: Request) -> None:
+    """Show a request for a script to who monitors, ahead of what the script calls."""
+    monitors = ctx.services.monitors
+    if monitors.is_any:
+        ctx.need_slow_lane()  # what they have seen is not taken back
+        ctx.require_all()
+        monitors.show(ctx.session, request)
+
+
 class Caller:
     """One context's. Not thread-safe; nothing of it runs but for the script that runs now."""
 
@@ -209,6 +218,7 @@ class Caller:
         except ScriptError as error:
             return ReplyError(error.message), error.is_told, self.calls, self._rejected
         finally:
+            self._ending = self._given_up = None  # they hold on to all that was under way
             self.runtime.tidy()
             ctx.session = caller
             if own.database != caller.database:
