@@ -38,11 +38,11 @@ from tendis_py.gates import PASS, gates_of
 from tendis_py.pieces import Pieces
 from tendis_py.resp.replies import QUEUED, Payload, Reply
 from tendis_py.resp.requests import Request, request_bytes
-from tendis_py.runs import LARGE_REPLY, Answer, C, Item, Runs, SlowCommand, Trial, all_of
+from tendis_py.runs import LARGE_REPLY, Answer, C, Counted, Item, Runs, SlowCommand, Trial, all_of
 from tendis_py.services import Services
 from tendis_py.services.counters import Counters, Named
 from tendis_py.services.global_gates import ALL_CLOSED
-from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, bucket_of, tail_bucket
+from tendis_py.services.histogram import LINEAR, SHIFT, SUM, WAIT, tail_bucket
 from tendis_py.services.waiters import Wait
 from tendis_py.session import Session
 from tendis_py.storage.events import noted
@@ -120,6 +120,8 @@ class Dispatcher:
         """How to count what has run of a unit that may have to be begun again."""
         self._notes_keys = False
         """Whether HOTKEYS is told of each command."""
+        self._read = 0
+        """When the requests were read that ``run`` runs; 0: it runs none."""
 
     def look_closely(self, wants: bool) -> None:
         """Whether HOTKEYS is told of each of the requests that follow, which then run one by
@@ -160,6 +162,7 @@ class Dispatcher:
             read = perf_counter_ns()
         self.context.enter(session)
         self.context.replies = replies
+        self._read = read
         self.stop = Stop.TURN
         taken = self._aside = 0
         while taken < len(requests) and not session.closing:
@@ -176,6 +179,7 @@ class Dispatcher:
                 break
             if replies and len(replies[-1]) > LARGE_REPLY:
                 break
+        self._read = 0
         ran = taken - self._aside
         session.commands += ran
         self.counters.processed += ran
@@ -314,33 +318,39 @@ class Dispatcher:
         """
         context = self.context
         session = context.session
-        if self.defers and command.lane_of(request) is Lane.SLOW:
+        if (
+            self.defers
+            and len(request) > command.high  # seldom
+            and command.lane_of(request) is Lane.SLOW
+        ):
             raise TooLargeError
+        services = self.services
         mark = len(context.tx.undo)
         started = perf_counter_ns()
         try:
             reply = command.handler(context, request)
             payload = session.encoders[type(reply)](reply)
-            for observe in self.services.observers:
+            for observe in services.observers:
                 observe(context, command, request, mark, reply)
         except TooLargeError:
             context.tx.rollback_to(mark)
             raise
         except BlockedError:
-            for attend in self.services.witnesses:
+            for attend in services.witnesses:
                 attend(context, command, request, True)
             raise
         except Exception as error:
             notes = noted(context.tx, mark)
             payload = self._failed(session, command, request, error, mark)
-            self.services.notifications.fire_after_failure(context, notes)
-        for attend in self.services.witnesses:
+            services.notifications.fire_after_failure(context, notes)
+        for attend in services.witnesses:
             attend(context, command, request, False)
         elapsed = perf_counter_ns() - started
+        counted = session, command, request, read, started - read, elapsed
         if self._trial is None:
-            self._count(session, command, request, read, started - read, elapsed)
+            self._count((counted,))
         else:
-            self._trial.append((session, command, request, read, started - read, elapsed))
+            self._trial.append(counted)
         if self._notes_keys:
             self._note_keys(command, request, elapsed, payload)
         return payload
@@ -359,22 +369,26 @@ class Dispatcher:
             else:
                 self._trial.append(partial(note, keys, elapsed, net_bytes))
 
-    def _count(
-        self,
-        session: Session,
-        command: Command,
-        request: Request,
-        read: int,
-        waited: int,
-        elapsed: int,
-    ) -> None:
-        buckets = self.counters.buckets[command]
-        buckets[bucket_of(elapsed)] += 1
-        buckets[SUM] += elapsed
-        buckets[WAIT] += waited
-        self.runs.ran.append((command, 1, read))
-        if elapsed > self.services.slowlog.threshold_ns and "skip_slowlog" not in command.flags:
-            self.slow.append(SlowCommand(session, request, read, elapsed))
+    def _count(self, trial: Iterable[Callable[[], None] | Counted]) -> None:
+        """Count commands that have run, one after the other."""
+        all_buckets = self.counters.buckets
+        slow_ns = self.services.slowlog.threshold_ns
+        for counted in trial:
+            if type(counted) is not tuple:
+                counted()  # type: ignore[operator]
+                continue
+            session, command, request, read, waited, elapsed = counted
+            step = elapsed >> SHIFT
+            buckets = all_buckets[command]
+            buckets[step if step < LINEAR else tail_bucket(step)] += 1
+            buckets[SUM] += elapsed
+            buckets[WAIT] += waited
+            if read == self._read:
+                self._note_ran(command)
+            else:
+                self.runs.ran.append((command, 1, read))
+            if elapsed > slow_ns and "skip_slowlog" not in command.flags:
+                self.slow.append(SlowCommand(session, request, read, elapsed))
 
     def _run_gated(
         self, session: Session, requests: list[Request], replies: list[Payload], read: int
@@ -531,7 +545,9 @@ class Dispatcher:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies, of which one payload may hold several. TooLargeError: nothing has happened."""
         payloads: list[Payload] = []
-        self._within(lambda _: self._run_all(requests, payloads))
+        transaction = self.context.session.transaction
+        has_script = transaction is not None and transaction.apart
+        self._within(lambda _: self._run_all(requests, payloads), has_script=has_script)
         self._aside -= len(requests)
         return payloads
 
@@ -555,18 +571,16 @@ class Dispatcher:
         """As one unit with the running command, ``request``, do what it says: ``work``, which runs
         commands by ``call`` and takes back nothing of them if it fails. TooLargeError: nothing has
         happened."""
-        monitors = self.services.monitors
-        if monitors.is_any:
-            self._need_slow_lane()  # what they have seen is not taken back
-            self.context.require_all()
-            monitors.show(self.context.session, request)
         nested = self.context.nested
-        outcome = work(self.defers) if nested else self._within(work)
-        if self._trial is None:
-            self._count_script(request, *outcome)
-        else:
+        outcome = work(self.defers) if nested else self._within(work, has_script=True)
+        reply, is_told, calls, rejections = outcome
+        if self._trial is not None:
             self._trial.append(partial(self._count_script, request, *outcome))
-        return outcome[0]
+        elif rejections or isinstance(reply, ReplyError):
+            self._count_script(request, reply, is_told, calls, rejections)
+        else:
+            self._aside -= calls
+        return reply
 
     def _count_script(
         self, request: Request, reply: Reply, is_told: bool, calls: int, rejections: Rejections
@@ -579,16 +593,17 @@ class Dispatcher:
             assert command is not None
             self.counters.fail(command, reply.code, is_told=is_told)
 
-    def _within(self, work: Callable[[bool], T]) -> T:
+    def _within(self, work: Callable[[bool], T], *, has_script: bool) -> T:
         """Do ``work``, in which commands run as a part of the running one, and which is told
         whether that is on the fast lane. If it has to be begun again, by TooLargeError, nothing has
-        happened."""
+        happened: off the fast lane that is only so if it has a script, which may want more keys."""
         context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
         hits, misses = counters.hits, counters.misses
-        trial = self._trial = [] if self.defers else None
+        may_fail = self.defers or (has_script and not context.holds(None))
+        trial = self._trial = [] if may_fail else None
         context.nested = True
         try:
             value = work(self.defers)
@@ -601,11 +616,8 @@ class Dispatcher:
         finally:
             context.nested = False
             self._trial = None
-        for counted in trial or ():
-            if isinstance(counted, tuple):
-                self._count(*counted)
-            else:
-                counted()
+        if trial:
+            self._count(trial)
         return value
 
     def _take_within(

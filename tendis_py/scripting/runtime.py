@@ -149,7 +149,7 @@ class Runtime:
         self._forget: LuaFunction = exported[b"forget"]
         self._collect: LuaFunction = exported[b"collect"]
         self._set_danger: LuaFunction = exported[b"set_danger"]
-        self._compiled: dict[Any, LuaFunction] = {}
+        self.compiled: dict[Any, LuaFunction] = {}
         self._base = self.lua.get_memory_used()
         self._draw_limit()
 
@@ -170,17 +170,14 @@ class Runtime:
         """Whether ``size`` bytes can be handed over. If not, the script is to end."""
         return bool(self.lua.get_memory_used() + size < self._most)
 
-    def has_compiled(self, script: Any) -> bool:
-        return script in self._compiled
-
     def compile(self, script: Any, body: bytes, name: bytes = b"@user_script") -> LuaFunction:
         """The function of a script, made when it is first asked for. ReplyError if ``body`` is not
         Lua."""
-        function = self._compiled.get(script)
+        function = self.compiled.get(script)
         if function is None:
-            if len(self._compiled) >= _KEPT:
-                self._compiled.clear()
-            function = self._compiled[script] = self.load(body, name)
+            if len(self.compiled) >= _KEPT:
+                self.compiled.clear()
+            function = self.compiled[script] = self.load(body, name)
         return function
 
     def load(self, body: bytes, name: bytes) -> LuaFunction:
@@ -192,7 +189,7 @@ class Runtime:
         return function
 
     def forget_compiled(self) -> None:
-        self._compiled.clear()
+        self.compiled.clear()
 
     def run(
         self, function: LuaFunction, protocol: int, arguments: Sequence[bytes], keys: int
@@ -203,17 +200,19 @@ class Runtime:
 
         ScriptError: it has failed, or answers an error. EndedError: it had to end.
         """
-        if len(arguments) < _MANY:
-            size = sum(map(len, arguments))
-            if size > _LONG:
-                self._make_room(2 * size)
-            run, given = self._run, (keys, *arguments)
-        else:
-            self._make_room(2 * sum(map(len, arguments)) + _ELEMENT * len(arguments))
-            table = self.lua.table_from
-            run, given = self._run_with, (table(arguments[:keys]), table(arguments[keys:]))
+        size = 0
+        for argument in arguments:  # mostly a few, for which this is the fastest way
+            size += len(argument)
+        many = len(arguments) >= _MANY
+        if size > _LONG or many:
+            self._make_room(2 * size + _ELEMENT * len(arguments))
         try:
-            outcome = run(function, protocol, *given)
+            if not many:
+                outcome = self._run(function, protocol, keys, *arguments)
+            else:
+                table = self.lua.table_from
+                given = table(arguments[:keys]), table(arguments[keys:])
+                outcome = self._run_with(function, protocol, *given)
         except LuaMemoryError:
             self.is_spent = True
             raise EndedError(OUT_OF_MEMORY) from None

@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from tendis_py import REDIS_VERSION
+from tendis_py.commands.claims import claims_of
 from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.permission import IN_SCRIPT, check, denied
 from tendis_py.commands.registry import REGISTRY, Command, Lane
@@ -59,12 +60,15 @@ _LEVELS = (logging.DEBUG, VERBOSE, NOTICE, logging.WARNING)
 _LARGE = 1 << 62
 _LONG_BODY = 64 * 1024
 """What is longer takes some milliseconds to compile, which are not the fast lane's."""
-_NONE: frozenset[bytes] = frozenset()
 _VERSION = Numbers(
     REDIS_VERSION,
     int.from_bytes(bytes(map(int, REDIS_VERSION.split("."))), "big"),
 )
 _table = REGISTRY.table
+
+Plain = tuple[Command, int, bool, int, int]
+"""A command, where its only key stands, or 0, whether it writes, and of how many arguments it is,
+at least and at the most."""
 
 
 def caller_of(ctx: Context) -> Caller:
@@ -75,13 +79,24 @@ def caller_of(ctx: Context) -> Caller:
     return caller
 
 
+def show(ctx: Context, request: Request) -> None:
+    """Show a request for a script to who monitors, ahead of what the script calls."""
+    monitors = ctx.services.monitors
+    if monitors.is_any:
+        ctx.need_slow_lane()  # what they have seen is not taken back
+        ctx.require_all()
+        monitors.show(ctx.session, request)
+
+
 class Caller:
     """One context's. Not thread-safe; nothing of it runs but for the script that runs now."""
 
     makes: type[Runtime] = Runtime
+    is_for_functions = False
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._dispatch = ctx.call
         self._scripts = ctx.services.scripts
         self.session = Session(ctx.session.peer)
         self.session.name = b""
@@ -98,17 +113,18 @@ class Caller:
         self._request: Request = []
         self._keys = 0
         self._name = b""
-        self._is_function = False
         self._rejected: Rejections = {}
-        self._held: AbstractSet[bytes] | None = None
-        """The keys that are held, None if all are."""
-        self._plain: dict[bytes, tuple[Command, int, bool, int, int]] = {}
-        """Commands by the names that scripts have for them: where their only key stands, or 0,
-        whether they write, and of how many arguments they are."""
+        self._declared: AbstractSet[bytes] = frozenset()
+        """The keys that the script has named, which are held."""
+        self._uses_others = False
+        self._reading: dict[bytes, Plain] = {}
+        self._plain: dict[bytes, Plain] = {}
+        """Commands by the names that scripts have for them; those that only ``_reading`` are also
+        there."""
         self._quick = self._plain
-        """That, unless the caller's user may not do all: each command is looked at then."""
+        """Those of them that the running script may use without a closer look."""
         self._renew()
-        self._scripts.runtimes.append((self.makes is not Runtime, lambda: self.runtime.memory))
+        self._scripts.runtimes.append((self.is_for_functions, lambda: self.runtime.memory))
 
     def _renew(self) -> None:
         limit = self._ctx.services.config.lua_memory_limit
@@ -133,10 +149,10 @@ class Caller:
             self.runtime.forget_compiled()
         return self.runtime
 
-    def function_of(self, script: Script) -> LuaFunction:
-        """The function of a script, ready to ``run``. ReplyError if its body is not Lua."""
+    def compile(self, script: Script) -> LuaFunction:
+        """The function of a script, as ``Runtime.compile``; of a long one not on the fast lane."""
         runtime = self.ready()
-        if len(script.body) > _LONG_BODY and not runtime.has_compiled(script):
+        if len(script.code) > _LONG_BODY and script not in runtime.compiled:
             self._ctx.need_slow_lane()
         return runtime.compile(script, script.code)
 
@@ -147,23 +163,34 @@ class Caller:
         function: LuaFunction,
         request: Request,
         keys: int,
-        *,
         name: bytes,
         only_reads: bool,
-        is_function: bool = False,
     ) -> Reply:
         """What ``function`` answers to ``request``, of whose arguments from the fourth on so many
         are ``keys``. ``name`` is what it is called where it fails, and by who looks at what runs.
         """
         self._function, self._request, self._keys = function, request, keys
-        self._name, self._only_reads, self._is_function = name, only_reads, is_function
+        self._name, self._only_reads = name, only_reads
         return self._ctx.run_script(request, self._work)
 
     def _work(self, is_fast: bool) -> Outcome:
+        self._uses_others = False
+        scripts, name = self._scripts, self._name
+        if name in scripts.undeclaring:
+            self._ctx.require_all()
+        try:
+            return self._run_known(is_fast)
+        finally:
+            if self._uses_others or name in scripts.undeclaring:
+                has_ended = not isinstance(self._ending, TooLargeError)
+                scripts.note_undeclared(name, self._uses_others, has_ended=has_ended)
+
+    def _run_known(self, is_fast: bool) -> Outcome:
+        """Run the script, which is known to others if it may take long."""
         self._running = None
         if is_fast:
             return self._run()
-        running = Running(self._name, self._request, is_function=self._is_function)
+        running = Running(self._name, self._request, is_function=self.is_for_functions)
         self._running = running
         self._scripts.begin(running)
         try:
@@ -175,14 +202,14 @@ class Caller:
         ctx, name = self._ctx, self._name
         caller, own = ctx.session, self.session
         own.id, own.user, own.database = caller.id, caller.user, caller.database
-        self._quick = self._plain if own.user.permits is None else {}
+        self._quick = self._quick_ones()
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
         own.protocol, own.encoders = 2, self._converters[2]
         self._has_written = False
         self._ending = self._given_up = None
         self._rejected = {}
-        self._held = None if ctx.holds(None) else _NONE if ctx.claim is None else ctx.claim.keys
+        self._declared = frozenset(self._request[3 : 3 + self._keys])
         self.calls = 0
         self._started = perf_counter_ns()
         ctx.session = own
@@ -200,35 +227,43 @@ class Caller:
         except ScriptError as error:
             return ReplyError(error.message), error.is_told, self.calls, self._rejected
         finally:
+            self._ending = self._given_up = None  # they hold on to all that was under way
             self.runtime.tidy()
             ctx.session = caller
             if own.database != caller.database:
                 ctx.db = ctx.tx.database(caller.database)
+
+    def _quick_ones(self) -> dict[bytes, Plain]:
+        """Of ``_plain`` what the script that begins may use."""
+        ctx = self._ctx
+        if self._running is not None or ctx.session.user.permits is not None:
+            return {}
+        if self._only_reads or ctx.services.disk.failure:
+            return self._reading
+        return self._plain
 
     # What scripts ask for
 
     def call(self, *arguments: Any) -> Any:
         """The hot path of scripts. What is not quite ordinary goes through ``_call``, which does
         the same for all."""
+        request = [*arguments]
         try:
             plain = self._quick.get(arguments[0]) if arguments else None
-            if plain is None or self._running is not None:
-                return self._call(list(arguments))
+            if plain is None:
+                return self._call(request)
             command, key_at, writes, low, high = plain
-            if not low <= len(arguments) <= high:
-                return self._call(list(arguments))
+            if not low <= len(request) <= high:
+                return self._call(request)
             for argument in arguments:
                 if type(argument) is not bytes:
-                    return self._call(list(arguments))
+                    return self._call(request)
+            if not key_at or request[key_at] not in self._declared:
+                return self._call(request)
             if writes:
-                if self._only_reads or self._ctx.services.disk.failure:
-                    return self._call(list(arguments))
                 self._has_written = True
-            held = self._held
-            if held is not None and not (key_at and arguments[key_at] in held):
-                return self._call(list(arguments))
             self.calls += 1
-            value = self._ctx.call(command, list(arguments), self._read)
+            value = self._dispatch(command, request, self._read)
             return value if self._given_up is None else (b"", ENDING)
         except BaseException as error:
             return self._end(error)
@@ -288,16 +323,17 @@ class Caller:
                 self._scripts.note_write(running)
             if running.killed:
                 return SCRIPT_KILLED.encode(), ENDING
-        if self._held is not None:
+        claims = claims_of(command, request)
+        if claims is None or not claims <= self._declared:
+            self._uses_others = True
             ctx.require(command, request)
-        if request[0] not in self._plain and request[0] in _table and _is_plain(command):
-            self._plain[request[0]] = (
-                command,
-                command.single_key,
-                command.may_write,
-                command.low,
-                command.high,
-            )
+        name = request[0]
+        if _table.get(name) is command and name not in self._plain and _is_plain(command):
+            writes = command.may_write
+            plain = command, command.single_key, writes, command.low, command.high
+            self._plain[name] = plain
+            if not writes:
+                self._reading[name] = plain
         self.calls += 1
         value = ctx.call(command, request, self._read)
         return value if self._given_up is None else (b"", ENDING)

@@ -12,7 +12,7 @@ from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import told_already
 from tendis_py.commands.registry import Keys, command
-from tendis_py.commands.scripting.calls import caller_of
+from tendis_py.commands.scripting.calls import caller_of, show
 from tendis_py.errors import (
     NO_SCRIPT,
     NUMKEYS_NEGATIVE,
@@ -90,12 +90,18 @@ def evalsha_ro(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _evaluate(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    show(ctx, args)
     keys = number_of_keys(args)
-    script = ctx.services.scripts.of(args[1])
+    scripts = ctx.services.scripts
+    script = scripts.of(args[1])
+    if script.sha not in scripts:
+        caller_of(ctx).compile(script)
+        scripts.keep(script, stays=False)
     return _run(ctx, args, script, keys, only_reads=only_reads)
 
 
 def _evaluate_known(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    show(ctx, args)
     if len(args[1]) != _SHA_LENGTH:
         raise ReplyError(NO_SCRIPT)
     keys = number_of_keys(args)
@@ -121,13 +127,7 @@ def _run(ctx: Context, args: list[bytes], script: Script, keys: int, *, only_rea
     if only_reads and script.flags is not None and not script.only_reads:
         raise ReplyError(SCRIPT_MAY_WRITE)
     caller = caller_of(ctx)
-    function = caller.function_of(script)
-    if script.sha not in ctx.services.scripts:
-        ctx.services.scripts.keep(script, stays=False)
-    return caller.run(
-        function,
-        args,
-        keys,
-        name=script.sha,
-        only_reads=only_reads or script.only_reads,
-    )
+    function = caller.ready().compiled.get(script)
+    if function is None:
+        function = caller.compile(script)
+    return caller.run(function, args, keys, script.sha, only_reads or script.only_reads)

@@ -9,7 +9,7 @@ from time import perf_counter_ns, thread_time_ns
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import told_already
 from tendis_py.commands.registry import Keys, command
-from tendis_py.commands.scripting.calls import FAST_NS, Caller
+from tendis_py.commands.scripting.calls import FAST_NS, Caller, show
 from tendis_py.errors import (
     FCALL_BAD_NUMKEYS,
     FUNCTION_NOT_FOUND,
@@ -80,6 +80,7 @@ def fcall_ro(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _call(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    show(ctx, args)
     catalogue = catalogue_of(ctx)
     found = catalogue.find(args[1])
     if found is None:
@@ -95,14 +96,8 @@ def _call(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
     if only_reads and not function.only_reads:
         raise ReplyError(SCRIPT_MAY_WRITE)
     caller = functions_of(ctx)
-    return caller.run(
-        caller.callback(library, function, catalogue),
-        args,
-        keys,
-        name=function.name,
-        only_reads=function.only_reads,
-        is_function=True,
-    )
+    callback = caller.callback(library, function, catalogue)
+    return caller.run(callback, args, keys, function.name, function.only_reads)
 
 
 def functions_of(ctx: Context) -> FunctionCaller:
@@ -117,6 +112,7 @@ class FunctionCaller(Caller):
     """A context's caller of functions, and reader of libraries."""
 
     makes = FunctionRuntime
+    is_for_functions = True
     runtime: FunctionRuntime
 
     def __init__(self, ctx: Context) -> None:
@@ -134,7 +130,7 @@ class FunctionCaller(Caller):
             except EndedError as ended:
                 raise self._not_loaded(ended) from None
             finally:
-                self._loading = False
+                self._loading, self._ending = False, None
         return found
 
     def read(self, name: bytes, code: bytes, running: Running | None = None) -> Library:
@@ -148,7 +144,7 @@ class FunctionCaller(Caller):
         except EndedError as ended:
             raise self._not_loaded(ended) from None
         finally:
-            self._loading = False
+            self._loading, self._ending = False, None
             self.runtime.tidy()
 
     def _begin_to_load(self, most_ns: int, running: Running | None = None) -> None:

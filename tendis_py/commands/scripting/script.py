@@ -39,7 +39,7 @@ _command = partial(command, group="scripting")
 def script_load(ctx: Context, args: list[bytes]) -> Reply:
     """Loads a server-side Lua script to the script cache."""
     script = parse(args[2])
-    caller_of(ctx).function_of(script)
+    caller_of(ctx).compile(script)
     ctx.services.scripts.keep(script, stays=True)
     return script.sha
 
