@@ -549,7 +549,9 @@ class Dispatcher:
         """Run requests whose arity is right as one unit with the running command: their encoded
         replies, of which one payload may hold several. TooLargeError: nothing has happened."""
         payloads: list[Payload] = []
-        self._within(lambda _: self._run_all(requests, payloads))
+        transaction = self.context.session.transaction
+        has_script = transaction is not None and transaction.apart
+        self._within(lambda _: self._run_all(requests, payloads), has_script=has_script)
         self._aside -= len(requests)
         return payloads
 
@@ -573,13 +575,8 @@ class Dispatcher:
         """As one unit with the running command, ``request``, do what it says: ``work``, which runs
         commands by ``call`` and takes back nothing of them if it fails. TooLargeError: nothing has
         happened."""
-        monitors = self.services.monitors
-        if monitors.is_any:
-            self._need_slow_lane()  # what they have seen is not taken back
-            self.context.require_all()
-            monitors.show(self.context.session, request)
         nested = self.context.nested
-        outcome = work(self.defers) if nested else self._within(work)
+        outcome = work(self.defers) if nested else self._within(work, has_script=True)
         reply, is_told, calls, rejections = outcome
         if self._trial is not None:
             self._trial.append(partial(self._count_script, request, *outcome))
@@ -604,7 +601,7 @@ class Dispatcher:
         ):
             return None
         longest = LARGE_REPLY // 2 // len(requests)
-        outcomes = self._within(lambda _: work(longest))
+        outcomes = self._within(lambda _: work(longest), has_script=True)
         for request, outcome in zip(requests, outcomes, strict=True):
             self._count_script(request, *outcome)
         return [outcome[0] for outcome in outcomes]
@@ -620,16 +617,17 @@ class Dispatcher:
             assert command is not None
             self.counters.fail(command, reply.code, is_told=is_told)
 
-    def _within(self, work: Callable[[bool], T]) -> T:
+    def _within(self, work: Callable[[bool], T], *, has_script: bool) -> T:
         """Do ``work``, in which commands run as a part of the running one, and which is told
         whether that is on the fast lane. If it has to be begun again, by TooLargeError, nothing has
-        happened."""
+        happened: off the fast lane that is only so if it has a script, which may want more keys."""
         context, counters = self.context, self.counters
         session, tx = context.session, context.tx
         database, said = session.database, len(context.replies)
         outgoing, amends = len(tx.outgoing), len(tx.amends)
         hits, misses = counters.hits, counters.misses
-        trial = self._trial = [] if self.defers else None
+        may_fail = self.defers or (has_script and not context.holds(None))
+        trial = self._trial = [] if may_fail else None
         context.nested = True
         try:
             value = work(self.defers)

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tendis_py"
 MEASURES = {
     *("services/rates.py", "services/holdings.py", "services/observatory.py"),
     *("stages/arrival.py", "http/app.py", "load/generator.py", "top/view.py", "traces.py"),
-    *("storage/engine.py", "storage/key_sizes.py"),
+    *("storage/engine.py", "storage/key_sizes.py", "commands/scripting/fcall.py"),
 }
 """What samples, or measures how long something took."""
 

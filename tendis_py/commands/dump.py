@@ -8,7 +8,7 @@ from typing import Any
 from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import GENERIC, Fired, ended, fired
-from tendis_py.commands.registry import Keys, command
+from tendis_py.commands.registry import FAST_ROWS, Keys, command
 from tendis_py.errors import (
     BAD_DATA_FORMAT,
     BAD_FREQUENCY,
@@ -38,6 +38,7 @@ _restore = partial(
     command,
     arity=-4,
     keys=Keys("OW update"),
+    apart=True,
     complexity=(
         "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, "
         "where N is the number of Redis objects composing the value and M their average size. "
@@ -54,6 +55,7 @@ _restore = partial(
     2,
     flags="readonly",
     keys=Keys("RO access"),
+    apart=True,
     complexity=(
         "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of "
         f"Redis objects composing the value and M their average size. {_SMALL}"
@@ -64,7 +66,16 @@ _restore = partial(
 def dump(ctx: Context, args: list[bytes]) -> Reply:
     """Returns a serialized representation of the value stored at a key."""
     row = ctx.db.find(args[1])
-    return None if row is None else payload.dump(ctx.db, row)
+    if row is None:
+        return None
+    _admit(ctx, payload.work_of_dump(row))
+    return payload.dump(ctx.db, row)
+
+
+def _admit(ctx: Context, rows: int) -> None:
+    """As ``Transaction.admit``, in every threading model: what is long runs in its own thread."""
+    if rows > FAST_ROWS:
+        ctx.need_slow_lane()
 
 
 def _restore_events(ctx: Context, args: list[bytes], reply: Reply, writes: Writes) -> Fired:
@@ -125,6 +136,7 @@ def restore_asking(ctx: Context, args: list[Any]) -> Reply:
 
 def restored(ctx: Context, serialized: Any) -> Row:
     """The row of a payload; ReplyError if it is none."""
+    _admit(ctx, payload.work_of_restore(serialized))
     pace = ctx.tx.pace
     if not payload.is_sound(serialized, pace, any_checksum=ctx.services.takes_any_checksum):
         raise ReplyError(BAD_PAYLOAD)

@@ -126,7 +126,7 @@ def memory_stats(ctx: Context, args: list[bytes]) -> Reply:
         "aof.buffer": 0,
         "lua.caches": scripts.bytes,
         "functions.caches": committed(ctx.services.keyspace).bytes,
-        "script.VMs": 0,
+        "script.VMs": sum(scripts.memory(functions=which) for which in (False, True)),
     }
     for index, size in enumerate(sizes):
         if size:

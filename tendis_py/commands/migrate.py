@@ -24,7 +24,7 @@ from tendis_py.errors import (
     target_failed,
     target_refused,
 )
-from tendis_py.pieces import Text, parts_of
+from tendis_py.pieces import Pieces, Text, parts_of
 from tendis_py.rdb.payload import dump
 from tendis_py.resp.replies import OK, Reply
 from tendis_py.resp.requests import Request
@@ -228,26 +228,28 @@ class _Move:
                 raise _Refused(answer[1:])
         return link
 
-    def _requests(self, keys: list[bytes]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    def _requests(self, keys: list[bytes]) -> Iterator[tuple[list[bytes], Pieces]]:
         """Some of the keys, and the requests to restore them on the wire, again and again."""
         some: list[bytes] = []
         requests: list[bytes] = []
         size = 0
         for key in self._db.tx.pace.over(iter(keys)):
+            before = len(requests)
             try:
-                request = self._request(key)
+                requests += self._request(key)
             except ReplyError as error:
                 self.failure = self.failure or error
                 continue
-            if request:
+            if len(requests) > before:
                 some.append(key)
-                requests += request
-                size += sum(map(len, request))
+                size += sum(map(len, requests[before:]))
             if len(some) >= _MANY or size >= _MUCH:
-                yield some, requests
-                some, requests, size = [], [], 0
+                ready, requests = Pieces(requests), []
+                yield some, ready
+                some, size = [], 0
         if some:
-            yield some, requests
+            ready, requests = Pieces(requests), []
+            yield some, ready
 
     def _request(self, key: bytes) -> list[bytes]:
         """What restores ``key`` there; nothing if it has expired meanwhile."""
@@ -263,11 +265,11 @@ class _Move:
         options = [b"REPLACE"] if self._order.replace else []
         return _encoded(b"RESTORE", key, b"%d" % left, dump(self._db, row), *options)
 
-    def _deliver(self, link: Link, keys: list[bytes], requests: list[bytes]) -> Link:
+    def _deliver(self, link: Link, keys: list[bytes], requests: Pieces) -> Link:
         """Have ``keys`` restored, and forget those that are. The link, or the one that had to be
         made instead."""
         try:
-            self._send(link, requests)
+            self._send(link, requests.parts)
             answer = self._answer(link)
         except OSError as error:
             is_over = isinstance(error, TimeoutError) or self._session.closing

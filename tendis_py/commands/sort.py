@@ -93,6 +93,7 @@ class _Options:
         while at < len(args):
             at += self._take(args[at].upper(), args[at + 1 : at + 3], may_store)
         self.sorting.exact = self.target is not None
+        self.sorting.for_script = ctx.session is not ctx.client
 
     def _take(self, word: bytes, values: list[bytes], may_store: bool) -> int:
         """Take in one option; how many arguments it is, its name included."""

@@ -22,7 +22,6 @@ from tendis_py.errors import (
     no_longer_permitted,
 )
 from tendis_py.resp.replies import NULL_ARRAY, OK, EncodedArray, Payload, Reply
-from tendis_py.resp.requests import Request
 from tendis_py.services.watches import Seen
 from tendis_py.session import Transaction
 
@@ -75,19 +74,26 @@ def exec_(ctx: Context, args: list[bytes]) -> Reply:
         _end(ctx)
         return NULL_ARRAY
     requests = transaction.requests
-    payloads = _run(ctx, requests, transaction.is_slow)
+    payloads = _run(ctx, transaction)
     _end(ctx)
     return EncodedArray(len(requests), payloads)
 
 
-def _run(ctx: Context, requests: list[Request], is_slow: bool) -> list[Payload]:
+def _run(ctx: Context, transaction: Transaction) -> list[Payload]:
     """The encoded replies. What the client's user may do is asked once more: its rules may have
     changed, or be changed here, or it may become another."""
-    changes = is_slow and any(request[0].lower() in _CHANGE_PERMITS for request in requests)
+    requests = transaction.requests
+    if transaction.is_slow and transaction.apart:
+        ctx.require_all()  # a script that wanted more would have begun again what can't be undone
+    changes = transaction.is_slow and any(
+        request[0].lower() in _CHANGE_PERMITS for request in requests
+    )
     permits = ctx.session.user.permits
     if not changes and (permits is None or permits.leading(requests) == len(requests)):
         return ctx.run_unit(requests)
     ctx.need_slow_lane()
+    if transaction.apart:
+        ctx.require_all()
     payloads: list[Payload] = []
     for cut in ctx.tx.pace.cuts(len(requests)):
         for request in requests[cut]:

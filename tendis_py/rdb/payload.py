@@ -24,6 +24,7 @@ from tendis_py.rdb.source import Source
 from tendis_py.storage.codec import HASH, LIST, SET, STREAM, STRING, ZSET, CollectionRow, Row
 from tendis_py.storage.database import Database
 from tendis_py.storage.pacing import ROWS_BETWEEN_RESTS, Pace
+from tendis_py.types.string import fragments
 
 
 class _Type(Protocol):
@@ -49,9 +50,23 @@ _READERS: dict[int, Callable[[Database, Source, int], Row]] = {
 }
 _VERSION_SIZE = 2
 FOOT_SIZE = _VERSION_SIZE + SUM_SIZE
-_ADMITTED_BYTES = 8
-"""So many bytes of a payload count as a row when a command asks for the fast lane: the smallest
-elements take two."""
+_BYTES_PER_ROW = 8
+"""So many bytes of a payload count as a row: the smallest elements take two."""
+
+
+def work_of_dump(row: Row) -> int:
+    """About how many rows ``dump`` reads."""
+    if not row.version:
+        return 0
+    if row.type == STRING:
+        return fragments.work(row, 0, row.value)
+    assert isinstance(row, CollectionRow)
+    return row.count
+
+
+def work_of_restore(payload: Text) -> int:
+    """About how many rows ``is_sound`` and ``restore`` are worth."""
+    return len(payload) // _BYTES_PER_ROW
 
 
 def dump(db: Database, row: Row) -> Text:
@@ -65,8 +80,6 @@ def write(db: Database, row: Row) -> Iterator[bytes]:
     module = _TYPES.get(row.type)
     if module is None:
         raise ReplyError(NO_RDB_FORM)
-    if row.version and isinstance(row, CollectionRow):
-        db.tx.admit(row.count)
     return module.write(db, row)
 
 
@@ -120,7 +133,6 @@ def restore(db: Database, payload: Text) -> Row:
     besides is written ahead. It belongs to no key until it is put. CorruptError when it is none.
 
     What stands behind the value does not matter, as in Redis."""
-    db.tx.admit(len(payload) // _ADMITTED_BYTES)
     return read(db, Source(parts_of(payload), len(payload)))
 
 

@@ -14,6 +14,7 @@ local host_format_double = host.format_double
 local assert, error, gcinfo, loadstring, load = assert, error, gcinfo, loadstring, load
 local next, pairs, pcall, rawget, rawset, select = next, pairs, pcall, rawget, rawset, select
 local getmetatable, setmetatable, setfenv, tostring = getmetatable, setmetatable, setfenv, tostring
+local MOST_UNPACKED, INT_MAX = 1e6, 2147483647
 local type, unpack, xpcall, collectgarbage = type, unpack, xpcall, collectgarbage
 local tonumber = tonumber
 local format, gsub, find, sub = string.format, string.gsub, string.find, string.sub
@@ -268,6 +269,21 @@ local strings = copy(string)
 local tables = copy(table)
 local maths = copy(math)
 local coroutines = copy(coroutine)
+
+-- Lua's own counts them in an int, which overflows
+function base.unpack(...)
+    local t, first, last = ...
+    local from = first == nil and 1 or tonumber(first)
+    local to = type(t) == "table" and (last == nil and #t or tonumber(last))
+    if not from or not to then
+        return call_as("unpack", unpack, ...)
+    end
+    local fit = from >= -INT_MAX and from <= INT_MAX and to >= -INT_MAX and to <= INT_MAX
+    if not fit or to - from >= MOST_UNPACKED then
+        error("too many results to unpack", 2)
+    end
+    return unpack(...)
+end
 
 function tables.insert(...)
     local t, place = ...

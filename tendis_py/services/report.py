@@ -256,6 +256,7 @@ def stats(services: Services) -> Fields:
     yield "evicted_keys", 0
     yield "evicted_clients", 0
     yield "evicted_scripts", services.scripts.evicted
+    yield "undeclared_keys_scripts", services.scripts.undeclared_runs
     yield "total_eviction_exceeded_time", 0
     yield "current_eviction_exceeded_time", 0
     yield "keyspace_hits", totals.hits

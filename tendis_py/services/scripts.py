@@ -26,6 +26,7 @@ from tendis_py.errors import (
 )
 
 EVALS = 500
+_MOST_UNDECLARING = 10_000
 FLAGS = frozenset(
     (b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys")
 )
@@ -89,6 +90,10 @@ class Scripts:
         self.runtimes: list[tuple[bool, Callable[[], int]]] = []
         """Of each Lua runtime whether it is for functions, and how many bytes it has."""
         self.evicted = 0
+        self.undeclaring: OrderedDict[bytes, None] = OrderedDict()
+        """Those that are known to use keys which they do not name; they run with all keys held."""
+        self.undeclared_runs = 0
+        """How many have ended that did."""
         self.bytes = 0
         """About what all of them take."""
         self.generation = 0
@@ -162,6 +167,17 @@ class Scripts:
     def memory(self, *, functions: bool) -> int:
         """Bytes that Lua has for scripts, or for functions."""
         return sum(size() for for_functions, size in self.runtimes if for_functions is functions)
+
+    def note_undeclared(self, name: bytes, uses_others: bool, *, has_ended: bool) -> None:
+        """Whether a script has used keys which it did not name, as far as it has run."""
+        with self._lock:
+            if uses_others:
+                self.undeclared_runs += has_ended
+                self.undeclaring[name] = None
+                if len(self.undeclaring) > _MOST_UNDECLARING:
+                    self.undeclaring.popitem(last=False)
+            elif has_ended:
+                self.undeclaring.pop(name, None)
 
     # Those that run
 

@@ -134,7 +134,7 @@ class KeyTracking:
 
     def note(self, ctx: Any, command: Any, request: list[bytes], waits: bool) -> None:
         """``command`` has just run, or has found that it ``waits``: note what it has read, if its
-        client tracks."""
+        client tracks. A script has read nothing itself; what it runs has."""
         session: Session = ctx.session
         tracking = session.tracking
         if tracking is None:
@@ -143,8 +143,10 @@ class KeyTracking:
             return
         if ctx.tx.undo:
             self._look_at_unit(tracking, ctx.tx)
-        if "readonly" not in command.flags or (
-            tracking.mode and tracking.caching != (tracking.mode == "optin")
+        if (
+            "readonly" not in command.flags
+            or command.apart
+            or (tracking.mode and tracking.caching != (tracking.mode == "optin"))
         ):
             return
         with self._lock:

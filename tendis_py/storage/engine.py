@@ -669,6 +669,10 @@ class EngineView(Engine):
         self.__dict__.update(engine.__dict__)
         self._families = [cast(Any, _Frozen(one.snapshot())) for one in engine._families]
 
+    def let_go(self) -> None:
+        """Of the rows, which keep the folder open, whoever may still have this."""
+        self._families.clear()
+
     def _iterate(self, *arguments: Any) -> Iterator[Any]:
         raise TooLargeError
 

@@ -181,8 +181,11 @@ class Keyspace:
         with self.commit_lock:
             self.views = (*self.views, cache.written)
         try:
-            view.engine = EngineView(self.engine)
-            yield view
+            view.engine = rows = EngineView(self.engine)
+            try:
+                yield view
+            finally:
+                rows.let_go()
         finally:
             with self.commit_lock:
                 self.views = tuple(one for one in self.views if one is not cache.written)

@@ -81,7 +81,7 @@ class Sorting:
     ``by`` is a pattern. ``alpha`` compares bytes, else they are numbers. ``keeps_order`` leaves
     them as they are; only ``descending`` counts then. ``start`` and ``count`` choose a part of the
     result; a negative count is all. ``exact``: the result is stored. What is shown is compared as
-    C strings, up to the first NUL.
+    C strings, up to the first NUL. ``for_script``: a script is not to see how a set is kept.
     """
 
     by: bytes | None = None
@@ -91,6 +91,7 @@ class Sorting:
     start: int = 0
     count: int = -1
     exact: bool = False
+    for_script: bool = False
 
     def part(self, size: int) -> slice:
         """Of ``size`` elements those wanted."""
@@ -121,7 +122,7 @@ def elements(db: Database, key: bytes, sorting: Sorting, lookups: int = 0) -> It
     db.tx.admit(row.count * (1 if pattern is None else 2) + wanted * lookups)
     found = _unsorted(db, row)
     # What is stored does not depend on how the set happens to be kept.
-    if sorting.keeps_order and not sorting.exact:
+    if sorting.keeps_order and not sorting.exact and not sorting.for_script:
         return islice(found, part.start, part.stop)
     ordered: Iterator[bytes]
     if sorting.keeps_order:

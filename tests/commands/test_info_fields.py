@@ -40,7 +40,7 @@ OUR_OWN = {
         "mem_table_readers",
         "mem_total_limit",
     },
-    "Stats": {"protocol_errors"},
+    "Stats": {"protocol_errors", "undeclared_keys_scripts"},
 }
 BY_NAME = {"Commandstats", "Errorstats", "Latencystats"}
 """Sections with a field for each command or error there was."""

@@ -179,6 +179,13 @@ def test_keys_that_were_not_declared_are_safe(tmp_path: Path, model: str) -> Non
             assert [client.reply() for _ in range(rounds)][-1] == b":%d\r\n" % rounds
         found = many[0].value("MGET", *(f"undeclared{n}" for n in range(3)))
         assert sum(map(int, found)) == number * rounds
+        for _ in range(3):
+            many[0].command(
+                "EVAL", "redis.call('PING') return redis.call('GET', KEYS[1])", "1", "k"
+            )
+        counted = many[0].value("INFO", "stats").decode()
+        assert f"undeclared_keys_scripts:{number * rounds}\r\n" in counted
+        assert len(server.services.scripts.undeclaring) == 1
 
 
 @pytest.mark.parametrize("model", MODELS)

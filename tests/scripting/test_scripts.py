@@ -112,6 +112,7 @@ COPY s t|ZINCRBY z 1 b|ZPOPMIN none|ZPOPMIN z|SPOP none|SCAN 0 COUNT 100 MATCH n
 
 @pytest.mark.parametrize("protocol", "23")
 def test_what_a_command_answers_to_a_script(both: Both, protocol: str) -> None:
+    both("FLUSHALL")
     for line in DATA.replace("\n", "|").split("|"):
         ours, theirs = both("EVAL", SHOW, "0", protocol, *line.split())
         assert ours == theirs, line
@@ -354,6 +355,14 @@ def test_who_monitors_sees_the_script_and_then_what_it_calls(
     assert shown[1].startswith(b"1 127.0.0.1:")
 
 
+def test_who_monitors_sees_what_never_runs(tendis: ServerProcess, client: RawClient) -> None:
+    with tendis.client() as watching:
+        watching.command("MONITOR")
+        for request in (("EVAL", "=", "0"), ("EVALSHA", "nope", "0"), ("FCALL", "nope", "x")):
+            assert client.command(*request).startswith(b"-")
+            assert f'"{request[0]}" "{request[1]}"'.encode() in watching.reply()
+
+
 def test_keys_that_it_reads_are_tracked_for_its_caller(client: RawClient) -> None:
     client.command("HELLO", "3")
     client.command("CLIENT", "TRACKING", "ON")
@@ -361,3 +370,41 @@ def test_keys_that_it_reads_are_tracked_for_its_caller(client: RawClient) -> Non
     client.request("EVAL", "return redis.call('SET', KEYS[1], 1)", "1", "read")
     told = [client.reply(), client.reply()]
     assert sorted(told) == [b"+OK\r\n", b">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\nread\r\n"]
+
+
+def test_keys_that_it_declares_only_are_not_tracked(client: RawClient) -> None:
+    client.command("HELLO", "3")
+    client.command("CLIENT", "TRACKING", "ON")
+    client.value("EVAL_RO", "return 1", "1", "declared")
+    client.value("FCALL_RO", "nope", "1", "declared")
+    assert client.command("SET", "declared", "1") == b"+OK\r\n"
+    assert client.command("PING") == b"+PONG\r\n"
+
+
+def test_a_container_s_commands_are_not_taken_for_each_other(client: RawClient) -> None:
+    client.command("XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM")
+    script = "return redis.call('XGROUP', ARGV[1], KEYS[1], 'group', 'consumer')"
+    answers = [
+        client.value("EVAL", script, "1", "stream", action)
+        for action in ("CREATECONSUMER", "DELCONSUMER", "CREATECONSUMER", "CREATECONSUMER")
+    ]
+    assert answers == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("more", [("HELLO", "3"), ("PING",), ("ACL", "WHOAMI")])
+def test_what_an_exec_does_before_a_script_that_wants_more_keys_is_done_once(
+    both: Both, more: tuple[str, ...]
+) -> None:
+    both("CONFIG", "RESETSTAT")
+    both("HSET", "hash", "f", "v")
+    both("MULTI")
+    for request in (("HGETALL", "hash"), more, ("EVALSHA", "0" * 40, "0")):
+        both(*request)
+    both("EVAL", "return redis.call('TTL', 'undeclared')", "0")
+    ours, theirs = both("EXEC")
+    if more[0] != "HELLO":
+        assert ours == theirs
+    assert ours.startswith(b"*4\r\n*2\r\n$1\r\nf\r\n")
+    both("HELLO", "2")
+    ours, theirs = both("INFO", "everything")
+    assert counted(ours) == counted(theirs)

@@ -108,6 +108,8 @@ def contents(client: RawClient) -> dict[bytes, Any]:
 
 def play_all(name: str, server: ServerProcess, protocol: int) -> Played:
     with server.client() as client:
+        client.command("SCRIPT", "FLUSH")  # and what other tests have set of cjson
+        client.command("FLUSHALL")
         loaded = [client.value("SCRIPT", "LOAD", text) for text in SCRIPTS[name].values()]
         assert all(isinstance(sha, bytes) for sha in loaded), loaded
     played = []

@@ -30,6 +30,8 @@ STEP = 1000
 def configure(folder: Path, **settings: str) -> Config:
     config = config_for(folder, **settings)
     config.assign(["rocksdb.compression_type", "none"])  # tests look for rows in the files
+    # None in the background: which one meets the damage first would be chance.
+    config.assign(["rocksdb.disable_auto_compactions", "yes"])
     return config
 
 

@@ -14,6 +14,7 @@ from tendis_py.errors import StorageError, WriteFailedError
 from tendis_py.storage.engine import Engine
 from tendis_py.storage.families import META
 from tests.support.resp import SECONDS
+from tests.support.store import Store
 
 NO_LIMIT = resource.RLIM_INFINITY
 
@@ -97,3 +98,10 @@ def test_users_without_a_claim_are_not_disturbed(broken: Engine) -> None:
         assert found == [False]
         assert rows(broken) == [b"a"]
     reopened(broken)
+
+
+def test_a_view_that_is_over_does_not_keep_it_open(store: Store) -> None:
+    with store.keyspace.view() as view:
+        pass
+    assert store.keyspace.reload()
+    assert view.engine is not store.engine

@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from tendis_py import REDIS_VERSION
+from tendis_py.commands.claims import claims_of
 from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.permission import IN_SCRIPT, check, denied
 from tendis_py.commands.registry import REGISTRY, Command, Lane
@@ -57,7 +58,6 @@ FAST_NS = 3_000_000
 
 _LEVELS = (logging.DEBUG, VERBOSE, NOTICE, logging.WARNING)
 _LARGE = 1 << 62
-_NONE: frozenset[bytes] = frozenset()
 _VERSION = Numbers(
     REDIS_VERSION,
     int.from_bytes(bytes(map(int, REDIS_VERSION.split("."))), "big"),
@@ -75,6 +75,15 @@ def caller_of(ctx: Context) -> Caller:
     if caller is None:
         caller = ctx.caller = Caller(ctx)
     return caller
+
+
+def show(ctx: Context, request: Request) -> None:
+    """Show a request for a script to who monitors, ahead of what the script calls."""
+    monitors = ctx.services.monitors
+    if monitors.is_any:
+        ctx.need_slow_lane()  # what they have seen is not taken back
+        ctx.require_all()
+        monitors.show(ctx.session, request)
 
 
 class Caller:
@@ -103,8 +112,9 @@ class Caller:
         self._keys = 0
         self._name = b""
         self._rejected: Rejections = {}
-        self._held: AbstractSet[bytes] | None = None
-        """The keys that are held, None if all are."""
+        self._declared: AbstractSet[bytes] = frozenset()
+        """The keys that the script has named, which are held."""
+        self._uses_others = False
         self._reading: dict[bytes, Plain] = {}
         self._plain: dict[bytes, Plain] = {}
         """Commands by the names that scripts have for them; those that only ``_reading`` are also
@@ -164,13 +174,16 @@ class Caller:
     ) -> list[Reply] | None:
         """As ``run`` for each of ``requests``, so many of whose arguments are ``keys``, as one
         unit. None, or TooLargeError, if they are to be run one by one."""
+        if name in self._scripts.undeclaring:
+            return None
         self._function, self._name, self._only_reads = function, name, only_reads
         self._running = None
+        self._uses_others = False
         return self._ctx.run_scripts(requests, lambda longest: self._all(requests, keys, longest))
 
     def _all(self, requests: list[Request], keys: list[int], longest: int) -> list[Outcome]:
-        """TooLargeError: a reply is longer than ``longest``, a script is to be in the slowlog, or
-        has taken all memory, and with it the function."""
+        """TooLargeError: a reply is longer than ``longest``, a script is to be in the slowlog, has
+        used other keys than it has named, or taken all memory, and with it the function."""
         slow_ns = self._ctx.services.slowlog.threshold_ns
         outcomes = []
         caller = self._enter()
@@ -181,6 +194,7 @@ class Caller:
                 if (
                     (isinstance(reply, bytes) and len(reply) > longest)
                     or perf_counter_ns() - self._started > slow_ns
+                    or self._uses_others
                     or self.runtime.is_spent
                 ):
                     raise TooLargeError
@@ -190,6 +204,19 @@ class Caller:
         return outcomes
 
     def _work(self, is_fast: bool) -> Outcome:
+        self._uses_others = False
+        scripts, name = self._scripts, self._name
+        if name in scripts.undeclaring:
+            self._ctx.require_all()
+        try:
+            return self._run_known(is_fast)
+        finally:
+            if self._uses_others or name in scripts.undeclaring:
+                has_ended = not isinstance(self._ending, TooLargeError)
+                scripts.note_undeclared(name, self._uses_others, has_ended=has_ended)
+
+    def _run_known(self, is_fast: bool) -> Outcome:
+        """Run the script, which is known to others if it may take long."""
         self._running = None
         if is_fast:
             return self._run_alone()
@@ -216,8 +243,6 @@ class Caller:
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
         self._quick = self._quick_ones()
-        claim = ctx.claim
-        self._held = claim.keys if claim is not None else _NONE if ctx.locks else None
         ctx.session = own
         return caller
 
@@ -227,6 +252,7 @@ class Caller:
         self._has_written = False
         self._ending = self._given_up = None
         self._rejected = {}
+        self._declared = frozenset(self._request[3 : 3 + self._keys])
         self.calls = 0
         self._started = perf_counter_ns()
         try:
@@ -243,6 +269,7 @@ class Caller:
         except ScriptError as error:
             return ReplyError(error.message), error.is_told, self.calls, self._rejected
         finally:
+            self._ending = self._given_up = None  # they hold on to all that was under way
             self.runtime.tidy()
             if own.database != caller.database:
                 own.database = caller.database
@@ -273,8 +300,7 @@ class Caller:
             for argument in arguments:
                 if type(argument) is not bytes:
                     return self._call(request)
-            held = self._held
-            if held is not None and not (key_at and request[key_at] in held):
+            if not key_at or request[key_at] not in self._declared:
                 return self._call(request)
             if writes:
                 self._has_written = True
@@ -339,14 +365,17 @@ class Caller:
                 self._scripts.note_write(running)
             if running.killed:
                 return SCRIPT_KILLED.encode(), ENDING
-        if self._held is not None:
+        claims = claims_of(command, request)
+        if claims is None or not claims <= self._declared:
+            self._uses_others = True
             ctx.require(command, request)
-        if request[0] not in self._plain and request[0] in _table and _is_plain(command):
+        name = request[0]
+        if _table.get(name) is command and name not in self._plain and _is_plain(command):
             writes = command.may_write
             plain = command, command.single_key, writes, command.low, command.high
-            self._plain[request[0]] = plain
+            self._plain[name] = plain
             if not writes:
-                self._reading[request[0]] = plain
+                self._reading[name] = plain
         self.calls += 1
         value = ctx.call(command, request, self._read)
         return value if self._given_up is None else (b"", ENDING)

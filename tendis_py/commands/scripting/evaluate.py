@@ -12,7 +12,7 @@ from tendis_py.commands.arguments import integer
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import told_already
 from tendis_py.commands.registry import Keys, command
-from tendis_py.commands.scripting.calls import caller_of
+from tendis_py.commands.scripting.calls import caller_of, show
 from tendis_py.errors import (
     NO_SCRIPT,
     NUMKEYS_NEGATIVE,
@@ -106,6 +106,7 @@ def evalsha_ro(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _evaluate(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    show(ctx, args)
     keys = number_of_keys(args)
     scripts = ctx.services.scripts
     script = scripts.of(args[1])
@@ -116,6 +117,7 @@ def _evaluate(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
 
 
 def _evaluate_known(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    show(ctx, args)
     if len(args[1]) != _SHA_LENGTH:
         raise ReplyError(NO_SCRIPT)
     keys = number_of_keys(args)

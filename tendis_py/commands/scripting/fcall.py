@@ -9,7 +9,7 @@ from time import perf_counter_ns, thread_time_ns
 from tendis_py.commands.context import Context
 from tendis_py.commands.events import told_already
 from tendis_py.commands.registry import Keys, command
-from tendis_py.commands.scripting.calls import FAST_NS, Caller
+from tendis_py.commands.scripting.calls import FAST_NS, Caller, show
 from tendis_py.errors import (
     FCALL_BAD_NUMKEYS,
     FUNCTION_NOT_FOUND,
@@ -96,6 +96,7 @@ def fcall_ro(ctx: Context, args: list[bytes]) -> Reply:
 
 
 def _call(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
+    show(ctx, args)
     catalogue = catalogue_of(ctx)
     found = catalogue.find(args[1])
     if found is None:
@@ -150,7 +151,7 @@ class FunctionCaller(Caller):
             except EndedError as ended:
                 raise self._not_loaded(ended) from None
             finally:
-                self._loading = False
+                self._loading, self._ending = False, None
         return found
 
     def read(self, name: bytes, code: bytes, running: Running | None = None) -> Library:
@@ -164,7 +165,7 @@ class FunctionCaller(Caller):
         except EndedError as ended:
             raise self._not_loaded(ended) from None
         finally:
-            self._loading = False
+            self._loading, self._ending = False, None
             self.runtime.tidy()
 
     def _begin_to_load(self, most_ns: int, running: Running | None = None) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tendis_py.pieces import BLOCK_BYTES, Pieces, Text, parts_of
+from tendis_py.storage.changes import Unmodified
 from tendis_py.storage.codec import RAW, STRING, Collection, CollectionRow, Row, StringRow, register
 from tendis_py.storage.database import Database
 from tendis_py.storage.elements import Elements, VersionWriter
@@ -350,7 +351,8 @@ class Draft:
             self._db.tx.admit(_ADMITTED * len(self._changed))
             count, version = self._save_changed() if self._elements else self._save_all()
             row = fragmented_row(self.size, count, version, expire_at)
-        self._db.put(self._key, row, old, edits=edits)
+        is_same = not edits and old is not None and self.size == size(old)
+        self._db.put(self._key, row, old, edits=Unmodified(0) if is_same else edits)
 
     def _is_as_before(self, old: Row) -> bool:
         """Where nothing was written: whether the string is as long, and raw, already."""
