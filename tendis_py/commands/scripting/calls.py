@@ -208,11 +208,14 @@ class Caller:
         scripts, name = self._scripts, self._name
         if name in scripts.undeclaring:
             self._ctx.require_all()
+        has_ended = True
         try:
             return self._run_known(is_fast)
+        except TooLargeError:
+            has_ended = False
+            raise
         finally:
             if self._uses_others or name in scripts.undeclaring:
-                has_ended = not isinstance(self._ending, TooLargeError)
                 scripts.note_undeclared(name, self._uses_others, has_ended=has_ended)
 
     def _run_known(self, is_fast: bool) -> Outcome:
