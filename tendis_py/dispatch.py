@@ -57,6 +57,9 @@ T = TypeVar("T")
 SHORTEST_RUN = 4
 """Pipelined requests of one command that are worth taking at once."""
 
+MOST_SCRIPTS = 64
+"""Scripts that are taken at once: all of them begin again if one is not for the fast lane."""
+
 _table = REGISTRY.table
 _name_of = itemgetter(0)
 
@@ -95,6 +98,7 @@ class Dispatcher:
             self.call,
             self._run_unit,
             self._run_script,
+            self._run_scripts,
             self._need_slow_lane,
             locks=locks,
         )
@@ -581,6 +585,26 @@ class Dispatcher:
         else:
             self._aside -= calls
         return reply
+
+    def _run_scripts(
+        self, requests: list[Request], work: Callable[[int], list[Outcome]]
+    ) -> list[Reply] | None:
+        """As ``_run_script`` for all of ``requests`` as one unit; ``work`` is told how long each
+        reply may be. None, or TooLargeError, if they are to be run one by one: nothing has
+        happened."""
+        context = self.context
+        if (
+            context.nested
+            or not self.defers
+            or len(requests) > MOST_SCRIPTS
+            or context.tx.keyspace.interest.active
+        ):
+            return None
+        longest = LARGE_REPLY // 2 // len(requests)
+        outcomes = self._within(lambda _: work(longest), has_script=True)
+        for request, outcome in zip(requests, outcomes, strict=True):
+            self._count_script(request, *outcome)
+        return [outcome[0] for outcome in outcomes]
 
     def _count_script(
         self, request: Request, reply: Reply, is_told: bool, calls: int, rejections: Rejections

@@ -237,6 +237,8 @@ def _group_of(session: Session, requests: list[Request]) -> Group:
         return _ALONE
     alike: tuple[bytes, ...]
     if command.run is not None:
+        if command.apart:  # a script speaks for one client
+            return _ALONE
         if len(requests) > 1 and not all_of(first[0], requests):
             return _ALONE
         alike = (first[1],) if command.run_takes_one_key else ()

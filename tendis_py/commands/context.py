@@ -42,6 +42,10 @@ has run, and those that were refused."""
 RunScript = Callable[[Request, Callable[[bool], Outcome]], Reply]
 """Request, work → its reply: work is told whether it runs where others wait for it."""
 
+RunScripts = Callable[[list[Request], Callable[[int], list[Outcome]]], "list[Reply] | None"]
+"""As ``RunScript`` for several requests, which run where others wait for them: work is told how
+long a reply may be. None: they are to be run one by one."""
+
 Call = Callable[["Command", Request, int], Payload]
 """Command, request, when that was read (perf_counter_ns) → encoded reply."""
 
@@ -69,6 +73,7 @@ class Context:
         "refusal",
         "replies",
         "run_script",
+        "run_scripts",
         "run_unit",
         "services",
         "session",
@@ -90,6 +95,7 @@ class Context:
         call: Call,
         run_unit: RunUnit,
         run_script: RunScript,
+        run_scripts: RunScripts,
         need_slow_lane: Callable[[], None],
         *,
         locks: bool = False,
@@ -100,6 +106,7 @@ class Context:
         self.call = call
         self.run_unit = run_unit
         self.run_script = run_script
+        self.run_scripts = run_scripts
         self.caller: Any = None
         """What runs scripts (commands/scripting/calls.py), once there was one."""
         self.function_caller: Any = None

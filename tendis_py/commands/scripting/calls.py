@@ -173,38 +173,93 @@ class Caller:
         self._name, self._only_reads = name, only_reads
         return self._ctx.run_script(request, self._work)
 
+    def run_each(
+        self,
+        function: LuaFunction,
+        requests: list[Request],
+        keys: list[int],
+        name: bytes,
+        only_reads: bool,
+    ) -> list[Reply] | None:
+        """As ``run`` for each of ``requests``, so many of whose arguments are ``keys``, as one
+        unit. None, or TooLargeError, if they are to be run one by one."""
+        if name in self._scripts.undeclaring:
+            return None
+        self._function, self._name, self._only_reads = function, name, only_reads
+        self._running = None
+        self._uses_others = False
+        return self._ctx.run_scripts(requests, lambda longest: self._all(requests, keys, longest))
+
+    def _all(self, requests: list[Request], keys: list[int], longest: int) -> list[Outcome]:
+        """TooLargeError: a reply is longer than ``longest``, a script is to be in the slowlog, has
+        used other keys than it has named, or taken all memory, and with it the function."""
+        slow_ns = self._ctx.services.slowlog.threshold_ns
+        outcomes = []
+        caller = self._enter()
+        try:
+            for self._request, self._keys in zip(requests, keys, strict=True):
+                outcome = self._run(caller)
+                reply = outcome[0]
+                if (
+                    (isinstance(reply, bytes) and len(reply) > longest)
+                    or perf_counter_ns() - self._started > slow_ns
+                    or self._uses_others
+                    or self.runtime.is_spent
+                ):
+                    raise TooLargeError
+                outcomes.append(outcome)
+        finally:
+            self._ctx.session = caller
+        return outcomes
+
     def _work(self, is_fast: bool) -> Outcome:
         self._uses_others = False
         scripts, name = self._scripts, self._name
         if name in scripts.undeclaring:
             self._ctx.require_all()
+        has_ended = True
         try:
             return self._run_known(is_fast)
+        except TooLargeError:
+            has_ended = False
+            raise
         finally:
             if self._uses_others or name in scripts.undeclaring:
-                has_ended = not isinstance(self._ending, TooLargeError)
                 scripts.note_undeclared(name, self._uses_others, has_ended=has_ended)
 
     def _run_known(self, is_fast: bool) -> Outcome:
         """Run the script, which is known to others if it may take long."""
         self._running = None
         if is_fast:
-            return self._run()
+            return self._run_alone()
         running = Running(self._name, self._request, is_function=self.is_for_functions)
         self._running = running
         self._scripts.begin(running)
         try:
-            return self._run()
+            return self._run_alone()
         finally:
             self._scripts.end(running)
 
-    def _run(self) -> Outcome:
-        ctx, name = self._ctx, self._name
+    def _run_alone(self) -> Outcome:
+        caller = self._enter()
+        try:
+            return self._run(caller)
+        finally:
+            self._ctx.session = caller
+
+    def _enter(self) -> Session:
+        """Have a script speak for the context's session, which is returned."""
+        ctx = self._ctx
         caller, own = ctx.session, self.session
         own.id, own.user, own.database = caller.id, caller.user, caller.database
-        self._quick = self._quick_ones()
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
+        self._quick = self._quick_ones()
+        ctx.session = own
+        return caller
+
+    def _run(self, caller: Session) -> Outcome:
+        name, own = self._name, self.session
         own.protocol, own.encoders = 2, self._converters[2]
         self._has_written = False
         self._ending = self._given_up = None
@@ -212,7 +267,6 @@ class Caller:
         self._declared = frozenset(self._request[3 : 3 + self._keys])
         self.calls = 0
         self._started = perf_counter_ns()
-        ctx.session = own
         try:
             reply = self.runtime.run(self._function, caller.protocol, self._request[3:], self._keys)
             return reply, False, self.calls, self._rejected
@@ -229,9 +283,9 @@ class Caller:
         finally:
             self._ending = self._given_up = None  # they hold on to all that was under way
             self.runtime.tidy()
-            ctx.session = caller
             if own.database != caller.database:
-                ctx.db = ctx.tx.database(caller.database)
+                own.database = caller.database
+                self._ctx.db = self._ctx.tx.database(caller.database)
 
     def _quick_ones(self) -> dict[bytes, Plain]:
         """Of ``_plain`` what the script that begins may use."""

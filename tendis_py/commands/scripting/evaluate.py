@@ -21,6 +21,7 @@ from tendis_py.errors import (
     ReplyError,
 )
 from tendis_py.resp.replies import Reply
+from tendis_py.resp.requests import Request
 from tendis_py.services.scripts import Script
 
 _WORST = "We cannot tell how the keys will be used so we assume the worst, {}"
@@ -65,12 +66,27 @@ def eval_ro(ctx: Context, args: list[bytes]) -> Reply:
     return _evaluate(ctx, args, only_reads=True)
 
 
+def _run_same(ctx: Context, requests: list[Request]) -> list[Reply] | None:
+    """EVALSHA of one script, several times."""
+    sha = requests[0][1]
+    if len(sha) != _SHA_LENGTH or not all(request[1] == sha for request in requests):
+        return None
+    script = ctx.services.scripts.find(sha)
+    if script is None:
+        return None
+    keys = list(map(number_of_keys, requests))
+    caller = caller_of(ctx)
+    function = caller.ready().compile(script, script.code)
+    return caller.run_each(function, requests, keys, script.sha, script.only_reads)
+
+
 @_of_sha(
     "evalsha",
     -3,
     since="2.6.0",
     flags=f"{_FLAGS} may_replicate",
     keys=Keys("RW access update", first=3, count=2),
+    run=_run_same,
 )
 def evalsha(ctx: Context, args: list[bytes]) -> Reply:
     """Executes a server-side Lua script by SHA1 digest."""

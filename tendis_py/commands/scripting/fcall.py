@@ -24,6 +24,7 @@ from tendis_py.errors import (
 )
 from tendis_py.numbers import strict_integer
 from tendis_py.resp.replies import Reply
+from tendis_py.resp.requests import Request
 from tendis_py.scripting.functions import FunctionRuntime
 from tendis_py.scripting.runtime import EndedError, LuaFunction
 from tendis_py.services.functions import STATE, Catalogue
@@ -57,11 +58,26 @@ def catalogue_of(ctx: Context) -> Catalogue:
     return found
 
 
+def _run_same(ctx: Context, requests: list[Request]) -> list[Reply] | None:
+    """FCALL of one function, several times."""
+    name = requests[0][1]
+    catalogue = catalogue_of(ctx)
+    found = catalogue.find(name)
+    if found is None or not all(request[1] == name for request in requests):
+        return None
+    keys = list(map(_number_of_keys, requests))
+    library, function = found
+    caller = functions_of(ctx)
+    callback = caller.callback(library, function, catalogue)
+    return caller.run_each(callback, requests, keys, function.name, function.only_reads)
+
+
 @_command(
     "fcall",
     -3,
     flags=f"{_FLAGS} may_replicate",
     keys=Keys("RW access update", first=3, count=2, notes=_WORST.format("RW and UPDATE")),
+    run=_run_same,
 )
 def fcall(ctx: Context, args: list[bytes]) -> Reply:
     """Invokes a function."""
@@ -85,6 +101,16 @@ def _call(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
     found = catalogue.find(args[1])
     if found is None:
         raise ReplyError(FUNCTION_NOT_FOUND)
+    keys = _number_of_keys(args)
+    library, function = found
+    if only_reads and not function.only_reads:
+        raise ReplyError(SCRIPT_MAY_WRITE)
+    caller = functions_of(ctx)
+    callback = caller.callback(library, function, catalogue)
+    return caller.run(callback, args, keys, function.name, function.only_reads)
+
+
+def _number_of_keys(args: list[bytes]) -> int:
     keys = strict_integer(args[2])
     if keys is None:
         raise ReplyError(FCALL_BAD_NUMKEYS)
@@ -92,12 +118,7 @@ def _call(ctx: Context, args: list[bytes], *, only_reads: bool) -> Reply:
         raise ReplyError(NUMKEYS_TOO_MANY)
     if keys < 0:
         raise ReplyError(KEYS_NEGATIVE)
-    library, function = found
-    if only_reads and not function.only_reads:
-        raise ReplyError(SCRIPT_MAY_WRITE)
-    caller = functions_of(ctx)
-    callback = caller.callback(library, function, catalogue)
-    return caller.run(callback, args, keys, function.name, function.only_reads)
+    return keys
 
 
 def functions_of(ctx: Context) -> FunctionCaller:
