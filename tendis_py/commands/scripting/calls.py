@@ -174,7 +174,8 @@ class Caller:
     def _run(self) -> Outcome:
         ctx, name = self._ctx, self._name
         caller, own = ctx.session, self.session
-        own.id, own.user, own.database = caller.id, caller.user, caller.database
+        own.id, own.database = caller.id, caller.database
+        own.user = caller.user.as_it_is()  # so that a change does not stop a script half way
         self._quick = self._plain if own.user.permits is None else {}
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
