@@ -130,6 +130,12 @@ class User:
         self.permits: Any = None
         """Those compiled (``Permits``); None for a user of whom all is allowed."""
 
+    def as_it_is(self) -> User:
+        """One that stays so."""
+        user = User(self.name, self.definition)
+        user.permits = self.permits
+        return user
+
 
 UNRESTRICTED = User(b"default")
 """For sessions that have no server."""

@@ -9,6 +9,7 @@ local host = ...
 
 local host_call, host_call_with, host_log, host_sha1hex = host.call, host.call_with, host.log, host.sha1hex
 local host_setresp, host_allows, host_check = host.setresp, host.allows, host.check
+local host_clock = host.clock
 local host_format_double = host.format_double
 
 local assert, error, gcinfo, loadstring, load = assert, error, gcinfo, loadstring, load
@@ -28,6 +29,7 @@ local READONLY = "Attempt to modify a readonly table"
 local MEMORY = "not enough memory"
 local SOURCE = "=prelude"
 local STATUS, ERROR, ENDING, PARTS = 1, 2, 3, 4
+local SLOW, FEW = 200, 1000  -- nanoseconds an instruction, from which on a look comes after so many
 local MANY = 64  -- arguments, from which on Python is handed a table: it takes them one by one
 
 local ending = nil  -- why the running script has to end, whatever catches errors; nil: it need not
@@ -99,15 +101,26 @@ local function call_as(name, library_function, ...)
     error((gsub(failure, "'%?'", "'" .. name .. "'", 1)), 3)
 end
 
+-- A look is taken after so many instructions; sooner while they take long, as calls with very many
+-- arguments do
+local every, looked = host.instructions, 0
+
 local function check_hook()
     local verdict = host_check()
     if verdict then
         fail(verdict)
     end
+    local now = host_clock()
+    local is_slow = now - looked > SLOW * every
+    looked = now
+    if is_slow or every ~= host.instructions then
+        every = is_slow and FEW or host.instructions
+        sethook(check_hook, "", every)
+    end
 end
 
 local function watch(thread)
-    sethook(thread, check_hook, "", host.instructions)
+    sethook(thread, check_hook, "", every)
 end
 
 -- The base library

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib import resources
+from time import thread_time_ns
 from typing import Any, Protocol
 
 from lupa.lua51 import LuaError, LuaMemoryError, LuaRuntime
@@ -130,6 +131,7 @@ class Runtime:
             b"call": host.call,
             b"call_with": host.call_with,
             b"check": host.check,
+            b"clock": thread_time_ns,
             b"log": host.log,
             b"sha1hex": _sha1hex,
             b"setresp": host.set_protocol,

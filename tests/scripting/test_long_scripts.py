@@ -19,6 +19,7 @@ ENDLESS = {
     "coroutine": "local function f() while true do pcall(coroutine.wrap(f)) end end f()",
     "calls": "while true do redis.pcall('GET', KEYS[1]) end",
     "xpcall": "while true do xpcall(function() while true do end end, function() end) end",
+    "arguments": "local function f(...) return f(1, ...) end while true do pcall(f) end",
 }
 BUSY = (
     b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n"
@@ -202,3 +203,19 @@ def test_other_keys_expire_beside_one(tmp_path: Path, model: str) -> None:
         assert other.command("SCRIPT", "KILL") == b"+OK\r\n"
         assert KILLED in scripting.reply()
         wait_until(lambda: other.value("DBSIZE") == 0, "all are gone")
+
+
+def test_what_a_user_may_do_does_not_change_half_way(tmp_path: Path) -> None:
+    rules = ("on", "nopass", "~*", "+@all")
+    with embedded(config_for(tmp_path)) as server, clients(server, 2) as (scripting, other):
+        other.command("ACL", "SETUSER", "u", *rules)
+        scripting.command("AUTH", "u", "")
+        script = "local n = 0 while n < 2e8 and redis.call('GET', KEYS[1]) do n = n + 1 end"
+        other.command("SET", "held", "v")
+        run_apart(server, scripting, script, "held")
+        assert other.command("ACL", "SETUSER", "u", "-get") == b"+OK\r\n"
+        assert other.value("EVAL", "return redis.acl_check_cmd('GET', 'k')", "0") == 1
+        assert other.command("SCRIPT", "KILL") == b"+OK\r\n"
+        assert KILLED in scripting.reply()
+        denied = scripting.command("EVAL", script, "1", "held")
+        assert denied.startswith(b"-ERR ACL failure in script: User u has no permissions")

@@ -251,7 +251,8 @@ class Caller:
         """Have a script speak for the context's session, which is returned."""
         ctx = self._ctx
         caller, own = ctx.session, self.session
-        own.id, own.user, own.database = caller.id, caller.user, caller.database
+        own.id, own.database = caller.id, caller.database
+        own.user = caller.user.as_it_is()  # so that a change does not stop a script half way
         own.tracking, own.mailbox, own.no_touch = caller.tracking, caller.mailbox, caller.no_touch
         own.received = self._read = caller.received
         self._quick = self._quick_ones()
