@@ -19,6 +19,7 @@ from tendis_py.types.stream import groups, nodes
 from tendis_py.types.stream.entries import Fields, NewStream, Stream
 from tendis_py.types.stream.groups import NEVER, UNKNOWN, Group, Pending
 from tendis_py.types.stream.ids import (
+    GREATEST,
     SEQUENCE_MAX,
     SIZE,
     from_key,
@@ -135,6 +136,8 @@ def read(db: Database, source: Source, form: int) -> Row:
         _read_id(source)  # of the first entry
         stream.max_deleted = _read_id(source)
         added = source.length()
+    elif not added:
+        stream.first = GREATEST  # as Redis has it, which looks for the first entry in vain
     stream.added = added
     known = Known()
     try:

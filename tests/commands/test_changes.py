@@ -88,8 +88,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def test_the_transcripts_have_all_commands_that_write() -> None:
-    """Those that the real server lacks are in scripts (test_scripts.py); MIGRATE, which needs
-    another server, has tests of its own."""
+    """Those that the real server lacks are in scripts (test_scripts.py)."""
     seen = {
         line.arguments[0].lower().decode("latin-1")
         for name in _NAMES.split()
@@ -98,7 +97,7 @@ def test_the_transcripts_have_all_commands_that_write() -> None:
     }
     commands = REGISTRY.commands.values()
     writing = {command.name for command in commands if command.writes and not command.origin}
-    assert writing - seen == {"migrate"}
+    assert writing - seen == set()
 
 
 @pytest.mark.parametrize("limits", [_USUAL, _LOW], ids=["usual", "low"])
