@@ -291,7 +291,7 @@ class Caller:
     def _quick_ones(self) -> dict[bytes, Plain]:
         """Of ``_plain`` what the script that begins may use."""
         ctx = self._ctx
-        if self._running is not None or ctx.session.user.permits is not None:
+        if self._running is not None or self.session.user.permits is not None:
             return {}
         if self._only_reads or ctx.services.disk.failure:
             return self._reading
