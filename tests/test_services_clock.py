@@ -16,6 +16,7 @@ MEASURES = {
     *("services/rates.py", "services/holdings.py", "services/observatory.py"),
     *("stages/arrival.py", "http/app.py", "load/generator.py", "top/view.py", "traces.py"),
     *("storage/engine.py", "storage/key_sizes.py", "commands/scripting/fcall.py"),
+    "scripting/runtime.py",
 }
 """What samples, or measures how long something took."""
 
