@@ -418,6 +418,7 @@ def test_what_is_set_of_cjson_stays_set_for_all(
     )
     with tendis_default.client() as client, tendis_default.client() as other:
         for server, reader in ((redis_client, redis_client), (client, other)):
+            server.command("SCRIPT", "FLUSH")  # and what other tests have set
             assert reader.value("EVAL", depths[0], "0") == [1000, b"false"]
             server.command("EVAL", "cjson.encode_sparse_array(true) cjson.encode_max_depth(7)", "0")
             assert reader.value("EVAL", depths[0], "0") == [7, b"true"]
