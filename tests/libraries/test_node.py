@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import program
 from tests.support.servers import ServerProcess
 
 PROGRAMS = sorted((Path(__file__).parent / "node").glob("*.js"))
@@ -27,9 +28,8 @@ def server(tendis: ServerProcess) -> ServerProcess:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the libraries and the programs."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("no npm, no node")
+    npm = program("npm", "npm")
+    program("node", "nodejs")
     found = tmp_path_factory.mktemp("node")
     for path in [*PROGRAMS, PROGRAMS[0].parent / "package.json"]:
         shutil.copy(path, found)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
 import redis
 
+from tests.support.programs import program
 from tests.support.resp import SECONDS
 from tests.support.servers import HOST, ServerProcess
-
-REDIS_CLI = shutil.which("redis-cli")
 
 
 def test_redis_py(tendis_default: ServerProcess, redis_server: ServerProcess) -> None:
@@ -26,7 +24,6 @@ def _refusal_to_redis_py(server: ServerProcess) -> str:
     return f"{refusal.value} {refusal.value.__cause__}".replace(str(server.port), "PORT")
 
 
-@pytest.mark.skipif(REDIS_CLI is None, reason="no redis-cli (apt-get install redis-tools)")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -47,9 +44,12 @@ def test_redis_cli(
 
 def _redis_cli(server: ServerProcess, arguments: list[str]) -> tuple[int, str]:
     """Exit status and output, without the port."""
-    assert REDIS_CLI is not None
     given = [word.format(host=HOST, port=server.port) for word in arguments]
     done = subprocess.run(
-        [REDIS_CLI, *given], capture_output=True, timeout=SECONDS, text=True, check=False
+        [program("redis-cli", "redis-tools"), *given],
+        capture_output=True,
+        timeout=SECONDS,
+        text=True,
+        check=False,
     )
     return done.returncode, (done.stdout + done.stderr).replace(str(server.port), "PORT")
