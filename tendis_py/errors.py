@@ -405,9 +405,8 @@ FUNCTIONS_ONLY = "ERR given type is not a function"
 FCALL_BAD_NUMKEYS = "ERR Bad number of keys provided"
 KEYS_NEGATIVE = "ERR Number of keys can't be negative"
 NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL."
-BUSY_SCRIPT = (
-    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-)
+_BUSY = "BUSY Redis is busy running a script. You can only call {} KILL or SHUTDOWN NOSAVE."
+BUSY_SCRIPT, BUSY_FUNCTION = _BUSY.format("SCRIPT"), _BUSY.format("FUNCTION")
 NOT_BUSY = "NOTBUSY No scripts in execution right now."
 UNKILLABLE = (
     "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "

@@ -8,7 +8,6 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tendis_py.commands.claims import claims_of
 from tendis_py.commands.registry import REGISTRY
 from tendis_py.errors import DB_INDEX, BlockedError, ReplyError, UndeclaredKeysError
 from tendis_py.pieces import Pieces
@@ -137,16 +136,10 @@ class Context:
             return not self.locks or (keys is not None and not keys)
         return claim.keys is None or (keys is not None and keys <= claim.keys)
 
-    def require(self, command: Command, request: Request) -> None:
-        """To be called before a command runs as part of another that has not named its keys.
-        UndeclaredKeysError if they are not all locked: everything is run again, with all keys."""
-        if not self.holds(None) and not self.holds(claims_of(command, request)):
-            raise UndeclaredKeysError
-
-    def require_all(self) -> None:
-        """UndeclaredKeysError if not all keys are locked: as ``require``, for what is known to use
-        keys that it does not name."""
-        if not self.holds(None):
+    def require(self, keys: AbstractSet[bytes] | None) -> None:
+        """To be called before ``keys`` are used that the request has not named; None: any.
+        UndeclaredKeysError if they are not locked: everything is run again, with all keys."""
+        if not self.holds(keys):
             raise UndeclaredKeysError
 
     def be_busy(self, reason: str) -> None:

@@ -109,7 +109,7 @@ def migrate(ctx: Context, args: list[bytes]) -> Reply:
     """Atomically transfers a key from one Redis instance to another."""
     order = _order(args)
     if _may_begin_again(ctx):
-        ctx.require_all()
+        ctx.require(None)
     find, pace = ctx.db.find, ctx.tx.pace
     there = [key for key in pace.over(iter(order.keys)) if find(key) is not None]
     if not there:

@@ -84,7 +84,7 @@ def _run(ctx: Context, transaction: Transaction) -> list[Payload]:
     changed, or be changed here, or it may become another."""
     requests = transaction.requests
     if transaction.is_slow and transaction.apart:
-        ctx.require_all()  # a script that wanted more would have begun again what can't be undone
+        ctx.require(None)  # a script that wanted more would have begun again what can't be undone
     changes = transaction.is_slow and any(
         request[0].lower() in _CHANGE_PERMITS for request in requests
     )
@@ -93,7 +93,7 @@ def _run(ctx: Context, transaction: Transaction) -> list[Payload]:
         return ctx.run_unit(requests)
     ctx.need_slow_lane()
     if transaction.apart:
-        ctx.require_all()
+        ctx.require(None)
     payloads: list[Payload] = []
     for cut in ctx.tx.pace.cuts(len(requests)):
         for request in requests[cut]:

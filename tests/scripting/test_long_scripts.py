@@ -89,6 +89,20 @@ def test_who_wants_its_keys_is_told_after_a_while(tmp_path: Path, model: str) ->
         assert other.value("GET", "held") is None
 
 
+def test_of_a_function_it_is_told_how_to_kill_that(tmp_path: Path) -> None:
+    library = "#!lua name=l\nredis.register_function('f', function() while true do end end)"
+    with (
+        embedded(config_for(tmp_path, busy_reply_threshold="100")) as server,
+        clients(server, 2) as (calling, other),
+    ):
+        assert calling.value("FUNCTION", "LOAD", library) == b"l"
+        calling.request("FCALL", "f", "1", "held")
+        wait_until(lambda: server.services.scripts.running, "it runs apart")
+        assert other.command("GET", "held") == BUSY.replace(b"SCRIPT", b"FUNCTION")
+        assert other.command("FUNCTION", "KILL") == b"+OK\r\n"
+        assert KILLED in calling.reply()
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_one_that_has_written_is_not_killed(tmp_path: Path, model: str) -> None:
     """Nobody sees half of it, and it does not go on with a server that ends: what it has written is

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tendis_py.commands.scripting import calls
+from tendis_py.commands.scripting import calls, fcall
 from tendis_py.config import Config
 from tendis_py.services import Services
 from tendis_py.storage.engine import Engine
@@ -14,6 +14,8 @@ from tendis_py.storage.keyspace import Keyspace
 from tests.support.dispatching import Thread
 from tests.support.resp import Error
 from tests.support.servers import ServerProcess
+
+LIBRARY = b"#!lua name=l\nredis.register_function('f', function() return 1 end)"
 
 
 def test_the_time_of_the_last_script_does_not_count_for_the_next(
@@ -43,4 +45,8 @@ def test_nor_for_what_is_tidied_up_after_it(
     monkeypatch.setattr(calls, "FAST_NS", -1)
     assert thread.run_requests([[b"EVAL", b"return 1", b"0"]]) == b":1\r\n"
     assert calls.caller_of(thread.dispatcher.context).check() is None
+    thread.dispatcher.defers = False
+    assert thread.run_requests([[b"FUNCTION", b"LOAD", LIBRARY]]) == b"$1\r\nl\r\n"
+    thread.dispatcher.defers = True
+    assert fcall.functions_of(thread.dispatcher.context).check() is None
     engine.close()

@@ -19,6 +19,7 @@ from tendis_py.commands.context import Context, Outcome, Rejections
 from tendis_py.commands.permission import IN_SCRIPT, check, denied
 from tendis_py.commands.registry import REGISTRY, Command, Lane
 from tendis_py.errors import (
+    BUSY_FUNCTION,
     BUSY_SCRIPT,
     INTERNAL,
     READ_ONLY_SCRIPT,
@@ -84,7 +85,7 @@ def show(ctx: Context, request: Request) -> None:
     monitors = ctx.services.monitors
     if monitors.is_any:
         ctx.need_slow_lane()  # what they have seen is not taken back
-        ctx.require_all()
+        ctx.require(None)
         monitors.show(ctx.session, request)
 
 
@@ -108,6 +109,7 @@ class Caller:
         """The reply to a script that had to end, what it has written being kept."""
         self._only_reads = self._has_written = False
         self._started = self._read = 0
+        """When the script began that runs, 0 while there is none; and when its request was read."""
         self.calls = 0
         self._function: LuaFunction = _nothing
         self._request: Request = []
@@ -218,7 +220,7 @@ class Caller:
         self._uses_others = False
         scripts, name = self._scripts, self._name
         if name in scripts.undeclaring:
-            self._ctx.require_all()
+            self._ctx.require(None)
         has_ended = True
         try:
             return self._run_known(is_fast)
@@ -285,7 +287,7 @@ class Caller:
             return ReplyError(error.message), error.is_told, self.calls, self._rejected
         finally:
             self._ending = self._given_up = None  # they hold on to all that was under way
-            self._started = 0  # what Lua does now is not the script's doing
+            self._started = 0
             self.runtime.tidy()
             if own.database != caller.database:
                 own.database = caller.database
@@ -384,7 +386,7 @@ class Caller:
         claims = claims_of(command, request)
         if claims is None or not claims <= self._declared:
             self._uses_others = True
-            ctx.require(command, request)
+            ctx.require(claims)
         name = request[0]
         if _table.get(name) is command and name not in self._plain and _is_plain(command):
             writes = command.may_write
@@ -402,7 +404,7 @@ class Caller:
         return message.encode("utf-8", "surrogateescape"), ERROR
 
     def check(self) -> bytes | None:
-        if not self._started:  # a script is compiled, after which the time of the last one is over
+        if not self._started:  # Lua does what is no script's doing
             return None
         running = self._running
         elapsed = perf_counter_ns() - self._started
@@ -419,7 +421,7 @@ class Caller:
         elif running.killed:
             return SCRIPT_KILLED.encode()
         elif elapsed > self._ctx.services.config.busy_reply_threshold * 1_000_000:
-            self._ctx.be_busy(BUSY_SCRIPT)
+            self._ctx.be_busy(BUSY_FUNCTION if running.is_function else BUSY_SCRIPT)
         return None
 
     def log(self, level: int, text: bytes) -> None:

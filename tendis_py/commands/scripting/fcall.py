@@ -151,7 +151,7 @@ class FunctionCaller(Caller):
             except EndedError as ended:
                 raise self._not_loaded(ended) from None
             finally:
-                self._loading, self._ending = False, None
+                self._end_loading()
         return found
 
     def read(self, name: bytes, code: bytes, running: Running | None = None) -> Library:
@@ -165,7 +165,7 @@ class FunctionCaller(Caller):
         except EndedError as ended:
             raise self._not_loaded(ended) from None
         finally:
-            self._loading, self._ending = False, None
+            self._end_loading()
             self.runtime.tidy()
 
     def _begin_to_load(self, most_ns: int, running: Running | None = None) -> None:
@@ -173,6 +173,9 @@ class FunctionCaller(Caller):
         self._loading, self._most_ns, self._ending = True, most_ns, None
         self._running, self._started = running, perf_counter_ns()
         self._load_began = thread_time_ns()
+
+    def _end_loading(self) -> None:
+        self._loading, self._ending, self._started = False, None, 0
 
     def _not_loaded(self, ended: EndedError) -> BaseException:
         if self._ending is not None:
