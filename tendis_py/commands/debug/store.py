@@ -7,10 +7,10 @@ import logging
 from tendis_py.commands.arguments import natural
 from tendis_py.commands.context import Context
 from tendis_py.commands.debug.forms import ANY_NUMBER, all_keys, form
+from tendis_py.commands.server import save
 from tendis_py.errors import (
     NOT_RELOADED,
     RELOAD_OPTIONS,
-    SAVE_IN_PROGRESS,
     STRING_TOO_LONG,
     ReplyError,
     StorageError,
@@ -41,13 +41,7 @@ def debug_reload(ctx: Context, args: list[bytes]) -> Reply:
     if not _RELOAD_OPTIONS.issuperset(option.upper() for option in args[2:]):
         raise ReplyError(RELOAD_OPTIONS)
     if all(option.upper() != b"NOSAVE" for option in args[2:]):
-        try:
-            saved = ctx.services.saving.save()
-        except StorageError as error:
-            log.error("Error saving: %s", error)
-            raise ReplyError("ERR") from None
-        if not saved:
-            raise ReplyError(SAVE_IN_PROGRESS)
+        save(ctx, args)
     _reload(ctx)
     log.log(NOTICE, "DB reloaded by DEBUG RELOAD")
     return OK
