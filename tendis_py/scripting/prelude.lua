@@ -136,12 +136,27 @@ function base.xpcall(...)
     if select("#", ...) < 2 then
         return call_as("xpcall", xpcall, ...)
     end
-    return caught(xpcall(f, function(failure)
+    local overflow
+    local function outcome(ok, ...)
+        if not overflow then
+            return ok, ...
+        end
+        local handled, value = caught(pcall(handler, overflow))
+        if not handled then
+            value = "error in error handling"
+        end
+        return false, value
+    end
+    return outcome(caught(xpcall(f, function(failure)
         if ending or failure == MEMORY then
             fail(ending or MEMORY)
         end
+        if type(failure) == "string" and find(failure, "stack overflow", 1, true) then
+            overflow = failure  -- up there is no room for what looks after the handler
+            return nil
+        end
         return handler(failure)
-    end))
+    end)))
 end
 
 function base.next(...)
