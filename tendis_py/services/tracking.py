@@ -246,17 +246,23 @@ class KeyTracking:
 
     def _gather(self, change: Change, author: Author, outgoing: list[Release]) -> None:
         """Keep the keys that somebody is to hear of once the batch is committed, and after all else
-        that follows from that."""
-        places = [place for place in change.keys if any(True for _ in self._prefixes_of(place[1]))]
-        if not places:
+        that follows from that; by the prefixes that there are now, as Redis does."""
+        found = [(place, prefix) for place in change.keys for prefix in self._prefixes_of(place[1])]
+        if not found:
             return
         thread = threading.get_ident()
         broadcast = self._gathering.get(thread)
         if broadcast is None or broadcast.outgoing is not outgoing:
             broadcast = self._gathering[thread] = _Broadcast(outgoing)
             outgoing.append(lambda: outgoing.append(partial(self._send, broadcast)))
-        for place in places:
-            broadcast.authors[place[1]] = None if place in change.expired else author
+        for place, prefix in found:
+            readers = self._prefixes.get(prefix)
+            if readers is None:  # the last one has left meanwhile
+                continue
+            gathered = broadcast.gathered.get(prefix)
+            if gathered is None or gathered[0] is not readers:
+                gathered = broadcast.gathered[prefix] = readers, {}
+            gathered[1][place[1]] = None if place in change.expired else author
 
     def _prefixes_of(self, key: bytes) -> Iterator[bytes]:
         """Those of ``key`` that somebody hears of."""
@@ -268,15 +274,12 @@ class KeyTracking:
                 yield prefix
 
     def _send(self, broadcast: _Broadcast) -> None:
-        by_prefix: dict[bytes, list[bytes]] = {}
-        authors = broadcast.authors
-        for key in _in_order(list(authors)):
-            for prefix in self._prefixes_of(key):
-                by_prefix.setdefault(prefix, []).append(key)
-        for prefix in sorted(by_prefix):
+        for prefix in sorted(broadcast.gathered):
+            readers, authors = broadcast.gathered[prefix]
             with self._lock:
-                sessions = list(self._prefixes.get(prefix, {}).values())
-            self._send_to(sessions, by_prefix[prefix], authors)
+                sessions = list(readers.values())
+            if self._prefixes.get(prefix) is readers:
+                self._send_to(sessions, list(_in_order(list(authors))), authors)
         if self._gathering.get(threading.get_ident()) is broadcast:
             del self._gathering[threading.get_ident()]
 
@@ -317,14 +320,15 @@ class KeyTracking:
 
 
 class _Broadcast:
-    """Keys that a batch has changed, each with who did so last; None: nobody. They are sent by an
-    entry of ``outgoing``."""
+    """Keys that a batch has changed, by the prefix that they begin with. They are sent by an entry
+    of ``outgoing``."""
 
-    __slots__ = ("authors", "outgoing")
+    __slots__ = ("gathered", "outgoing")
 
     def __init__(self, outgoing: list[Release]) -> None:
         self.outgoing = outgoing
-        self.authors: dict[bytes, Author] = {}
+        self.gathered: dict[bytes, tuple[dict[int, Session], dict[bytes, Author]]] = {}
+        """Prefix → who hears of it, and keys, each with who has changed it last; None: nobody."""
 
 
 def _keys(keys: list[bytes]) -> Encoded:
