@@ -62,8 +62,14 @@ FLAGS = (
 NOT_QUEUED = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 """Commands that run within a transaction rather than wait for EXEC."""
 
-_REPEATABLE = frozenset(("ping", "echo", "time", "select", "publish", "spublish"))
-"""Commands of the CONTROL lane that may run twice, what the first one did being dropped."""
+_REPEATABLE = frozenset(
+    (
+        *("ping", "echo", "time", "select", "publish", "spublish"),
+        *("client|caching", "client|getname", "client|id", "client|trackinginfo"),
+    )
+)
+"""Commands of the CONTROL lane that may run twice: they change nothing, or what the first one did
+is dropped, or is what the second one does."""
 
 CATEGORIES = (
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",

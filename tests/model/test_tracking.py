@@ -107,6 +107,7 @@ def stages(
     ]
 )
 @example([["A CLIENT TRACKING ON BCAST PREFIX a | SET a 1 | CLIENT TRACKING ON BCAST"]])
+@example([["A CLIENT TRACKING ON BCAST"], ["A MULTI | SET a 1 | CLIENT CACHING YES | EXEC | PING"]])
 @example([["A CLIENT TRACKING ON | GET a"], ["B MSET ab 1 a 1 | GET a"], ["A GET a | SET a 2"]])
 def test_all_are_told_what_redis_tells(
     stages: tuple[MovedTime, RealTime], scene: list[list[str]]
